@@ -1,0 +1,15 @@
+//! orderbell: a live order desk for small shops.
+//!
+//! One road leads through this crate. Orders enter a [`store`] (the [`embedded`] one, or Cloud Firestore), come out of
+//! its watch as consistent snapshots, and are applied to the [`hub`], from which every stream, poll and page is served.
+//! A submit never touches the hub: what is shown has come down the road.
+//!
+//! * [`orders`]: what an order is. Knows no HTTP and no store.
+//! * [`store`]: the port that stores implement; [`embedded`]: the port on SQLite.
+//! * [`hub`]: the window of orders in memory, cursors, frames, subscribers.
+//! * [`auth`]: admins, sessions, tokens, throttling.
+//! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
+//! * [`settings`], [`telemetry`], [`clock`]: what all of them need.
+
+pub mod clock;
+pub mod orders;

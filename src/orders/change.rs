@@ -1,0 +1,47 @@
+use std::sync::Arc;
+
+use super::{Order, OrderId, Position, Status};
+
+/// One order's newest state, as a store's watch tells of it.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The order was created or changed.
+    Upsert(Arc<Order>),
+    /// The order was removed at this position.
+    Remove {
+        /// Which order is gone.
+        id: OrderId,
+        /// When its removal was committed, in microseconds since the epoch.
+        micros: u64,
+    },
+}
+
+impl Change {
+    /// Where the change stands among all others.
+    pub fn position(&self) -> Position {
+        match self {
+            Self::Upsert(order) => order.position(),
+            Self::Remove { id, micros } => Position::new(*micros, id),
+        }
+    }
+}
+
+/// All changes up to one moment of the store: applied whole or not at all, in the order of their positions.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The changes, at most one for each order.
+    pub changes: Vec<Change>,
+    /// True for the first one of a watch: the state of the window, not something that has just happened.
+    pub initial: bool,
+}
+
+/// A change that an admin asks for. At least one of `status` and `acknowledged` is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderPatch {
+    /// The status to set.
+    pub status: Option<Status>,
+    /// Whether somebody has taken note of the order.
+    pub acknowledged: Option<bool>,
+    /// Refuse the change unless the order has this status now.
+    pub expected_status: Option<String>,
+}

@@ -1,0 +1,261 @@
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{OrderId, OrderPatch, Position, Status};
+
+/// How many status changes an order remembers in `statusHistory`.
+const HISTORY_LIMIT: usize = 50;
+
+/// An order as its store holds it: the whole document, and the store's own times.
+///
+/// The document's fields may have any type; the readers here never fail, they make the best of what is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// The document's id.
+    pub id: OrderId,
+    /// Every field of the document, unknown ones included, in their order.
+    pub fields: Map<String, Value>,
+    /// Commit time of the document's creation, in microseconds since the epoch.
+    pub created_micros: u64,
+    /// Commit time of the document's last change, in microseconds since the epoch.
+    pub updated_micros: u64,
+}
+
+/// What a stream tells of an order: the seven fields that existing clients know.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// The document's id.
+    pub id: OrderId,
+    /// The field `orderId`, or the document's id where there is none.
+    pub order_id: String,
+    /// The amount, 0 where it can't be read.
+    pub total_amount: f64,
+    /// See [`Order::status`].
+    pub status: String,
+    /// When the order was placed, in milliseconds since the epoch; see [`Order::placed_millis`].
+    pub timestamp: i64,
+    /// The customer's name, or nothing.
+    pub customer_name: String,
+    /// How many entries `items` has.
+    pub item_count: usize,
+}
+
+impl Order {
+    /// Where the order's last change stands.
+    pub fn position(&self) -> Position {
+        Position::new(self.updated_micros, &self.id)
+    }
+
+    /// `timestamp` as milliseconds, where it is a number.
+    pub fn timestamp_millis(&self) -> Option<i64> {
+        let value = self.fields.get("timestamp")?;
+        // A double outside of i64 saturates, which sorts as what it is: impossibly early or late.
+        #[expect(clippy::cast_possible_truncation, reason = "saturating is meant")]
+        value
+            .as_i64()
+            .or_else(|| value.as_f64().map(|millis| millis as i64))
+    }
+
+    /// When the order was placed, in milliseconds since the epoch, for sorting and showing.
+    ///
+    /// `timestamp`, which phones write from their own clocks; the commit time of the creation where it is missing or
+    /// runs ahead of the store's clock.
+    pub fn placed_millis(&self) -> i64 {
+        let millis = |micros: u64| i64::try_from(micros / 1_000).unwrap_or(i64::MAX);
+        match self.timestamp_millis() {
+            Some(timestamp) if timestamp <= millis(self.updated_micros) => timestamp,
+            _ => millis(self.created_micros),
+        }
+    }
+
+    /// `status` as text: `PENDING` where it is missing, since nobody has dealt with the order yet, and `UNKNOWN` where it
+    /// isn't text.
+    pub fn status(&self) -> &str {
+        match self.fields.get("status") {
+            None | Some(Value::Null) => Status::PENDING.as_str(),
+            Some(Value::String(status)) => status,
+            Some(_) => "UNKNOWN",
+        }
+    }
+
+    /// `totalAmount` as a number; text such as `"$12.50"` is read as well.
+    pub fn total_amount(&self) -> Option<f64> {
+        match self.fields.get("totalAmount")? {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text
+                .trim_matches(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-'))
+                .parse()
+                .ok()
+                .filter(|amount: &f64| amount.is_finite()),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody has taken note of the order.
+    pub fn acknowledged(&self) -> bool {
+        self.fields.get("acknowledged") == Some(&Value::Bool(true))
+    }
+
+    /// The first of `names` that holds text or a number, as text; nothing otherwise.
+    pub(super) fn text(&self, names: &[&str]) -> String {
+        names
+            .iter()
+            .find_map(|name| match self.fields.get(*name)? {
+                Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+
+    /// The field `orderId`, or the document's id where there is none.
+    pub(super) fn order_id(&self) -> String {
+        match self.text(&["orderId"]) {
+            text if text.is_empty() => self.id.to_string(),
+            text => text,
+        }
+    }
+
+    /// The customer's name, or nothing.
+    pub(super) fn customer_name(&self) -> String {
+        self.text(&["customerName", "userName", "customer", "name"])
+    }
+
+    /// How many entries `items` has.
+    pub(super) fn item_count(&self) -> usize {
+        self.fields
+            .get("items")
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len)
+    }
+
+    /// What a stream tells of the order.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            id: self.id.clone(),
+            order_id: self.order_id(),
+            total_amount: self.total_amount().unwrap_or_default(),
+            status: self.status().to_owned(),
+            timestamp: self.placed_millis(),
+            customer_name: self.customer_name(),
+            item_count: self.item_count(),
+        }
+    }
+
+    /// The whole document as JSON, with the document's id as `id`.
+    pub fn whole(&self) -> Value {
+        let mut fields = self.fields.clone();
+        fields.insert("id".to_owned(), json!(self.id));
+        Value::Object(fields)
+    }
+
+    /// The document's fields after `patch` by the admin called `by`, `None` where nothing would change.
+    ///
+    /// The caller has checked `expected_status`. Only the fields that the patch speaks of are touched, and
+    /// `statusHistory`, `updatedBy` beside them, which say who did it.
+    pub fn patched(&self, patch: &OrderPatch, by: &str, now_millis: u64) -> Option<Map<String, Value>> {
+        let status = patch.status.filter(|status| status.as_str() != self.status());
+        let acknowledged = patch
+            .acknowledged
+            .filter(|acknowledged| *acknowledged != self.acknowledged());
+        if status.is_none() && acknowledged.is_none() {
+            return None;
+        }
+        let mut fields = self.fields.clone();
+        if let Some(status) = status {
+            let mut history = match fields.remove("statusHistory") {
+                Some(Value::Array(history)) => history,
+                _ => Vec::new(),
+            };
+            history.push(json!({"status": status.as_str(), "at": now_millis, "by": by}));
+            let excess = history.len().saturating_sub(HISTORY_LIMIT);
+            history.drain(..excess);
+            fields.insert("status".to_owned(), json!(status.as_str()));
+            fields.insert("statusHistory".to_owned(), Value::Array(history));
+        }
+        match acknowledged {
+            Some(true) => {
+                fields.insert("acknowledged".to_owned(), json!(true));
+                fields.insert("acknowledgedAt".to_owned(), json!(now_millis));
+                fields.insert("acknowledgedBy".to_owned(), json!(by));
+            }
+            Some(false) => {
+                fields.insert("acknowledged".to_owned(), json!(false));
+                fields.shift_remove("acknowledgedAt");
+                fields.shift_remove("acknowledgedBy");
+            }
+            None => {}
+        }
+        fields.insert("updatedBy".to_owned(), json!(by));
+        Some(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(fields: Value) -> Order {
+        let Value::Object(fields) = fields else {
+            panic!("fields are an object")
+        };
+        Order {
+            id: OrderId::sequential(7),
+            fields,
+            created_micros: 1_771_842_400_000_000,
+            updated_micros: 1_771_842_500_000_000,
+        }
+    }
+
+    #[test]
+    fn a_timestamp_ahead_of_the_store_counts_as_the_commit_time() {
+        let placed = |timestamp: Value| order(json!({"timestamp": timestamp})).placed_millis();
+        assert_eq!(placed(json!(1_771_842_312_000_i64)), 1_771_842_312_000);
+        assert_eq!(placed(json!(1_771_842_312_000.731)), 1_771_842_312_000);
+        assert_eq!(placed(json!(4_102_444_800_000_i64)), 1_771_842_400_000);
+        assert_eq!(placed(json!("yesterday")), 1_771_842_400_000);
+        assert_eq!(order(json!({})).placed_millis(), 1_771_842_400_000);
+    }
+
+    #[test]
+    fn odd_fields_still_make_a_summary() {
+        let odd = order(json!({"orderId": 5, "totalAmount": {"amount": 3}, "status": [], "items": "2", "customerName": 7}));
+        assert_eq!(
+            serde_json::to_value(odd.summary()).ok(),
+            Some(json!({"id": "ORD7", "orderId": "5", "totalAmount": 0.0, "status": "UNKNOWN",
+                "timestamp": 1_771_842_400_000_i64, "customerName": "7", "itemCount": 0}))
+        );
+        assert_eq!(order(json!({"totalAmount": "$12.50"})).total_amount(), Some(12.5));
+        assert_eq!(order(json!({"totalAmount": "free"})).total_amount(), None);
+        assert_eq!(order(json!({})).status(), "PENDING");
+    }
+
+    #[test]
+    fn a_patch_touches_its_own_fields_only() {
+        let before = order(json!({"status": "PENDING", "x": {"y": [1, null]}}));
+        let patch = OrderPatch {
+            status: "CONFIRMED".parse().ok(),
+            acknowledged: Some(true),
+            expected_status: None,
+        };
+        let after = before.patched(&patch, "Ana", 99);
+        assert_eq!(
+            after.map(Value::Object),
+            Some(json!({"status": "CONFIRMED", "x": {"y": [1, null]},
+                "statusHistory": [{"status": "CONFIRMED", "at": 99, "by": "Ana"}],
+                "acknowledged": true, "acknowledgedAt": 99, "acknowledgedBy": "Ana", "updatedBy": "Ana"}))
+        );
+    }
+
+    #[test]
+    fn saying_it_again_changes_nothing() {
+        let before = order(json!({"status": "CONFIRMED", "acknowledged": true, "acknowledgedBy": "Ana"}));
+        let again = OrderPatch {
+            status: "CONFIRMED".parse().ok(),
+            acknowledged: Some(true),
+            expected_status: None,
+        };
+        assert_eq!(before.patched(&again, "Ben", 100), None);
+    }
+}

@@ -1,0 +1,140 @@
+use std::fmt;
+use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::OrderId;
+
+/// Everything but letters, digits, `.`, `_`, `~` and `-` is encoded, so that a cursor is safe in a header, an URL and
+/// an event's `id` line alike.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'-');
+
+/// A place in the one order of changes: the store's commit time, then the document's id.
+///
+/// Written as text, `<microseconds>-<percent-encoded id>`, it is the *cursor* that clients keep. It says the same after
+/// a restart and on every instance that listens to the same store, since both parts are the store's own.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    micros: u64,
+    /// Empty only where no order stands: at the beginning, and at a bare point in time.
+    id: Box<str>,
+}
+
+/// The text is not a cursor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a cursor is <commit time in microseconds>-<percent-encoded document id>")]
+pub struct InvalidCursor;
+
+impl Position {
+    /// Before every order.
+    pub fn beginning() -> Self {
+        Self {
+            micros: 0,
+            id: "".into(),
+        }
+    }
+
+    /// Where the change of `id` that was committed at `micros` stands.
+    pub fn new(micros: u64, id: &OrderId) -> Self {
+        Self {
+            micros,
+            id: id.as_str().into(),
+        }
+    }
+
+    /// Commit time in microseconds since the Unix epoch.
+    pub fn micros(&self) -> u64 {
+        self.micros
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.micros, utf8_percent_encode(&self.id, ENCODED))
+    }
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Position {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        let (micros, id) = text.split_once('-').ok_or(InvalidCursor)?;
+        if micros.is_empty() || !micros.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(InvalidCursor);
+        }
+        let micros = micros.parse().map_err(|_| InvalidCursor)?;
+        // A raw '%' that starts no escape, or a control character, is no cursor of ours.
+        if !id.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(InvalidCursor);
+        }
+        let id = percent_decode_str(id)
+            .decode_utf8()
+            .map_err(|_| InvalidCursor)?;
+        if !id.is_empty() && OrderId::parse(&id).is_err() {
+            return Err(InvalidCursor);
+        }
+        Ok(Self {
+            micros,
+            id: id.as_ref().into(),
+        })
+    }
+}
+
+impl serde::Serialize for Position {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id() -> impl Strategy<Value = OrderId> {
+        any::<String>().prop_filter_map("an order id", |text| OrderId::parse(&text).ok())
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips_and_is_plain_ascii(micros: u64, id in id()) {
+            let position = Position::new(micros, &id);
+            let text = position.to_string();
+            prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)));
+            prop_assert_eq!(text.parse::<Position>(), Ok(position));
+        }
+
+        #[test]
+        fn order_is_by_time_and_then_by_id(a: (u64, u8), b: (u64, u8)) {
+            let at = |(micros, n): (u64, u8)| Position::new(micros, &OrderId::sequential(n.into()));
+            let expected = a.0.cmp(&b.0).then_with(|| format!("ORD{}", a.1).cmp(&format!("ORD{}", b.1)));
+            prop_assert_eq!(at(a).cmp(&at(b)), expected);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            if let Ok(position) = text.parse::<Position>() {
+                prop_assert_eq!(position.to_string().parse::<Position>(), Ok(position));
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_cursor() {
+        for bad in ["", "-", "12", "-ORD1", "+1-ORD1", "1.5-ORD1", "1-a/b", "1-%2F", "1-%FF", "1-a b", "1-..",
+            "99999999999999999999999-ORD1", "1-a\nb"] {
+            assert_eq!(bad.parse::<Position>(), Err(InvalidCursor), "{bad}");
+        }
+        assert_eq!("0-".parse(), Ok(Position::beginning()));
+    }
+}

@@ -1,0 +1,67 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// A status that an order can be set to, and that readers can filter by.
+///
+/// Documents may hold any other text; it is shown as it is (see [`Order::status`](super::Order::status)) but not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Status(&'static str);
+
+/// The text names no known status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown status {0:?}; known are {known}", known = Status::ALL.join(", "))]
+pub struct UnknownStatus(String);
+
+impl Status {
+    /// What every new order starts with.
+    pub const PENDING: Self = Self("PENDING");
+
+    /// All known statuses; the last two are found in older documents.
+    pub const ALL: [&'static str; 13] = [
+        "PENDING",
+        "CONFIRMED",
+        "PREPARING_ORDER",
+        "READY_FOR_PICKUP",
+        "ON_WAY",
+        "OUT_FOR_DELIVERY",
+        "DELIVERED",
+        "DELIVERY_ATTEMPT_FAILED",
+        "COMPLETED",
+        "CANCELLED",
+        "RETURNED",
+        "PREPARING",
+        "DELIVERING",
+    ];
+
+    /// The status as documents hold it.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// Reads a comma-separated list such as `PENDING,CONFIRMED`; empty parts are passed over.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, UnknownStatus> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(str::parse)
+            .collect()
+    }
+}
+
+impl FromStr for Status {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|known| *known == text)
+            .map(Self)
+            .ok_or_else(|| UnknownStatus(text.chars().take(60).collect()))
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
