@@ -12,4 +12,7 @@
 //! * [`settings`], [`telemetry`], [`clock`]: what all of them need.
 
 pub mod clock;
+pub mod embedded;
+pub mod hub;
 pub mod orders;
+pub mod store;

@@ -1,7 +1,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Order, OrderId, Position};
+use super::order::{self, Order};
+use super::{OrderId, Position};
 
 /// Longest text that a card carries of one field, in characters; the order's own page shows the whole.
 const TEXT_LIMIT: usize = 1_000;
@@ -90,12 +91,25 @@ impl From<&Order> for Card {
             acknowledged_by: some_text(order, "acknowledgedBy"),
             updated_by: some_text(order, "updatedBy"),
             customer_name: clip(order.customer_name()),
-            phone: clip(order.text(&["customerPhone", "phone", "phoneNumber", "userPhone", "contactNumber"])),
+            phone: clip(order.text(&[
+                "customerPhone",
+                "phone",
+                "phoneNumber",
+                "userPhone",
+                "contactNumber",
+            ])),
             email: clip(order.text(&["customerEmail", "email", "userEmail"])),
             total: order.total_amount(),
             item_count: order.item_count(),
             items: items(order),
-            notes: clip(order.text(&["notes", "note", "specialInstructions", "deliveryNotes", "instructions", "comment"])),
+            notes: clip(order.text(&[
+                "notes",
+                "note",
+                "specialInstructions",
+                "deliveryNotes",
+                "instructions",
+                "comment",
+            ])),
             address: clip(order.text(&["deliveryAddress", "deliveryLocation", "address"])),
             location: place.and_then(Value::as_object).and_then(location),
         }
@@ -148,12 +162,8 @@ fn location(map: &Map<String, Value>) -> Option<Location> {
     })
 }
 
-fn clip(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
+fn clip(text: String) -> String {
+    order::clip(text, TEXT_LIMIT)
 }
 
 #[cfg(test)]
@@ -179,17 +189,41 @@ mod tests {
             {"productName": "Tomato", "productPrice": "$2.50", "quantity": 1.5},
             {"productId": "p-1", "name": "Apple", "price": 10.0, "quantity": 5},
             "bread", null]}));
-        let read: Vec<_> = card.items.iter().map(|item| (item.name.as_str(), item.quantity, item.price.as_str())).collect();
-        assert_eq!(read, [("Tomato", Some(1.5), "$2.50"), ("Apple", Some(5.0), "10.0"), ("bread", None, ""), ("", None, "")]);
+        let read: Vec<_> = card
+            .items
+            .iter()
+            .map(|item| (item.name.as_str(), item.quantity, item.price.as_str()))
+            .collect();
+        assert_eq!(
+            read,
+            [
+                ("Tomato", Some(1.5), "$2.50"),
+                ("Apple", Some(5.0), "10.0"),
+                ("bread", None, ""),
+                ("", None, "")
+            ]
+        );
         assert_eq!(card.item_count, 4);
     }
 
     #[test]
     fn a_place_is_a_map_or_text_or_absent() {
         let map = card(json!({"deliveryLocation": {"latitude": 36.75, "longitude": 3.05}}));
-        assert_eq!(map.location, Some(Location { latitude: 36.75, longitude: 3.05 }));
-        assert_eq!(card(json!({"deliveryLocation": "Rue Didouche 4"})).address, "Rue Didouche 4");
-        assert_eq!(card(json!({"deliveryLocation": {"latitude": 361.0, "longitude": 3.0}})).location, None);
+        assert_eq!(
+            map.location,
+            Some(Location {
+                latitude: 36.75,
+                longitude: 3.05
+            })
+        );
+        assert_eq!(
+            card(json!({"deliveryLocation": "Rue Didouche 4"})).address,
+            "Rue Didouche 4"
+        );
+        assert_eq!(
+            card(json!({"deliveryLocation": {"latitude": 361.0, "longitude": 3.0}})).location,
+            None
+        );
         assert_eq!(card(json!({})).address, "");
     }
 

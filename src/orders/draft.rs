@@ -58,13 +58,24 @@ impl OrderDraft {
         let order = match body.shift_remove("order") {
             Some(Value::Object(order)) => order,
             found => {
-                errors.add("order", if found.is_some() { "must be an object" } else { "is missing" });
+                errors.add(
+                    "order",
+                    if found.is_some() {
+                        "must be an object"
+                    } else {
+                        "is missing"
+                    },
+                );
                 Map::new()
             }
         };
         match body.get("userId") {
-            Some(Value::String(user)) if user.is_empty() => errors.add("userId", "must not be empty"),
-            Some(Value::String(user)) if user.len() > 128 => errors.add("userId", "must have at most 128 bytes"),
+            Some(Value::String(user)) if user.is_empty() => {
+                errors.add("userId", "must not be empty")
+            }
+            Some(Value::String(user)) if user.len() > 128 => {
+                errors.add("userId", "must have at most 128 bytes")
+            }
             Some(Value::String(_)) => {}
             Some(_) => errors.add("userId", "must be text"),
             None => errors.add("userId", "is missing"),
@@ -167,7 +178,10 @@ fn check_items(order: &Map<String, Value>, limits: DraftLimits, errors: &mut Err
         return errors.add("order.items", "must not be empty");
     }
     if items.len() > limits.max_items {
-        return errors.add("order.items", format!("must have at most {} entries", limits.max_items));
+        return errors.add(
+            "order.items",
+            format!("must have at most {} entries", limits.max_items),
+        );
     }
     for (index, item) in items.iter().enumerate() {
         let path = format!("order.items[{index}]");
@@ -178,13 +192,19 @@ fn check_items(order: &Map<String, Value>, limits: DraftLimits, errors: &mut Err
         match item.get("quantity") {
             Some(value) => match value.as_f64() {
                 Some(quantity) if quantity > 0.0 && quantity <= 1e9 => {}
-                Some(_) => errors.add(format!("{path}.quantity"), "must be more than 0 and at most 1000000000"),
+                Some(_) => errors.add(
+                    format!("{path}.quantity"),
+                    "must be more than 0 and at most 1000000000",
+                ),
                 None => errors.add(format!("{path}.quantity"), "must be a number"),
             },
             None => errors.add(format!("{path}.quantity"), "is missing"),
         }
         for name in ["productName", "name", "productId"] {
-            if item.get(name).is_some_and(|value| !value.is_string() && !value.is_null()) {
+            if item
+                .get(name)
+                .is_some_and(|value| !value.is_string() && !value.is_null())
+            {
                 errors.add(format!("{path}.{name}"), "must be text");
             }
         }
@@ -200,7 +220,10 @@ fn check_items(order: &Map<String, Value>, limits: DraftLimits, errors: &mut Err
 /// Fields that the desk reads as text or as a place.
 fn check_texts(order: &Map<String, Value>, errors: &mut Errors) {
     for name in ["customerName", "deliveryAddress", "notes"] {
-        if order.get(name).is_some_and(|value| !value.is_string() && !value.is_null()) {
+        if order
+            .get(name)
+            .is_some_and(|value| !value.is_string() && !value.is_null())
+        {
             errors.add(format!("order.{name}"), "must be text");
         }
     }
@@ -249,7 +272,10 @@ fn check_name(name: &str, path: &str, errors: &mut Errors) {
     if name.is_empty() {
         errors.add(path, "has a field without a name");
     } else if name.len() > MAX_FIELD_NAME {
-        errors.add(format!("{path}.{name}"), format!("has a name of more than {MAX_FIELD_NAME} bytes"));
+        errors.add(
+            format!("{path}.{name}"),
+            format!("has a name of more than {MAX_FIELD_NAME} bytes"),
+        );
     } else if name.len() >= 4 && name.starts_with("__") && name.ends_with("__") {
         errors.add(format!("{path}.{name}"), "has a reserved name");
     }
@@ -280,17 +306,44 @@ mod tests {
         assert_eq!(refused(json!([])), ["body"]);
         assert_eq!(refused(json!({})), ["order", "userId"]);
         assert_eq!(refused(json!({"userId": 7, "order": {}})), ["userId"]);
-        assert_eq!(refused(json!({"userId": "", "order": "x"})), ["order", "userId"]);
-        assert_eq!(refused(with("totalAmount", json!("12"))), ["order.totalAmount"]);
-        assert_eq!(refused(with("totalAmount", json!(-1))), ["order.totalAmount"]);
+        assert_eq!(
+            refused(json!({"userId": "", "order": "x"})),
+            ["order", "userId"]
+        );
+        assert_eq!(
+            refused(with("totalAmount", json!("12"))),
+            ["order.totalAmount"]
+        );
+        assert_eq!(
+            refused(with("totalAmount", json!(-1))),
+            ["order.totalAmount"]
+        );
         assert_eq!(refused(with("items", json!([]))), ["order.items"]);
         assert_eq!(refused(with("items", json!({}))), ["order.items"]);
-        assert_eq!(refused(with("items", json!([{"quantity": 1}, 2]))), ["order.items[1]"]);
-        assert_eq!(refused(with("items", json!([{"quantity": 0}]))), ["order.items[0].quantity"]);
-        assert_eq!(refused(with("items", json!([{"quantity": 1, "name": {}}]))), ["order.items[0].name"]);
-        assert_eq!(refused(with("items", json!(vec![json!({"quantity": 1}); 4]))), ["order.items"]);
-        assert_eq!(refused(with("deliveryLocation", json!(5))), ["order.deliveryLocation"]);
-        assert_eq!(refused(with("deliveryLocation", json!({"latitude": "n"}))), ["order.deliveryLocation.latitude"]);
+        assert_eq!(
+            refused(with("items", json!([{"quantity": 1}, 2]))),
+            ["order.items[1]"]
+        );
+        assert_eq!(
+            refused(with("items", json!([{"quantity": 0}]))),
+            ["order.items[0].quantity"]
+        );
+        assert_eq!(
+            refused(with("items", json!([{"quantity": 1, "name": {}}]))),
+            ["order.items[0].name"]
+        );
+        assert_eq!(
+            refused(with("items", json!(vec![json!({"quantity": 1}); 4]))),
+            ["order.items"]
+        );
+        assert_eq!(
+            refused(with("deliveryLocation", json!(5))),
+            ["order.deliveryLocation"]
+        );
+        assert_eq!(
+            refused(with("deliveryLocation", json!({"latitude": "n"}))),
+            ["order.deliveryLocation.latitude"]
+        );
         assert_eq!(refused(with("__x__", json!(5))), ["order.__x__"]);
         let deep = (0..30).fold(json!(1), |inner, _| json!([inner]));
         assert!(refused(with("deep", deep))[0].starts_with("order.deep[0]"));
@@ -302,11 +355,14 @@ mod tests {
         body["order"]["status"] = json!("DELIVERED");
         body["order"]["orderId"] = json!("TEMP-1");
         body["extra"] = json!({"kept": [1, null]});
-        let fields = OrderDraft::parse(body, LIMITS).map(|draft| draft.into_fields(&OrderId::sequential(9), 42));
+        let fields = OrderDraft::parse(body, LIMITS)
+            .map(|draft| draft.into_fields(&OrderId::sequential(9), 42));
         assert_eq!(
             fields.map(Value::Object),
-            Ok(json!({"items": [{"name": "a", "quantity": 1}], "totalAmount": 1, "status": "PENDING",
-                "orderId": "ORD9", "userId": "u", "extra": {"kept": [1, null]}, "timestamp": 42}))
+            Ok(
+                json!({"items": [{"name": "a", "quantity": 1}], "totalAmount": 1, "status": "PENDING",
+                "orderId": "ORD9", "userId": "u", "extra": {"kept": [1, null]}, "timestamp": 42})
+            )
         );
     }
 

@@ -67,7 +67,10 @@ mod tests {
     #[test]
     fn takes_what_firestore_takes() {
         for good in ["ORD1", "name with spaces, ünïcode & %2F", "-", "__a", "..."] {
-            assert_eq!(OrderId::parse(good).map(|id| id.to_string()), Ok(good.into()));
+            assert_eq!(
+                OrderId::parse(good).map(|id| id.to_string()),
+                Ok(good.into())
+            );
         }
         let long = "x".repeat(1501);
         for bad in ["", "a/b", ".", "..", "__x__", "____", long.as_str()] {

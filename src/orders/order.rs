@@ -3,6 +3,8 @@ use serde_json::{Map, Value, json};
 
 use super::{OrderId, OrderPatch, Position, Status};
 
+/// Longest text in a summary, in characters: summaries wait in memory for slow readers.
+const SUMMARY_TEXT_LIMIT: usize = 500;
 /// How many status changes an order remembers in `statusHistory`.
 const HISTORY_LIMIT: usize = 50;
 
@@ -134,11 +136,11 @@ impl Order {
     pub fn summary(&self) -> Summary {
         Summary {
             id: self.id.clone(),
-            order_id: self.order_id(),
+            order_id: clip(self.order_id(), SUMMARY_TEXT_LIMIT),
             total_amount: self.total_amount().unwrap_or_default(),
-            status: self.status().to_owned(),
+            status: clip(self.status().to_owned(), SUMMARY_TEXT_LIMIT),
             timestamp: self.placed_millis(),
-            customer_name: self.customer_name(),
+            customer_name: clip(self.customer_name(), SUMMARY_TEXT_LIMIT),
             item_count: self.item_count(),
         }
     }
@@ -154,8 +156,15 @@ impl Order {
     ///
     /// The caller has checked `expected_status`. Only the fields that the patch speaks of are touched, and
     /// `statusHistory`, `updatedBy` beside them, which say who did it.
-    pub fn patched(&self, patch: &OrderPatch, by: &str, now_millis: u64) -> Option<Map<String, Value>> {
-        let status = patch.status.filter(|status| status.as_str() != self.status());
+    pub fn patched(
+        &self,
+        patch: &OrderPatch,
+        by: &str,
+        now_millis: u64,
+    ) -> Option<Map<String, Value>> {
+        let status = patch
+            .status
+            .filter(|status| status.as_str() != self.status());
         let acknowledged = patch
             .acknowledged
             .filter(|acknowledged| *acknowledged != self.acknowledged());
@@ -192,6 +201,15 @@ impl Order {
     }
 }
 
+/// The first `limit` characters of `text`, marked where it was longer.
+pub(super) fn clip(mut text: String, limit: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(limit) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,13 +238,20 @@ mod tests {
 
     #[test]
     fn odd_fields_still_make_a_summary() {
-        let odd = order(json!({"orderId": 5, "totalAmount": {"amount": 3}, "status": [], "items": "2", "customerName": 7}));
+        let odd = order(
+            json!({"orderId": 5, "totalAmount": {"amount": 3}, "status": [], "items": "2", "customerName": 7}),
+        );
         assert_eq!(
             serde_json::to_value(odd.summary()).ok(),
-            Some(json!({"id": "ORD7", "orderId": "5", "totalAmount": 0.0, "status": "UNKNOWN",
-                "timestamp": 1_771_842_400_000_i64, "customerName": "7", "itemCount": 0}))
+            Some(
+                json!({"id": "ORD7", "orderId": "5", "totalAmount": 0.0, "status": "UNKNOWN",
+                "timestamp": 1_771_842_400_000_i64, "customerName": "7", "itemCount": 0})
+            )
         );
-        assert_eq!(order(json!({"totalAmount": "$12.50"})).total_amount(), Some(12.5));
+        assert_eq!(
+            order(json!({"totalAmount": "$12.50"})).total_amount(),
+            Some(12.5)
+        );
         assert_eq!(order(json!({"totalAmount": "free"})).total_amount(), None);
         assert_eq!(order(json!({})).status(), "PENDING");
     }
@@ -250,7 +275,8 @@ mod tests {
 
     #[test]
     fn saying_it_again_changes_nothing() {
-        let before = order(json!({"status": "CONFIRMED", "acknowledged": true, "acknowledgedBy": "Ana"}));
+        let before =
+            order(json!({"status": "CONFIRMED", "acknowledged": true, "acknowledgedBy": "Ana"}));
         let again = OrderPatch {
             status: "CONFIRMED".parse().ok(),
             acknowledged: Some(true),

@@ -50,11 +50,21 @@ impl Position {
     pub fn micros(&self) -> u64 {
         self.micros
     }
+
+    /// The document's id; empty where no order stands.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.micros, utf8_percent_encode(&self.id, ENCODED))
+        write!(
+            f,
+            "{}-{}",
+            self.micros,
+            utf8_percent_encode(&self.id, ENCODED)
+        )
     }
 }
 
@@ -131,8 +141,21 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_cursor() {
-        for bad in ["", "-", "12", "-ORD1", "+1-ORD1", "1.5-ORD1", "1-a/b", "1-%2F", "1-%FF", "1-a b", "1-..",
-            "99999999999999999999999-ORD1", "1-a\nb"] {
+        for bad in [
+            "",
+            "-",
+            "12",
+            "-ORD1",
+            "+1-ORD1",
+            "1.5-ORD1",
+            "1-a/b",
+            "1-%2F",
+            "1-%FF",
+            "1-a b",
+            "1-..",
+            "99999999999999999999999-ORD1",
+            "1-a\nb",
+        ] {
             assert_eq!(bad.parse::<Position>(), Err(InvalidCursor), "{bad}");
         }
         assert_eq!("0-".parse(), Ok(Position::beginning()));

@@ -1,0 +1,42 @@
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+/// The right to serve from a store, held by one process at a time.
+///
+/// The lock is on a file of its own beside the store: SQLite's own locks come and go with every statement, and other
+/// commands (`admin`, `token`) may use the store while it is served.
+pub(super) struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Takes the lock, or says who can't have it and why.
+    pub(super) fn acquire(store: &Path) -> anyhow::Result<Self> {
+        let path = lock_path(store);
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("can't create {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => anyhow::bail!(
+                "another orderbell process serves from {}; stop it first, or set embedded.path to another file",
+                store.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("can't lock {}", path.display()))
+            }
+        }
+    }
+}
+
+fn lock_path(store: &Path) -> PathBuf {
+    let mut name = OsString::from(store.as_os_str());
+    name.push(".lock");
+    name.into()
+}

@@ -1,0 +1,123 @@
+//! The store on SQLite: one file, durable, no account needed.
+//!
+//! One thread owns the connection that writes. It takes everything that waits, runs it in one transaction (*group
+//! commit*), tells the watch, and answers. Reads have a connection of their own and go on while the disk takes no writes.
+
+mod accounts;
+mod lock;
+mod orders;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::clock::Clock;
+use crate::store::StoreError;
+use writer::Writer;
+
+/// How long a statement waits for another process (a command such as `admin add`) to let go of the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a refused client is told to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Orders and accounts in one SQLite file.
+pub struct EmbeddedStore {
+    writer: Writer,
+    reader: Arc<Mutex<Connection>>,
+    /// Held for as long as this store serves; `None` where only accounts are managed beside a server.
+    _lock: Option<lock::FileLock>,
+}
+
+impl EmbeddedStore {
+    /// Opens the file for serving, and creates or migrates it where needed.
+    ///
+    /// Fails when another process serves from the same file.
+    pub fn open(path: &Path, clock: Clock) -> anyhow::Result<Self> {
+        if let Some(parent) = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
+            std::fs::create_dir_all(parent)
+                .with_context(|| format!("can't create the folder {}", parent.display()))?;
+        }
+        let lock = lock::FileLock::acquire(path)?;
+        Self::with_lock(path, clock, Some(lock))
+    }
+
+    /// Opens the file beside a server that may be running on it, to manage admins and tokens.
+    pub fn open_for_accounts(path: &Path, clock: Clock) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            path.exists(),
+            "there is no store at {}; `orderbell serve` creates one",
+            path.display()
+        );
+        Self::with_lock(path, clock, None)
+    }
+
+    fn with_lock(path: &Path, clock: Clock, lock: Option<lock::FileLock>) -> anyhow::Result<Self> {
+        let context = || format!("can't open the store {}", path.display());
+        let mut connection = Connection::open(path).with_context(context)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        schema::prepare(&mut connection).with_context(context)?;
+        let reader = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .with_context(context)?;
+        reader.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(Self {
+            writer: Writer::start(connection, clock)?,
+            reader: Arc::new(Mutex::new(reader)),
+            _lock: lock,
+        })
+    }
+
+    /// Runs `query` on the reading connection, away from the async threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reader = Arc::clone(&self.reader);
+        tokio::task::spawn_blocking(move || {
+            // A query that panicked has left nothing behind: the connection only reads.
+            let connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            query(&connection)
+        })
+        .await
+        .map_err(|error| StoreError::Internal(error.into()))?
+        .map_err(from_sqlite)
+    }
+}
+
+/// What a failed statement means to the caller: trouble with the file passes, anything else is a mistake of ours.
+fn from_sqlite(error: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::OutOfMemory,
+        ) => unavailable(error.to_string()),
+        _ => StoreError::Internal(anyhow::Error::new(error).context("SQLite")),
+    }
+}
+
+fn unavailable(reason: impl Into<String>) -> StoreError {
+    StoreError::Unavailable {
+        reason: reason.into(),
+        retry_after: RETRY_AFTER,
+    }
+}

@@ -1,0 +1,272 @@
+use std::rc::Rc;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::{Map, Value};
+
+use super::EmbeddedStore;
+use super::writer::{Write, sql};
+use crate::orders::{Change, Order, OrderDraft, OrderId, OrderPatch};
+use crate::store::{IDEMPOTENCY_HOURS, ListQuery, OrderStore, Placed, StoreError, WatchSink};
+
+const HOUR_MILLIS: u64 = 3_600_000;
+const COLUMNS: &str = "id, data, created_micros, updated_micros";
+
+#[async_trait]
+impl OrderStore for EmbeddedStore {
+    async fn submit(
+        &self,
+        draft: OrderDraft,
+        idempotency_key: Option<String>,
+    ) -> Result<Placed, StoreError> {
+        self.writer
+            .write(move |write| {
+                if let Some(key) = &idempotency_key
+                    && let Some(placed) = placed_before(write.sql, key)?
+                {
+                    return Ok(placed);
+                }
+                place(write, draft, idempotency_key.as_deref())
+            })
+            .await
+    }
+
+    async fn change(&self, id: &OrderId, patch: OrderPatch, by: &str) -> Result<Order, StoreError> {
+        let (id, by) = (id.clone(), by.to_owned());
+        self.writer
+            .write(move |write| {
+                let order = find(write.sql, &id)?.ok_or(StoreError::NotFound)?;
+                if patch
+                    .expected_status
+                    .as_ref()
+                    .is_some_and(|expected| expected != order.status())
+                {
+                    return Err(StoreError::Conflict(Box::new(order)));
+                }
+                let micros = write.stamp();
+                let Some(fields) = order.patched(&patch, &by, micros / 1_000) else {
+                    return Ok(order);
+                };
+                let order = Order {
+                    fields,
+                    updated_micros: micros,
+                    ..order
+                };
+                save(write.sql, &order)?;
+                write.announce(Change::Upsert(Arc::new(order.clone())));
+                Ok(order)
+            })
+            .await
+    }
+
+    async fn remove(&self, id: &OrderId, by: &str) -> Result<(), StoreError> {
+        let (id, by) = (id.clone(), by.to_owned());
+        self.writer
+            .write(move |write| {
+                let order = find(write.sql, &id)?.ok_or(StoreError::NotFound)?;
+                let micros = write.stamp();
+                sql(write.sql.prepare_cached("DELETE FROM orders WHERE id = ?1").and_then(|mut s| s.execute([id.as_str()])))?;
+                sql(write
+                    .sql
+                    .prepare_cached("INSERT INTO removals (micros, id, removed_by, data) VALUES (?1, ?2, ?3, ?4)")
+                    .and_then(|mut s| s.execute(params![micros, id.as_str(), by, json(&order.fields)])))?;
+                write.announce(Change::Remove { id, micros });
+                Ok(())
+            })
+            .await
+    }
+
+    async fn get(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
+        let id = id.clone();
+        self.read(move |connection| find_row(connection, &id)).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Order>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| list(connection, &query)).await
+    }
+
+    fn watch(&self, window: usize, sink: WatchSink) {
+        self.writer.watch(window, sink);
+    }
+
+    async fn ended(&self) -> anyhow::Error {
+        self.writer.ended().await
+    }
+}
+
+fn placed_before(connection: &Connection, key: &str) -> Result<Option<Placed>, StoreError> {
+    let found: Option<(String, u64)> = sql(connection
+        .prepare_cached("SELECT order_id, number FROM idempotency WHERE key = ?1")
+        .and_then(|mut s| {
+            s.query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        }))?;
+    found
+        .map(|(id, number)| {
+            Ok(Placed {
+                order_id: known_id(&id)?,
+                number,
+            })
+        })
+        .transpose()
+}
+
+fn place(
+    write: &mut Write<'_>,
+    draft: OrderDraft,
+    key: Option<&str>,
+) -> Result<Placed, StoreError> {
+    let micros = write.stamp();
+    let number: u64 = sql(write
+        .sql
+        .prepare_cached(
+            "UPDATE meta SET value = value + 1 WHERE key = 'order_counter' RETURNING value",
+        )
+        .and_then(|mut s| s.query_row([], |row| row.get(0))))?;
+    let id = OrderId::sequential(number);
+    let order = Order {
+        fields: draft.into_fields(&id, micros / 1_000),
+        id,
+        created_micros: micros,
+        updated_micros: micros,
+    };
+    save(write.sql, &order)?;
+    if let Some(key) = key {
+        let now = micros / 1_000;
+        sql(write
+            .sql
+            .prepare_cached("DELETE FROM idempotency WHERE created_millis < ?1")
+            .and_then(|mut s| s.execute([now.saturating_sub(IDEMPOTENCY_HOURS * HOUR_MILLIS)])))?;
+        sql(write
+            .sql
+            .prepare_cached("INSERT INTO idempotency (key, order_id, number, created_millis) VALUES (?1, ?2, ?3, ?4)")
+            .and_then(|mut s| s.execute(params![key, order.id.as_str(), number, now])))?;
+    }
+    let placed = Placed {
+        order_id: order.id.clone(),
+        number,
+    };
+    write.announce(Change::Upsert(Arc::new(order)));
+    Ok(placed)
+}
+
+fn save(connection: &Connection, order: &Order) -> Result<(), StoreError> {
+    sql(connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO orders (id, placed_millis, status, created_micros, updated_micros, data)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .and_then(|mut s| {
+            s.execute(params![
+                order.id.as_str(),
+                order.placed_millis(),
+                order.status(),
+                order.created_micros,
+                order.updated_micros,
+                json(&order.fields),
+            ])
+        }))?;
+    Ok(())
+}
+
+fn find(connection: &Connection, id: &OrderId) -> Result<Option<Order>, StoreError> {
+    sql(find_row(connection, id))
+}
+
+fn find_row(connection: &Connection, id: &OrderId) -> rusqlite::Result<Option<Order>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM orders WHERE id = ?1"))?
+        .query_row([id.as_str()], read_order)
+        .optional()
+}
+
+fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Vec<Order>> {
+    // The table-valued parameter needs rusqlite's array module; a few statuses fit into plain parameters as well.
+    let marks = vec!["?"; query.statuses.len()].join(", ");
+    let by_status = if query.statuses.is_empty() {
+        String::new()
+    } else {
+        format!("AND status IN ({marks})")
+    };
+    let (millis, id) = match &query.before {
+        Some(position) => (
+            i64::try_from(position.micros() / 1_000).unwrap_or(i64::MAX),
+            position.id().to_owned(),
+        ),
+        None => (i64::MAX, String::new()),
+    };
+    let mut values: Vec<SqlValue> = vec![millis.into(), id.into()];
+    values.extend(query.statuses.iter().cloned().map(SqlValue::from));
+    values.push(SqlValue::from(
+        i64::try_from(query.limit).unwrap_or(i64::MAX),
+    ));
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM orders WHERE (placed_millis, id) < (?, ?) {by_status}
+             ORDER BY placed_millis DESC, id DESC LIMIT ?"
+        ))?
+        .query_map(rusqlite::params_from_iter(values), read_order)?
+        .collect()
+}
+
+/// What a watch begins with: the newest orders, and the newest removals, in the order of their positions.
+pub(super) fn window(connection: &Connection, window: usize) -> rusqlite::Result<Vec<Change>> {
+    let newest = ListQuery {
+        statuses: Vec::new(),
+        limit: window,
+        before: None,
+    };
+    let mut changes: Vec<Change> = list(connection, &newest)?
+        .into_iter()
+        .map(|order| Change::Upsert(Arc::new(order)))
+        .collect();
+    let mut removals =
+        connection.prepare("SELECT id, micros FROM removals ORDER BY micros DESC LIMIT ?1")?;
+    for removal in
+        removals.query_map([window], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?
+    {
+        let (id, micros) = removal?;
+        changes.push(Change::Remove {
+            id: stored_id(&id)?,
+            micros,
+        });
+    }
+    changes.sort_by_cached_key(Change::position);
+    Ok(changes)
+}
+
+fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
+    let id: String = row.get(0)?;
+    let data: Rc<str> = row.get(1)?;
+    let fields: Map<String, Value> =
+        serde_json::from_str(&data).map_err(|error| bad_column(1, error))?;
+    Ok(Order {
+        id: stored_id(&id)?,
+        fields,
+        created_micros: row.get(2)?,
+        updated_micros: row.get(3)?,
+    })
+}
+
+fn stored_id(id: &str) -> rusqlite::Result<OrderId> {
+    OrderId::parse(id).map_err(|error| bad_column(0, error))
+}
+
+fn known_id(id: &str) -> Result<OrderId, StoreError> {
+    sql(stored_id(id))
+}
+
+fn bad_column(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn json(fields: &Map<String, Value>) -> String {
+    // A map of strings to values always has a JSON text.
+    serde_json::to_string(fields).unwrap_or_default()
+}

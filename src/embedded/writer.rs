@@ -1,0 +1,327 @@
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, Savepoint, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{from_sqlite, orders, unavailable};
+use crate::clock::Clock;
+use crate::orders::{Change, Snapshot};
+use crate::store::{SourceState, StoreError, WatchEvent, WatchSink};
+
+/// Most writes in one transaction.
+const GROUP_LIMIT: usize = 256;
+/// Writes that may wait; more of them wait at their callers.
+const QUEUE_LIMIT: usize = 1_024;
+/// How long a caller waits for a place in the queue.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The thread that writes, and the way to it.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Command>,
+    /// Set when the thread has ended by itself, with the reason.
+    ended: watch::Receiver<Option<String>>,
+}
+
+enum Command {
+    Write(Box<dyn Job>),
+    Watch { window: usize, sink: WatchSink },
+}
+
+/// What one write sees: the transaction, a commit time of its own, and the changes it makes known.
+pub(super) struct Write<'a> {
+    pub(super) sql: &'a Connection,
+    clock: &'a mut CommitClock,
+    changes: &'a mut Vec<Change>,
+}
+
+impl Write<'_> {
+    /// A commit time that no other write has had or will have, later than all before, in microseconds.
+    pub(super) fn stamp(&mut self) -> u64 {
+        self.clock.next()
+    }
+
+    /// The watch is told of `change` once it is durable.
+    pub(super) fn announce(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+}
+
+/// Commit times in microseconds: the wall clock where it runs ahead of the last one, one more than the last otherwise.
+struct CommitClock {
+    clock: Clock,
+    last: u64,
+}
+
+impl CommitClock {
+    fn next(&mut self) -> u64 {
+        self.last = self.clock.micros().max(self.last + 1);
+        self.last
+    }
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, clock: Clock) -> anyhow::Result<Self> {
+        let last = connection.query_row(
+            "SELECT value FROM meta WHERE key = 'last_commit'",
+            [],
+            |row| row.get(0),
+        )?;
+        let (queue, commands) = mpsc::channel(QUEUE_LIMIT);
+        let (ending, ended) = watch::channel(None);
+        let thread = Thread {
+            connection,
+            clock: CommitClock { clock, last },
+            watches: Vec::new(),
+        };
+        thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || {
+                let ending = Ending(ending);
+                thread.run(commands);
+                drop(ending);
+            })?;
+        Ok(Self { queue, ended })
+    }
+
+    /// Runs `op` in a transaction shared with others, and answers when it is durable.
+    ///
+    /// When `op` fails, nothing of it remains.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(PendingJob {
+            op: Some(op),
+            outcome: None,
+            reply,
+        });
+        match self
+            .queue
+            .send_timeout(Command::Write(job), QUEUE_PATIENCE)
+            .await
+        {
+            Ok(()) => {}
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                return Err(unavailable("too many writes are waiting"));
+            }
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => {
+                return Err(unavailable("the writer has ended"));
+            }
+        }
+        answer
+            .await
+            .unwrap_or_else(|_| Err(unavailable("the writer has ended")))
+    }
+
+    pub(super) fn watch(&self, window: usize, sink: WatchSink) {
+        let queue = self.queue.clone();
+        // Called once at start-up, when nothing waits: the queue has a place, or the writer is gone and `ended` says so.
+        let _ = queue.try_send(Command::Watch { window, sink });
+    }
+
+    pub(super) async fn ended(&self) -> anyhow::Error {
+        let mut ended = self.ended.clone();
+        let reason = match ended.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "it was dropped".to_owned(),
+        };
+        anyhow::anyhow!("the store's writer has ended: {reason}")
+    }
+}
+
+/// Tells that the thread is over, however it ends.
+struct Ending(watch::Sender<Option<String>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let reason = if thread::panicking() {
+            "it panicked"
+        } else {
+            "its queue was closed"
+        };
+        self.0.send_replace(Some(reason.to_owned()));
+    }
+}
+
+struct Thread {
+    connection: Connection,
+    clock: CommitClock,
+    watches: Vec<WatchSink>,
+}
+
+impl Thread {
+    fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut group = Vec::with_capacity(GROUP_LIMIT);
+        while commands.blocking_recv_many(&mut group, GROUP_LIMIT) > 0 {
+            let mut jobs = Vec::with_capacity(group.len());
+            for command in group.drain(..) {
+                match command {
+                    Command::Write(job) => jobs.push(job),
+                    Command::Watch { window, sink } => {
+                        // What was asked for earlier belongs into the first snapshot.
+                        self.commit(std::mem::take(&mut jobs));
+                        self.begin_watch(window, sink);
+                    }
+                }
+            }
+            self.commit(jobs);
+        }
+    }
+
+    fn begin_watch(&mut self, window: usize, mut sink: WatchSink) {
+        match orders::window(&self.connection, window) {
+            Ok(changes) => {
+                sink(WatchEvent::Snapshot(Snapshot {
+                    changes,
+                    initial: true,
+                }));
+                sink(WatchEvent::Source(SourceState::Live));
+                self.watches.push(sink);
+            }
+            Err(error) => sink(WatchEvent::Source(SourceState::Failed {
+                message: format!("the store can't be read: {error}"),
+            })),
+        }
+    }
+
+    /// Commits `jobs` as one group, tells the watches, then answers.
+    fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut changes = Vec::new();
+        match run_group(
+            &mut self.connection,
+            &mut self.clock,
+            &mut jobs,
+            &mut changes,
+        ) {
+            Ok(()) => {
+                if !changes.is_empty() {
+                    let snapshot = newest_states(changes);
+                    for sink in &mut self.watches {
+                        sink(WatchEvent::Snapshot(snapshot.clone()));
+                    }
+                }
+                for job in jobs {
+                    job.answer();
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, writes = jobs.len(), "nothing could be written to the store");
+                let reason = error.to_string();
+                for job in jobs {
+                    job.refuse(&reason);
+                }
+            }
+        }
+    }
+}
+
+fn run_group(
+    connection: &mut Connection,
+    clock: &mut CommitClock,
+    jobs: &mut [Box<dyn Job>],
+    changes: &mut Vec<Change>,
+) -> rusqlite::Result<()> {
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let before = clock.last;
+    for job in jobs {
+        let savepoint = transaction.savepoint()?;
+        job.run(savepoint, clock, changes)?;
+    }
+    if clock.last != before {
+        transaction
+            .prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'last_commit'")?
+            .execute([clock.last])?;
+    }
+    transaction.commit()
+}
+
+/// Each order once, where it stands last. Positions ascend since commit times do.
+fn newest_states(changes: Vec<Change>) -> Snapshot {
+    let mut seen = std::collections::HashSet::new();
+    let mut newest: Vec<Change> = Vec::with_capacity(changes.len());
+    for change in changes.into_iter().rev() {
+        let id = match &change {
+            Change::Upsert(order) => order.id.clone(),
+            Change::Remove { id, .. } => id.clone(),
+        };
+        if seen.insert(id) {
+            newest.push(change);
+        }
+    }
+    newest.reverse();
+    Snapshot {
+        changes: newest,
+        initial: false,
+    }
+}
+
+/// A write that waits for its turn, for the commit, and then for being answered.
+trait Job: Send {
+    /// An error is one of the file; what the write itself refuses is kept as its answer.
+    fn run(
+        &mut self,
+        savepoint: Savepoint<'_>,
+        clock: &mut CommitClock,
+        changes: &mut Vec<Change>,
+    ) -> rusqlite::Result<()>;
+    fn answer(self: Box<Self>);
+    fn refuse(self: Box<Self>, reason: &str);
+}
+
+struct PendingJob<T, F> {
+    op: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for PendingJob<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send,
+{
+    fn run(
+        &mut self,
+        mut savepoint: Savepoint<'_>,
+        clock: &mut CommitClock,
+        changes: &mut Vec<Change>,
+    ) -> rusqlite::Result<()> {
+        let Some(op) = self.op.take() else {
+            return Ok(());
+        };
+        let known = changes.len();
+        let outcome = op(&mut Write {
+            sql: &savepoint,
+            clock,
+            changes,
+        });
+        if outcome.is_ok() {
+            savepoint.commit()?;
+        } else {
+            changes.truncate(known);
+            savepoint.rollback()?;
+        }
+        self.outcome = Some(outcome);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(outcome) = self.outcome {
+            // The caller may have gone away; what it asked for is done all the same.
+            let _ = self.reply.send(outcome);
+        }
+    }
+
+    fn refuse(self: Box<Self>, reason: &str) {
+        let _ = self.reply.send(Err(unavailable(reason)));
+    }
+}
+
+/// For `op`s that only meet errors of the file.
+pub(super) fn sql<T>(result: rusqlite::Result<T>) -> Result<T, StoreError> {
+    result.map_err(from_sqlite)
+}

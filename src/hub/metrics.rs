@@ -1,0 +1,57 @@
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
+
+/// What the hub counts.
+#[derive(Debug, Default)]
+pub struct HubMetrics {
+    /// Snapshots that the store's watch has delivered.
+    pub(super) snapshots: Counter,
+    /// When the last of them was applied, in milliseconds since the epoch; 0 before the first.
+    pub(super) snapshot_at: Gauge<u64, AtomicU64>,
+    /// Events, each counted once.
+    pub(super) events: Counter,
+    /// Events handed to streams, counted for each of them.
+    pub(super) deliveries: Counter,
+    /// Streams that fell behind their relay and were caught up from the view.
+    pub(super) lagged: Counter,
+    /// Streams that came back with a cursor and were caught up from the view.
+    pub(super) replays: Counter,
+    /// Streams whose cursor couldn't be continued.
+    pub(super) resets: Counter,
+}
+
+impl HubMetrics {
+    /// When the last snapshot was applied, in milliseconds since the epoch; 0 before the first.
+    pub fn snapshot_at(&self) -> u64 {
+        self.snapshot_at.get()
+    }
+
+    /// Makes the counters known to `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        let counters = [
+            ("snapshots", "Snapshots applied", &self.snapshots),
+            ("events", "Events, each counted once", &self.events),
+            ("deliveries", "Events handed to streams", &self.deliveries),
+            (
+                "stream_lags",
+                "Streams that fell behind and were caught up from the view",
+                &self.lagged,
+            ),
+            (
+                "stream_replays",
+                "Streams that resumed from a cursor",
+                &self.replays,
+            ),
+            (
+                "stream_resets",
+                "Streams whose cursor could not be continued",
+                &self.resets,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+    }
+}

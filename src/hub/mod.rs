@@ -1,0 +1,334 @@
+//! The hub: the window of orders in memory, and everybody who watches it.
+//!
+//! A [store's watch](crate::store::OrderStore::watch) is applied here, snapshot by snapshot. The *view* holds the newest
+//! state of every order in the window by position; it is the replay log, the polling cache and the source of every page
+//! at once. A batch of frames, encoded once, goes from each snapshot to the *relays*, one for each worker thread, and
+//! from there to that thread's *subscribers*.
+
+mod frame;
+mod item;
+mod metrics;
+mod relay;
+mod subscriber;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::broadcast;
+
+pub use frame::retry_frame;
+pub use item::Item;
+pub use metrics::HubMetrics;
+pub use relay::Relay;
+pub use subscriber::{Start, Subscriber};
+
+use crate::clock::Clock;
+use crate::orders::{Position, Snapshot};
+use crate::store::{ListQuery, SourceState, WatchEvent};
+use frame::Batch;
+use view::View;
+
+/// Signals that a relay may be behind before it catches up from the view.
+const RELAY_BACKLOG: usize = 256;
+/// How far a cursor may run ahead of this machine's clock and still be believed: another instance may be ahead of us.
+const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// What streams are like.
+#[derive(Debug, Clone)]
+pub struct HubSettings {
+    /// Newest orders held in memory.
+    pub window: usize,
+    /// A stream without an event for so long carries a heartbeat.
+    pub heartbeat: Duration,
+    /// How long clients wait before they come back, as a stream's first line tells them.
+    pub retry: Duration,
+    /// A stream is asked to come back after so long; spread by a fifth.
+    pub max_age: Duration,
+}
+
+/// The orders in memory, and the way to everybody who watches them.
+pub struct Hub {
+    settings: HubSettings,
+    clock: Clock,
+    metrics: HubMetrics,
+    state: RwLock<State>,
+}
+
+struct State {
+    view: View,
+    source: Source,
+    /// Gone once the hub is closed.
+    relays: Option<broadcast::Sender<Signal>>,
+}
+
+/// The state of the store's watch, and since when it lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What the watch says.
+    pub state: SourceState,
+    /// Milliseconds since the epoch.
+    pub since: u64,
+}
+
+/// What goes to the relays.
+#[derive(Clone)]
+enum Signal {
+    /// A snapshot was applied.
+    Batch(Arc<Batch>),
+    /// The first snapshot was applied: positions mean something from now on.
+    Started,
+    /// An event without a position, for everybody who is there.
+    Notice(Bytes),
+    /// Somebody's permission may have ended: look.
+    Check,
+}
+
+/// An answer to a poll.
+pub struct Recent {
+    /// The orders, and removals where the poll said since when.
+    pub items: Vec<Arc<Item>>,
+    /// Where to go on.
+    pub cursor: Position,
+    /// The poller's position is older than the window, these are all orders of it.
+    pub reset: bool,
+}
+
+/// Where a reader with a cursor stands.
+enum Standing {
+    /// It has missed these, in the order of their positions; afterwards it is at `head`.
+    Behind {
+        missed: Vec<Arc<Item>>,
+        head: Position,
+    },
+    /// It has missed nothing: its position is the head, or ahead of it.
+    Current,
+    /// Nobody can tell what it has missed.
+    Lost { head: Position },
+}
+
+/// Counts over the window.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Orders in the window.
+    pub total_orders: usize,
+    /// Sum of their amounts.
+    pub total_revenue: f64,
+    /// How many have which status.
+    pub status_counts: BTreeMap<String, usize>,
+}
+
+impl Hub {
+    /// A hub without orders, whose source isn't there yet.
+    pub fn new(settings: HubSettings, clock: Clock) -> Arc<Self> {
+        let (relays, _) = broadcast::channel(RELAY_BACKLOG);
+        Arc::new(Self {
+            state: RwLock::new(State {
+                view: View::new(settings.window),
+                source: Source {
+                    state: SourceState::Away {
+                        message: "starting".to_owned(),
+                    },
+                    since: clock.millis(),
+                },
+                relays: Some(relays),
+            }),
+            settings,
+            clock,
+            metrics: HubMetrics::default(),
+        })
+    }
+
+    /// Takes what a store's watch tells.
+    pub fn take(&self, event: WatchEvent) {
+        match event {
+            WatchEvent::Snapshot(snapshot) => self.apply(&snapshot),
+            WatchEvent::Source(state) => self.set_source(state),
+        }
+    }
+
+    /// Applies a snapshot whole: afterwards every poll shows it, and every stream will.
+    fn apply(&self, snapshot: &Snapshot) {
+        let mut state = self.write();
+        self.metrics.snapshots.inc();
+        self.metrics.snapshot_at.set(self.clock.millis());
+        if snapshot.initial {
+            state.view.start(&snapshot.changes);
+            state.send(Signal::Started);
+            return;
+        }
+        let prev = state.view.head().clone();
+        let events = state.view.apply(&snapshot.changes);
+        if events.is_empty() {
+            return;
+        }
+        self.metrics.events.inc_by(events.len() as u64);
+        // Sent under the lock that the view changed under: whoever subscribes has either the items or the batch.
+        state.send(Signal::Batch(Arc::new(Batch::new(prev, events))));
+    }
+
+    fn set_source(&self, source: SourceState) {
+        let mut state = self.write();
+        if state.source.state == source {
+            return;
+        }
+        state.source = Source {
+            state: source,
+            since: self.clock.millis(),
+        };
+        let frame = frame::source(&state.source);
+        state.send(Signal::Notice(frame));
+    }
+
+    /// The state of the store's watch.
+    pub fn source(&self) -> Source {
+        self.read().source.clone()
+    }
+
+    /// True once the first snapshot was applied.
+    pub fn started(&self) -> bool {
+        self.read().view.started()
+    }
+
+    /// Position of the newest change, `None` before the first snapshot.
+    pub fn head(&self) -> Option<Position> {
+        let state = self.read();
+        state.view.started().then(|| state.view.head().clone())
+    }
+
+    /// What streams are like.
+    pub fn settings(&self) -> &HubSettings {
+        &self.settings
+    }
+
+    /// What the hub counts.
+    pub fn metrics(&self) -> &HubMetrics {
+        &self.metrics
+    }
+
+    /// The newest `limit` orders, newest first by the time of placing.
+    pub fn newest(&self, limit: usize) -> Recent {
+        let state = self.read();
+        Recent {
+            items: state.view.newest().take(limit).cloned().collect(),
+            cursor: state.view.head().clone(),
+            reset: false,
+        }
+    }
+
+    /// What has changed since `cursor`, oldest change first, at most `limit` of it.
+    ///
+    /// The answer's cursor is where the next poll goes on, whether or not `limit` has cut the answer short.
+    pub fn since(&self, cursor: &Position, limit: usize) -> Recent {
+        let state = self.read();
+        let (mut items, end, reset) = match self.standing(&state.view, cursor) {
+            Standing::Behind { missed, head } => (missed, head, false),
+            Standing::Current => (Vec::new(), cursor.clone(), false),
+            Standing::Lost { head } => {
+                let beginning = Position::beginning();
+                let window = state
+                    .view
+                    .after(&beginning)
+                    .filter(|item| item.order().is_some());
+                (window.cloned().collect(), head, true)
+            }
+        };
+        if items.len() > limit && !reset {
+            items.truncate(limit);
+        }
+        let cursor = match items.last() {
+            Some(last) if !reset => last.position().clone(),
+            _ => end,
+        };
+        Recent {
+            items,
+            cursor,
+            reset,
+        }
+    }
+
+    /// The orders that `query` asks for, and whether there are more; `None` where the window doesn't reach that far.
+    pub fn list(&self, query: &ListQuery) -> Option<(Vec<Arc<Item>>, bool)> {
+        self.read().view.list(query)
+    }
+
+    /// The order with this id, if it is in the window.
+    pub fn get(&self, id: &crate::orders::OrderId) -> Option<Arc<Item>> {
+        self.read().view.get(id).cloned()
+    }
+
+    /// Counts over the window.
+    pub fn stats(&self) -> Stats {
+        let state = self.read();
+        let mut stats = Stats {
+            total_orders: 0,
+            total_revenue: 0.0,
+            status_counts: BTreeMap::new(),
+        };
+        for order in state.view.newest().filter_map(|item| item.order()) {
+            stats.total_orders += 1;
+            stats.total_revenue += order.total_amount().unwrap_or_default();
+            *stats
+                .status_counts
+                .entry(order.status().to_owned())
+                .or_default() += 1;
+        }
+        // Amounts are decimal: without this, ten orders of 0.1 sum up to 0.9999999999999999.
+        stats.total_revenue = (stats.total_revenue * 1e4).round() / 1e4;
+        stats
+    }
+
+    /// Has every subscriber look whether it may still read.
+    pub fn check_subscribers(&self) {
+        self.write().send(Signal::Check);
+    }
+
+    /// Ends every stream with a `bye`; later ones end at once.
+    pub fn close(&self) {
+        self.write().relays = None;
+    }
+
+    fn standing(&self, view: &View, cursor: &Position) -> Standing {
+        let head = view.head();
+        if cursor < view.floor() {
+            return Standing::Lost { head: head.clone() };
+        }
+        if cursor > head {
+            let tolerance = u64::try_from(FUTURE_TOLERANCE.as_micros()).unwrap_or(u64::MAX);
+            if cursor.micros() > self.clock.micros().saturating_add(tolerance) {
+                return Standing::Lost { head: head.clone() };
+            }
+            return Standing::Current;
+        }
+        if cursor == head {
+            return Standing::Current;
+        }
+        Standing::Behind {
+            missed: view.after(cursor).cloned().collect(),
+            head: head.clone(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        // The view is changed by code that doesn't panic half-way; a poisoned lock means that the process is ending.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn send(&self, signal: Signal) {
+        if let Some(relays) = &self.relays {
+            // An error means that nobody listens.
+            let _ = relays.send(signal);
+        }
+    }
+}

@@ -1,0 +1,291 @@
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use super::frame::{self, Batch};
+use super::{Hub, Signal};
+use crate::orders::Position;
+
+/// Signals that a subscriber may be behind before it catches up from the view.
+const SLOT_LIMIT: usize = 1_024;
+/// And their bytes.
+const SLOT_BYTES_LIMIT: usize = 4 << 20;
+/// Most bytes that a subscriber takes at once from the slots.
+const CHUNK_LIMIT: usize = 128 << 10;
+
+/// One worker thread's end of the hub's broadcast, shared by all subscribers of the thread.
+///
+/// The broadcast wakes one task in each thread, which wakes that thread's subscribers without crossing threads. Signals
+/// wait in *slots* until every subscriber had the chance to take them; a subscriber that was too slow for that catches up
+/// from the view. Under load several slots are taken at once, as bytes joined once for all who stand at the same place.
+#[derive(Clone)]
+pub struct Relay {
+    hub: Arc<Hub>,
+    shared: Rc<Shared>,
+}
+
+pub(super) struct Shared {
+    slots: RefCell<Slots>,
+    wakers: RefCell<Wakers>,
+    closed: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Slots {
+    /// Number of the first slot; numbers only ever increase.
+    first: u64,
+    slots: VecDeque<Signal>,
+    bytes: usize,
+    /// The last chunk that was joined, and the slots it was joined from.
+    joined: Option<(u64, u64, Bytes)>,
+}
+
+#[derive(Default)]
+struct Wakers {
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+}
+
+/// What a subscriber takes from the slots.
+pub(super) enum Taken {
+    /// The subscriber was too slow, the slots it needs are gone.
+    Lagged,
+    /// Nothing new.
+    Nothing,
+    /// The watch has delivered its first snapshot.
+    Started,
+    /// Frames for everybody who stands where the subscriber does.
+    Shared {
+        /// The frames.
+        bytes: Bytes,
+        /// Where the subscriber stands then.
+        head: Option<Position>,
+        /// How many events the frames carry.
+        events: usize,
+    },
+    /// A batch that the subscriber has to choose from.
+    Batch(Arc<Batch>),
+}
+
+impl Relay {
+    /// Starts the relay of this thread, which must run a [`tokio::task::LocalSet`] (actix's workers do).
+    pub fn start(hub: Arc<Hub>) -> Self {
+        let shared = Rc::new(Shared {
+            slots: RefCell::default(),
+            wakers: RefCell::default(),
+            closed: Cell::new(false),
+        });
+        let receiver = hub.read().relays.as_ref().map(broadcast::Sender::subscribe);
+        match receiver {
+            Some(receiver) => {
+                tokio::task::spawn_local(run(Rc::clone(&shared), receiver));
+            }
+            None => shared.closed.set(true),
+        }
+        Self { hub, shared }
+    }
+
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    pub(super) fn shared(&self) -> &Rc<Shared> {
+        &self.shared
+    }
+}
+
+async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>) {
+    loop {
+        match signals.recv().await {
+            Ok(signal) => shared.push(signal),
+            Err(RecvError::Lagged(_)) => shared.skip(),
+            Err(RecvError::Closed) => break,
+        }
+        // Whatever has come meanwhile is worth the same wake-up.
+        loop {
+            match signals.try_recv() {
+                Ok(signal) => shared.push(signal),
+                Err(TryRecvError::Lagged(_)) => shared.skip(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        shared.wake();
+    }
+    shared.closed.set(true);
+    shared.wake();
+}
+
+impl Shared {
+    fn push(&self, signal: Signal) {
+        self.slots.borrow_mut().push(signal);
+    }
+
+    /// The broadcast has moved on without this relay: all subscribers have to catch up from the view.
+    fn skip(&self) {
+        let mut slots = self.slots.borrow_mut();
+        // One number is left out, so that a subscriber that had taken everything sees the gap as well.
+        slots.first += slots.slots.len() as u64 + 1;
+        slots.slots.clear();
+        slots.bytes = 0;
+        slots.joined = None;
+    }
+
+    fn wake(&self) {
+        for waker in self.wakers.borrow().wakers.iter().flatten() {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(super) fn closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Number of the slot that comes next.
+    pub(super) fn end(&self) -> u64 {
+        self.slots.borrow().end()
+    }
+
+    /// What is new for a subscriber that has taken everything before `next` and stands at `position`.
+    pub(super) fn take(&self, next: &mut u64, position: Option<&Position>) -> Taken {
+        self.slots.borrow_mut().take(next, position)
+    }
+
+    pub(super) fn register(&self) -> usize {
+        let mut wakers = self.wakers.borrow_mut();
+        wakers.free.pop().unwrap_or_else(|| {
+            wakers.wakers.push(None);
+            wakers.wakers.len() - 1
+        })
+    }
+
+    pub(super) fn set_waker(&self, slot: usize, waker: &Waker) {
+        let mut wakers = self.wakers.borrow_mut();
+        match &mut wakers.wakers[slot] {
+            Some(known) if known.will_wake(waker) => {}
+            known => *known = Some(waker.clone()),
+        }
+    }
+
+    pub(super) fn deregister(&self, slot: usize) {
+        let mut wakers = self.wakers.borrow_mut();
+        wakers.wakers[slot] = None;
+        wakers.free.push(slot);
+    }
+}
+
+impl Slots {
+    fn end(&self) -> u64 {
+        self.first + self.slots.len() as u64
+    }
+
+    fn push(&mut self, signal: Signal) {
+        self.bytes += weight(&signal);
+        self.slots.push_back(signal);
+        while self.slots.len() > SLOT_LIMIT
+            || (self.bytes > SLOT_BYTES_LIMIT && self.slots.len() > 1)
+        {
+            if let Some(gone) = self.slots.pop_front() {
+                self.bytes -= weight(&gone);
+                self.first += 1;
+            }
+        }
+    }
+
+    fn take(&mut self, next: &mut u64, position: Option<&Position>) -> Taken {
+        if *next < self.first {
+            return Taken::Lagged;
+        }
+        while let Some(signal) = self.at(*next) {
+            match signal {
+                Signal::Check => *next += 1,
+                Signal::Started => {
+                    *next += 1;
+                    return Taken::Started;
+                }
+                Signal::Batch(batch)
+                    if position.is_some_and(|position| *position >= batch.head) =>
+                {
+                    *next += 1
+                }
+                Signal::Batch(batch) if position == Some(&batch.prev) => {
+                    return self.take_shared(next);
+                }
+                Signal::Batch(batch) => {
+                    let batch = Arc::clone(batch);
+                    *next += 1;
+                    return Taken::Batch(batch);
+                }
+                Signal::Notice(_) => return self.take_shared(next),
+            }
+        }
+        Taken::Nothing
+    }
+
+    /// Joins the frames from `next` on. Each batch begins where the one before has ended, so that whoever stands at the
+    /// beginning of the first can take all.
+    fn take_shared(&mut self, next: &mut u64) -> Taken {
+        let from = *next;
+        let (mut to, mut bytes, mut events, mut head, mut parts) = (from, 0, 0, None, 0);
+        while let Some(signal) = self.at(to) {
+            match signal {
+                Signal::Started => break,
+                Signal::Check => {}
+                _ if bytes > 0 && bytes + weight(signal) > CHUNK_LIMIT => break,
+                // A reader that takes a notice first need not stand where the batch behind it begins.
+                Signal::Batch(_) if parts > 0 && head.is_none() => break,
+                Signal::Batch(batch) => {
+                    events += batch.events.len();
+                    head = Some(batch.head.clone());
+                    parts += 1;
+                }
+                Signal::Notice(_) => parts += 1,
+            }
+            bytes += weight(signal);
+            to += 1;
+        }
+        *next = to;
+        let bytes = match &self.joined {
+            Some((known_from, known_to, bytes)) if (*known_from, *known_to) == (from, to) => {
+                bytes.clone()
+            }
+            _ => {
+                let frames = (from..to).filter_map(|number| self.at(number).and_then(frame));
+                let joined = if parts == 1 {
+                    frames.clone().next().cloned().unwrap_or_default()
+                } else {
+                    frame::concat(frames)
+                };
+                self.joined = Some((from, to, joined.clone()));
+                joined
+            }
+        };
+        Taken::Shared {
+            bytes,
+            head,
+            events,
+        }
+    }
+
+    fn at(&self, number: u64) -> Option<&Signal> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.slots.get(index)
+    }
+}
+
+fn frame(signal: &Signal) -> Option<&Bytes> {
+    match signal {
+        Signal::Batch(batch) => Some(&batch.plain),
+        Signal::Notice(frame) => Some(frame),
+        Signal::Started | Signal::Check => None,
+    }
+}
+
+fn weight(signal: &Signal) -> usize {
+    frame(signal).map_or(0, Bytes::len)
+}

@@ -1,0 +1,130 @@
+use async_trait::async_trait;
+
+use super::StoreError;
+
+/// SHA-256 (or HMAC-SHA-256) of a secret that the store must not know.
+pub type Digest = [u8; 32];
+
+/// Somebody who may use the desk.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Opaque and random.
+    pub id: String,
+    /// As it was typed when the admin was added; compared without regard to case.
+    pub email: String,
+    /// What other people see.
+    pub name: String,
+    /// PHC string of the password's hash.
+    pub password_hash: String,
+    /// A disabled admin can't sign in, and loses sessions, tokens and streams.
+    pub disabled: bool,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Neither the hash nor the id: existing clients send the id as a bearer token.
+        f.debug_struct("Admin")
+            .field("email", &self.email)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is needed to add an admin.
+#[derive(Clone)]
+pub struct NewAdmin {
+    /// E-mail address; unique without regard to case.
+    pub email: String,
+    /// What other people see.
+    pub name: String,
+    /// PHC string of the password's hash.
+    pub password_hash: String,
+}
+
+/// A signed-in browser or script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Public handle, to show and to end it.
+    pub id: String,
+    /// Whose session it is.
+    pub admin_id: String,
+    /// What the client calls itself, shortened.
+    pub client: String,
+    /// When it began, in milliseconds.
+    pub created_at: u64,
+    /// When it was last used, in milliseconds, give or take some minutes.
+    pub seen_at: u64,
+    /// When it ends unless it is used, in milliseconds.
+    pub expires_at: u64,
+}
+
+/// What is needed to begin a session.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// The session as it shall be.
+    pub session: Session,
+    /// HMAC of the secret that the client holds.
+    pub digest: Digest,
+}
+
+/// A bearer token for scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Public handle, to show and to revoke it.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// When it was made, in milliseconds.
+    pub created_at: u64,
+    /// When it was last used, in milliseconds, give or take some minutes.
+    pub used_at: Option<u64>,
+}
+
+/// Where admins, sessions and tokens are kept. Times are milliseconds since the epoch.
+#[async_trait]
+pub trait AccountStore: Send + Sync {
+    /// The admin with this e-mail address.
+    async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError>;
+    /// The admin with this id.
+    async fn admin_by_id(&self, id: &str) -> Result<Option<Admin>, StoreError>;
+    /// All admins.
+    async fn admins(&self) -> Result<Vec<Admin>, StoreError>;
+    /// Adds an admin; [`StoreError::Exists`] where the e-mail address is taken.
+    async fn add_admin(&self, admin: NewAdmin) -> Result<Admin, StoreError>;
+    /// Disables or enables an admin. Disabling ends all of the admin's sessions.
+    async fn set_admin_disabled(&self, id: &str, disabled: bool) -> Result<(), StoreError>;
+    /// Replaces the hash of an admin's password.
+    async fn set_password_hash(&self, id: &str, hash: &str) -> Result<(), StoreError>;
+
+    /// Begins a session, and forgets those that have expired.
+    async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
+    /// The session with this digest, expired or not.
+    async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError>;
+    /// Records that a session was used, and that it lasts longer.
+    async fn touch_session(
+        &self,
+        id: &str,
+        seen_at: u64,
+        expires_at: u64,
+    ) -> Result<(), StoreError>;
+    /// Ends a session; it is no error when there is none.
+    async fn end_session(&self, id: &str) -> Result<(), StoreError>;
+    /// Ends an admin's sessions but for `keep`, and answers how many.
+    async fn end_sessions(&self, admin_id: &str, keep: Option<&str>) -> Result<u64, StoreError>;
+    /// An admin's sessions.
+    async fn sessions(&self, admin_id: &str) -> Result<Vec<Session>, StoreError>;
+
+    /// Keeps a new token.
+    async fn add_token(&self, token: Token, digest: Digest) -> Result<(), StoreError>;
+    /// The token with this digest, unless it is revoked.
+    async fn token(&self, digest: &Digest) -> Result<Option<Token>, StoreError>;
+    /// All tokens.
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError>;
+    /// Records that a token was used.
+    async fn touch_token(&self, id: &str, used_at: u64) -> Result<(), StoreError>;
+    /// Revokes a token; [`StoreError::NotFound`] where there is none.
+    async fn revoke_token(&self, id: &str) -> Result<(), StoreError>;
+
+    /// The secret kept under `name`; `fresh` is kept and returned where there is none yet.
+    async fn secret(&self, name: &str, fresh: &str) -> Result<String, StoreError>;
+}

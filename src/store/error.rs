@@ -1,0 +1,28 @@
+use std::time::Duration;
+
+use crate::orders::Order;
+
+/// Why a store didn't do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such order, admin or token.
+    #[error("not found")]
+    NotFound,
+    /// The order isn't in the status that the caller expected; here is what it is.
+    #[error("the order has changed meanwhile")]
+    Conflict(Box<Order>),
+    /// An admin with this e-mail address exists.
+    #[error("an admin with this e-mail address exists already")]
+    Exists,
+    /// The store can't do it now: away, full, read-only or overloaded. Nothing was changed.
+    #[error("the store is unavailable: {reason}")]
+    Unavailable {
+        /// Why, for the log.
+        reason: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Something that should not happen.
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}

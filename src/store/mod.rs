@@ -1,0 +1,114 @@
+//! The port that stores implement.
+//!
+//! A store keeps orders, durable, with commit times of its own; it tells of every change, whoever made it, through
+//! [`OrderStore::watch`]. It also keeps who may sign in ([`AccountStore`]), so that sessions and tokens are known to every
+//! instance on the same store.
+
+mod accounts;
+mod error;
+
+pub use accounts::{AccountStore, Admin, Digest, NewAdmin, NewSession, Session, Token};
+use async_trait::async_trait;
+pub use error::StoreError;
+use rand::distr::{Alphanumeric, SampleString as _};
+
+use crate::orders::{Order, OrderDraft, OrderId, OrderPatch, Position, Snapshot};
+
+/// Where orders are kept.
+#[async_trait]
+pub trait OrderStore: Send + Sync {
+    /// Places an order: numbers it, sets `orderId`, `status` and `timestamp`, and answers when it is durable.
+    ///
+    /// A repeated `idempotency_key` answers with the order placed first, within [`IDEMPOTENCY_HOURS`].
+    async fn submit(
+        &self,
+        draft: OrderDraft,
+        idempotency_key: Option<String>,
+    ) -> Result<Placed, StoreError>;
+
+    /// Changes an order in the name of `by`, and answers with the order as it is then.
+    ///
+    /// [`StoreError::Conflict`] when `expected_status` doesn't hold.
+    async fn change(&self, id: &OrderId, patch: OrderPatch, by: &str) -> Result<Order, StoreError>;
+
+    /// Removes an order, and records who did it and when.
+    async fn remove(&self, id: &OrderId, by: &str) -> Result<(), StoreError>;
+
+    /// One order, also from outside of the window.
+    async fn get(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;
+
+    /// Orders from newest to oldest by [`Order::placed_millis`], then by id descending.
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Order>, StoreError>;
+
+    /// Starts the watch: `sink` is called first with one snapshot of the `window` newest orders (and the newest removals),
+    /// then with every change as it is committed, in order and one at a time. It must not block.
+    ///
+    /// A store that commits in this process calls `sink` before it answers the writer, so that whoever has placed an
+    /// order finds it in the next poll.
+    fn watch(&self, window: usize, sink: WatchSink);
+
+    /// Waits until the store can't go on at all, and says why. The process ends then.
+    async fn ended(&self) -> anyhow::Error;
+}
+
+/// Where a watch delivers.
+pub type WatchSink = Box<dyn FnMut(WatchEvent) + Send>;
+
+/// How long a repeated idempotency key is recognised, in hours.
+pub const IDEMPOTENCY_HOURS: u64 = 24;
+
+/// What a watch tells.
+#[derive(Debug, Clone)]
+pub enum WatchEvent {
+    /// All changes since the last snapshot.
+    Snapshot(Snapshot),
+    /// The watch works, or doesn't.
+    Source(SourceState),
+}
+
+/// Whether changes of the store reach this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceState {
+    /// They do.
+    Live,
+    /// They don't, and the store tries again by itself.
+    Away {
+        /// Why, for people.
+        message: String,
+    },
+    /// They don't, and somebody has to do something.
+    Failed {
+        /// What is wrong and what to do.
+        message: String,
+    },
+}
+
+/// A submit that has succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The order's id.
+    pub order_id: OrderId,
+    /// Its sequential number.
+    pub number: u64,
+}
+
+/// Which orders a list holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only orders with one of these statuses; all where empty.
+    pub statuses: Vec<String>,
+    /// At most this many.
+    pub limit: usize,
+    /// Only orders that come after this place in the list: the time of placing in microseconds, and the id.
+    pub before: Option<Position>,
+}
+
+/// A random handle of 20 letters and digits (119 bits), as Firestore gives its documents.
+pub fn random_id() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 20)
+}
+
+/// A random secret of 43 letters and digits (256 bits).
+pub fn random_secret() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 43)
+}
