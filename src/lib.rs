@@ -11,8 +11,14 @@
 //! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
 //! * [`settings`], [`telemetry`], [`clock`]: what all of them need.
 
+pub mod app;
+pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod embedded;
 pub mod hub;
 pub mod orders;
+pub mod routes;
+pub mod settings;
 pub mod store;
+pub mod telemetry;

@@ -211,7 +211,7 @@ impl Slots {
                 Signal::Batch(batch)
                     if position.is_some_and(|position| *position >= batch.head) =>
                 {
-                    *next += 1
+                    *next += 1;
                 }
                 Signal::Batch(batch) if position == Some(&batch.prev) => {
                     return self.take_shared(next);
