@@ -435,7 +435,7 @@ impl Auth {
                     any |= self
                         .streams
                         .end(|stream| *stream.credential() == credential)
-                        > 0
+                        > 0;
                 }
             }
         }

@@ -101,9 +101,9 @@ impl Report {
 
     fn check(&mut self, good: bool, what: &str, advice: &str) {
         if good {
-            self.good(what)
+            self.good(what);
         } else {
-            self.bad(what, advice)
+            self.bad(what, advice);
         }
     }
 

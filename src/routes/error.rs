@@ -66,7 +66,7 @@ impl ApiError {
             problem.details.push(FieldError {
                 field: field.to_owned(),
                 message,
-            })
+            });
         })
     }
 

@@ -73,12 +73,7 @@ pub(super) async fn list(
 
 /// Where an order stands in the list: by the time of placing, not by its last change.
 fn place_in_list(order: &Order) -> Position {
-    Position::new(
-        u64::try_from(order.placed_millis())
-            .unwrap_or_default()
-            .saturating_mul(1_000),
-        &order.id,
-    )
+    Position::new(order.placed_micros(), &order.id)
 }
 
 /// One order, whole.
