@@ -94,16 +94,15 @@ pub(super) fn source(source: &Source) -> Bytes {
     block(None, "source", source)
 }
 
-/// `bye`: come back after `retry`.
+/// `bye`: come back after `retry`, which stands in the data as well because scripts in a page can't see `retry` lines.
 pub(super) fn bye(retry: Duration, reason: &str) -> Bytes {
-    let mut frame = BytesMut::from(&*retry_frame(retry));
-    frame.put_slice(&block(None, "bye", &json!({"reason": reason})));
-    frame.freeze()
-}
-
-/// A block that only sets how long clients wait before they come back.
-pub fn retry_frame(retry: Duration) -> Bytes {
-    format!("retry: {}\n\n", retry.as_millis()).into()
+    let millis = retry.as_millis();
+    let bye = block(
+        None,
+        "bye",
+        &json!({"reason": reason, "retry": u64::try_from(millis).unwrap_or(u64::MAX)}),
+    );
+    concat([Bytes::from(format!("retry: {millis}\n\n")), bye].iter())
 }
 
 /// Data as JSON; what orderbell serializes always has one.

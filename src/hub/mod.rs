@@ -21,7 +21,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
-pub use frame::retry_frame;
 pub use item::Item;
 pub use metrics::HubMetrics;
 pub use relay::Relay;

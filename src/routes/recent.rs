@@ -80,13 +80,12 @@ fn encode(recent: &Recent, desk: bool, state: &AppState) -> BytesMut {
     }
     if desk {
         let source = json!(state.hub.source());
-        body.put_slice(
-            format!(
-                ",\"serverTime\":{},\"source\":{source}",
-                state.clock.millis()
-            )
-            .as_bytes(),
+        let more = format!(
+            ",\"serverTime\":{},\"source\":{source},\"assets\":\"{}\"",
+            state.clock.millis(),
+            state.assets.prefix()
         );
+        body.put_slice(more.as_bytes());
     }
     body.put_u8(b'}');
     body

@@ -166,6 +166,7 @@ export const en = {
   'day.oldest': 'Oldest open',
   'day.cancelled': '{n} cancelled',
   'day.none': 'none',
+  'day.hours': 'Per hour, {from}–{to}',
   'day.chart': 'Orders per hour today, most at {hour}: {n}',
   'day.chart.empty': 'No orders yet today',
   'day.bar': '{hour}: {n}',
