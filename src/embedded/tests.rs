@@ -228,7 +228,7 @@ async fn a_writer_that_panics_is_the_end_and_says_so() {
             assert!(
                 !matches!(event, WatchEvent::Snapshot(snapshot) if !snapshot.initial),
                 "on purpose"
-            )
+            );
         }),
     );
     let refused = store.submit(draft(), None).await;

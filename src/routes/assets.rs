@@ -90,24 +90,27 @@ impl Asset {
     }
 
     fn answer(self, request: &HttpRequest, caching: &'static str) -> HttpResponse {
-        let takes_gzip = AcceptEncoding::parse(request).is_ok_and(|accepted| {
-            accepted
-                .ranked()
-                .iter()
-                .any(|coding| coding.to_string() == Encoding::gzip().to_string())
-        });
         let mut response = HttpResponse::Ok();
         response
             .content_type(self.kind)
             .insert_header((header::CACHE_CONTROL, caching))
             .insert_header((header::VARY, "accept-encoding"));
         match self.gzip {
-            Some(gzip) if takes_gzip => response
+            Some(gzip) if takes_gzip(request) => response
                 .insert_header((header::CONTENT_ENCODING, "gzip"))
                 .body(gzip),
             _ => response.body(self.plain),
         }
     }
+}
+
+/// Whether the client says that it can read gzip.
+pub(super) fn takes_gzip(request: &HttpRequest) -> bool {
+    AcceptEncoding::parse(request).is_ok_and(|accepted| {
+        let gzip = [Encoding::gzip()];
+        // The header's own preferences decide; a client that prefers something else still reads gzip.
+        accepted.negotiate(gzip.iter()) == Some(Encoding::gzip())
+    })
 }
 
 fn gzip(plain: &[u8]) -> Option<Bytes> {

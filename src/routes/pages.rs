@@ -144,7 +144,7 @@ pub(super) async fn desk(
 }
 
 fn desk_of(admin: &Principal, state: &AppState) -> Desk {
-    let newest = state.hub.newest(usize::MAX);
+    let newest = state.hub.newest(usize::MAX, None);
     Desk {
         cursor: if state.hub.started() {
             newest.cursor.to_string()

@@ -228,3 +228,145 @@ async fn stopping_says_bye() {
         assert_eq!(rest.last().map(|event| event.name.as_str()), Some("bye"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filtered_reader_is_told_when_an_order_leaves_its_set() {
+    let app = TestApp::start().await;
+    let (start, mut live) = app.stream_at("?status=PENDING,CONFIRMED").await;
+    app.submit().await;
+    app.submit().await;
+    for status in ["CONFIRMED", "DELIVERED", "COMPLETED"] {
+        app.put("ORD1", &json!({"status": status})).await;
+    }
+    app.put("ORD1", &json!({"status": "PENDING"})).await;
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let event = live.next_order().await.expect("an event");
+        seen.push(format!(
+            "{} {} {}",
+            event.name,
+            event.order(),
+            event.data["status"].as_str().unwrap_or_default()
+        ));
+    }
+    let expected = [
+        "new_order ORD1 PENDING",
+        "new_order ORD2 PENDING",
+        "order_update ORD1 CONFIRMED",
+        "order_update ORD1 DELIVERED",
+        "order_update ORD1 PENDING",
+    ];
+    assert_eq!(seen, expected);
+
+    app.put("ORD2", &json!({"status": "CANCELLED"})).await;
+    let (_, mut late) = app
+        .stream_at(&format!(
+            "?status=CANCELLED&since={}",
+            start.expect("an id")
+        ))
+        .await;
+    assert_eq!(
+        late.orders(1).await,
+        [("new_order".to_owned(), "ORD2".to_owned())]
+    );
+    for (bad, field) in [
+        ("status=LOST", "status"),
+        ("batch=49", "batch"),
+        ("batch=60001", "batch"),
+        ("batch=soon", "batch"),
+    ] {
+        let answer = app
+            .request(Method::GET, &format!("{ADMIN}?{bad}"))
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(refusal(answer, 400).await["details"][0]["field"], field);
+    }
+    let recent = app.get("/api/admin/orders/recent?status=PENDING").await;
+    assert_eq!(recent["orders"].as_array().map(Vec::len), Some(1));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_carries_what_came_in_its_time() {
+    let app = TestApp::start().await;
+    let (start, mut stream) = app.stream_at("?batch=300").await;
+    for _ in 0..5 {
+        app.submit().await;
+    }
+    app.put("ORD2", &json!({"status": "CONFIRMED"})).await;
+    let mut entries = Vec::new();
+    let mut batches = 0;
+    while entries.len() < 5 {
+        let batch = stream.next().await.expect("a batch");
+        assert_eq!(batch.name, "batch");
+        batches += 1;
+        let gathered = batch.data.as_array().expect("an array").clone();
+        assert_eq!(
+            gathered.last().map(|last| &last["id"]),
+            batch.id.map(serde_json::Value::from).as_ref()
+        );
+        entries.extend(gathered);
+    }
+    assert!(batches <= 3, "{batches} batches");
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry["event"] == "new_order" || entry["event"] == "order_update")
+    );
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry["data"]["orderId"] == entry["data"]["id"])
+    );
+    let (_, mut again) = app
+        .stream_at(&format!("?batch=50&since={}", start.expect("an id")))
+        .await;
+    let replay = again.next().await.expect("a batch");
+    assert_eq!(
+        (replay.name.as_str(), replay.data.as_array().map(Vec::len)),
+        ("batch", Some(5))
+    );
+    app.stop().await;
+}
+
+/// Each event can be read when it has come, with nothing behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gzip_stream_is_readable_event_by_event() {
+    let app = TestApp::start().await;
+    let request = app
+        .request(Method::GET, ADMIN)
+        .header("accept-encoding", "gzip");
+    let mut response = request.send().await.expect("an answer");
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    let mut body = Vec::new();
+    let mut inflate = flate2::Decompress::new(false);
+    for number in 0..4 {
+        let wanted = if number == 0 {
+            "\"connected\"".to_owned()
+        } else {
+            format!("\"orderId\":\"{}\"", app.submit().await)
+        };
+        let mut text = Vec::with_capacity(8_192);
+        while !String::from_utf8_lossy(&text).contains(&wanted) {
+            let chunk = tokio::time::timeout(Duration::from_secs(10), response.chunk())
+                .await
+                .expect("in time");
+            body.extend_from_slice(&chunk.expect("open").expect("open"));
+            let taken = 10 + usize::try_from(inflate.total_in()).expect("small");
+            inflate
+                .decompress_vec(&body[taken..], &mut text, flate2::FlushDecompress::Sync)
+                .expect("deflate");
+        }
+        assert!(text.ends_with(b"\n\n"));
+    }
+    let (_, rest) = tokio::join!(app.stop(), response.bytes());
+    body.extend_from_slice(&rest.expect("the end"));
+    let mut whole = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*body), &mut whole)
+        .expect("a whole gzip stream");
+    assert!(
+        whole.contains("\"ORD3\"") && whole.contains("event: bye"),
+        "{whole}"
+    );
+}

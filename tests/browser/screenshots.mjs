@@ -3,7 +3,12 @@ import { join, resolve } from 'node:path';
 import { condition, openBrowser, ready, Server, signIn } from './harness.mjs';
 import { eveningOrders } from './evening.mjs';
 
-/** Pictures of the desk on a made-up evening: `node screenshots.mjs FOLDER [NAME…]`. */
+/**
+ * Pictures of the desk on a made-up evening: `node screenshots.mjs FOLDER [NAME…]`, of which only those whose names
+ * begin like one of the given are made. The README's:
+ *
+ *     node tests/browser/screenshots.mjs docs/images evening-desktop-light busy-tablet-dark busy-phone-light offline-desktop-light
+ */
 const [folder, ...only] = process.argv.slice(2);
 if (!folder) {
   console.error('usage: node screenshots.mjs FOLDER [NAME…]');
@@ -20,41 +25,39 @@ const browser = await openBrowser();
 try {
   await pictures('empty', []);
   const evening = eveningOrders(16).map((one) => ({ ...one, noticed: true }));
-  await pictures('evening', evening, async (page, _server, name) => {
-    if (name !== 'desktop-light') return;
-    await openDetail(page);
-    await shoot(page, 'detail-desktop-light');
-    await page.keyboard.press('Escape');
-    for (const dialog of ['settings', 'account', 'keys']) {
-      await page.click('#menu summary');
-      await page.click(`[data-dialog=${dialog}]`);
-      if (dialog === 'account') await page.locator('#sessions li').first().waitFor();
-      await shoot(page, `${dialog}-desktop-light`);
-      await page.keyboard.press('Escape');
-    }
-    await page.click('.views [data-view=history]');
-    await shoot(page, 'history-desktop-light');
-    await page.click('.views [data-view=board]');
-  });
+  await pictures('evening', evening);
+  await pictures('detail', evening, openDetail);
+  await pictures('history', evening, async (page) => page.locator('a[data-view=history]:visible').click());
+  for (const dialog of ['settings', 'account', 'keys']) await pictures(dialog, evening, (page) => openDialog(page, dialog));
   await pictures('busy', eveningOrders(60, 'busy'));
-  await pictures('offline', evening, async (page, server, name) => {
+  await pictures('large', eveningOrders(60, 'busy'), async (page) => {
+    await page.evaluate(() => localStorage.setItem('orderbell.prefs', '{"textSize":"huge"}'));
+    await page.reload();
+    await settle(page);
+  });
+  await pictures('offline', evening, async (page, server) => {
     server.unplug();
     await condition(page, 'offline');
     await page.waitForSelector('body[data-stale]');
-    await shoot(page, `offline-${name}`);
-    await server.plugIn();
+    return () => server.plugIn();
   });
 } finally {
   await browser.close();
 }
 
+/** @param {string} name */
+function isWanted(name) {
+  return only.length === 0 || only.some((wanted) => name.startsWith(wanted));
+}
+
 /**
  * @param {string} scene
  * @param {import('./evening.mjs').Evening[]} orders
- * @param {(page: Page, server: Server, name: string) => Promise<void>} [more]
+ * @param {(page: Page, server: Server) => Promise<unknown>} [arrange] may hand back how to undo it
  */
-async function pictures(scene, orders, more) {
-  if (only.length > 0 && !only.some((name) => name.startsWith(scene))) return;
+async function pictures(scene, orders, arrange) {
+  const names = Object.keys(SIZES).flatMap((size) => ['light', 'dark'].map((scheme) => `${scene}-${size}-${scheme}`));
+  if (!names.some(isWanted)) return;
   const server = await Server.start();
   try {
     for (const { order, status, noticed } of orders) {
@@ -63,16 +66,18 @@ async function pictures(scene, orders, more) {
     }
     for (const [size, viewport] of Object.entries(SIZES)) {
       for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-        const name = `${size}-${colorScheme}`;
+        const name = `${scene}-${size}-${colorScheme}`;
+        if (!isWanted(name)) continue;
         const phone = size === 'phone';
         const { context, page } = await signIn(browser, server, { viewport, colorScheme, reducedMotion: 'reduce', isMobile: phone, hasTouch: phone, deviceScaleFactor: phone ? 2 : 1 });
         await spreadOverTime(page);
         await page.reload();
-        await ready(page);
-        await page.locator('.shop').click();
-        await page.waitForFunction(() => document.getElementById('banner-sound')?.hidden);
-        if (scene !== 'offline') await shoot(page, `${scene}-${name}`);
-        await more?.(page, server, name);
+        await settle(page);
+        const undo = await arrange?.(page, server);
+        await page.evaluate(() => document.fonts.ready);
+        await page.screenshot({ path: join(out, `${name}.png`) });
+        console.log(`${name}.png`);
+        if (typeof undo === 'function') await undo();
         await context.close();
       }
     }
@@ -110,15 +115,24 @@ function unescape(text) {
   return text.replace(/&([#\w]+);/g, (whole, name) => named[name] ?? whole);
 }
 
-/** @param {Page} page @param {string} name */
-async function shoot(page, name) {
-  await page.evaluate(() => document.fonts.ready);
-  await page.screenshot({ path: join(out, `${name}.png`) });
-  console.log(`${name}.png`);
+/** Live, and with its sound on. @param {Page} page */
+async function settle(page) {
+  await ready(page);
+  await page.locator('.shop').click();
+  await page.waitForFunction(() => document.getElementById('banner-sound')?.hidden);
 }
 
 /** @param {Page} page */
 async function openDetail(page) {
-  await page.locator('[data-list=preparing] [data-act=open]').first().click();
+  const tab = page.locator('#tab-preparing');
+  if (await tab.isVisible()) await tab.click();
+  await page.locator('[data-list=preparing] [data-act=open]').nth(1).click();
   await page.locator('#detail details').waitFor();
+}
+
+/** @param {Page} page @param {string} name */
+async function openDialog(page, name) {
+  await page.click('#menu summary');
+  await page.click(`[data-dialog=${name}]`);
+  if (name === 'account') await page.locator('#sessions li').first().waitFor();
 }

@@ -39,7 +39,7 @@ function makeRow(card, formats, now) {
   // Each in its own isolation: names in two directions on one line would change places.
   const items = card.items.slice(0, 8).flatMap((item, at) => {
     const quantity = item.quantity === null ? '' : `${t('card.quantity', { n: formats.number(item.quantity) })} `;
-    return [at > 0 ? ', ' : '', make('bdi', { text: `${quantity}${plain(item.name, 60)}` })];
+    return [`${at > 0 ? ', ' : ''}${quantity}`, make('bdi', { text: plain(item.name, 60) })];
   });
   if (items.length === 0) items.push(t('card.items', { n: card.itemCount }));
   const tag = make('span', { class: 'tag', 'data-lane': laneOf(card.status), text: statusName(plain(card.status, 40)) });
