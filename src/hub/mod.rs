@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 pub use filter::Filter;
 pub use item::Item;
@@ -59,6 +59,7 @@ pub struct Hub {
     clock: Clock,
     metrics: HubMetrics,
     state: RwLock<State>,
+    failure: watch::Sender<Option<&'static str>>,
 }
 
 struct State {
@@ -143,6 +144,7 @@ impl Hub {
             settings,
             clock,
             metrics: HubMetrics::default(),
+            failure: watch::Sender::new(None),
         })
     }
 
@@ -310,6 +312,21 @@ impl Hub {
     /// Ends every stream with a `bye`; later ones end at once.
     pub fn close(&self) {
         self.write().relays = None;
+    }
+
+    fn fail(&self, reason: &'static str) {
+        self.failure.send_replace(Some(reason));
+    }
+
+    /// Waits until a part of the hub has ended by itself, and says which. The process ends then.
+    pub async fn failed(&self) -> anyhow::Error {
+        let mut failure = self.failure.subscribe();
+        let reason = failure
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|reason| *reason);
+        anyhow::anyhow!(reason.unwrap_or("the hub was dropped"))
     }
 
     fn standing(&self, view: &View, cursor: &Position) -> Standing {

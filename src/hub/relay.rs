@@ -103,7 +103,8 @@ impl Relay {
         let receiver = hub.read().relays.as_ref().map(broadcast::Sender::subscribe);
         match receiver {
             Some(receiver) => {
-                tokio::task::spawn_local(run(Rc::clone(&shared), receiver));
+                let guard = Guard(Arc::clone(&hub));
+                tokio::task::spawn_local(run(Rc::clone(&shared), receiver, guard));
             }
             None => shared.closed.set(true),
         }
@@ -119,7 +120,18 @@ impl Relay {
     }
 }
 
-async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>) {
+/// A relay that panics leaves its thread's streams silent, which nobody would notice: the process must not go on.
+struct Guard(Arc<Hub>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("a relay has panicked");
+        }
+    }
+}
+
+async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>, _guard: Guard) {
     loop {
         match signals.recv().await {
             Ok(signal) => shared.push(signal),

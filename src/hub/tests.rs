@@ -360,6 +360,30 @@ fn closing_says_bye_and_ending_says_nothing() {
     });
 }
 
+struct PanicsWhenWoken;
+
+impl std::task::Wake for PanicsWhenWoken {
+    fn wake(self: Arc<Self>) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_relay_that_panics_is_a_failure_of_the_hub() {
+    run(async {
+        let (hub, _) = hub_with(10);
+        let relay = Relay::start(Arc::clone(&hub));
+        let mut reader = subscribe(&relay, Start::Now);
+        drain(&mut reader).await;
+        let slot = relay.shared().register();
+        relay
+            .shared()
+            .set_waker(slot, &Arc::new(PanicsWhenWoken).into());
+        hub.take(initial(Vec::new()));
+        assert_eq!(hub.failed().await.to_string(), "a relay has panicked");
+    });
+}
+
 #[test]
 fn polls_are_cut_short_without_a_gap() {
     let (hub, _) = hub_with(10);

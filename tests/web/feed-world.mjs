@@ -70,6 +70,11 @@ export class FeedWorld {
     return this.send({ type: 'fetched', ticket: request.ticket, status, body, retryAfterMs });
   }
 
+  /** No order has changed. @param {object} [more] */
+  answerNothing(more) {
+    return this.answer(200, { orders: [], cursor: this.requests[0]?.since ?? '0-', ...more });
+  }
+
   /** Lets time pass, firing what falls due. @param {number} ms */
   pass(ms) {
     const end = this.now + ms;

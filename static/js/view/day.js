@@ -27,7 +27,8 @@ export function drawDay(desk, formats) {
 }
 
 /** @param {Desk} desk @param {Formats} formats */
-function drawUsage({ state: { usage } }, formats) {
+function drawUsage({ state, status }, formats) {
+  const usage = status.usage ?? state.usage;
   if (!usage) return;
   const reads = t('day.usage', { reads: formats.number(usage.reads), limit: formats.number(usage.readLimit) });
   const writes = t('day.usage.writes', { writes: formats.number(usage.writes), limit: formats.number(usage.writeLimit) });
