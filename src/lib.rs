@@ -16,3 +16,7 @@ pub mod embedded;
 pub mod hub;
 pub mod orders;
 pub mod store;
+
+// Tests that are shared with those in `tests/` name the crate as those do.
+#[cfg(test)]
+extern crate self as orderbell;
