@@ -5,7 +5,7 @@
 //! A submit never touches the hub: what is shown has come down the road.
 //!
 //! * [`orders`]: what an order is. Knows no HTTP and no store.
-//! * [`store`]: the port that stores implement; [`embedded`]: the port on SQLite.
+//! * [`store`]: the port that stores implement; [`embedded`]: the port on SQLite; [`firestore`]: on Cloud Firestore.
 //! * [`hub`]: the window of orders in memory, cursors, frames, subscribers.
 //! * [`auth`]: admins, sessions, tokens, throttling.
 //! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
@@ -13,6 +13,7 @@
 
 pub mod clock;
 pub mod embedded;
+pub mod firestore;
 pub mod hub;
 pub mod orders;
 pub mod store;
