@@ -47,6 +47,8 @@ struct Suspect {
     missed: u64,
     /// When the order was removed according to the database.
     recorded: Option<u64>,
+    /// Commit time of the state that a look-up has found, newer than any snapshot so far.
+    found: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -187,6 +189,7 @@ impl Contents {
             self.leave(&name, deleted, read_micros, &mut outcome);
         }
         self.settle(read_micros, &mut outcome.changes);
+        self.look_again(read_micros, &mut outcome.suspects);
         outcome.changes.sort_by_cached_key(Change::position);
         self.forget_old_removals();
         Some(outcome)
@@ -296,21 +299,27 @@ impl Contents {
         {
             return;
         }
-        // An order of the same id may have been placed again since.
-        if self
-            .known
-            .get(&name)
-            .is_some_and(|known| known.updated > micros)
-            || self
-                .staged
-                .get(&name)
-                .and_then(|staged| staged.document.as_ref()?.update_time.as_ref())
-                .is_some_and(|time| value::micros(time) > micros)
-        {
+        self.removed.insert(Arc::clone(&name), micros);
+        if self.newest_state(&name) > micros {
+            // An order of the same id was placed again since.
             return;
         }
         changes.retain(|change| !matches!(change, Change::Upsert(order) if order.id == id));
         self.remove(&name, micros, changes);
+    }
+
+    /// Commit time of the newest state of an order that has come so far, staged or not.
+    fn newest_state(&self, name: &Name) -> u64 {
+        let staged = self
+            .staged
+            .get(name)
+            .and_then(|staged| staged.document.as_ref()?.update_time.as_ref())
+            .map_or(0, value::micros);
+        let known = self.known.get(name).map_or(0, |known| known.updated);
+        let suspect = self.suspects.get(name).map_or(0, |suspect| {
+            suspect.known.updated.max(suspect.found.unwrap_or(0))
+        });
+        staged.max(known).max(suspect)
     }
 
     fn remove(&mut self, name: &Name, micros: u64, changes: &mut Vec<Change>) {
@@ -336,6 +345,7 @@ impl Contents {
                 known,
                 missed: read_micros,
                 recorded: None,
+                found: None,
             },
         );
         outcome.suspects.push(Missing {
@@ -375,6 +385,20 @@ impl Contents {
         }
     }
 
+    /// Orders that a look-up has found, and the snapshots since haven't shown, are looked up once more.
+    fn look_again(&mut self, read_micros: u64, missing: &mut Vec<Missing>) {
+        for (name, suspect) in &self.suspects {
+            if let (Some(updated), None) = (suspect.found, suspect.recorded)
+                && updated <= read_micros
+            {
+                missing.push(Missing {
+                    name: Arc::clone(name),
+                    updated,
+                });
+            }
+        }
+    }
+
     /// Takes the answer to a look at the database; `read_micros` is the read time of the last snapshot.
     pub(super) fn resolve(&mut self, name: &str, fate: Fate, read_micros: u64) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -387,8 +411,13 @@ impl Contents {
         };
         match fate {
             Fate::Exists(document) => {
-                self.suspects.remove(&name);
                 let updated = document.update_time.as_ref().map_or(0, value::micros);
+                if updated > suspect.known.updated && updated > read_micros {
+                    // A snapshot is on its way that shows the order, or another end of it.
+                    self.suspects.entry(name).or_insert(suspect).found = Some(updated);
+                    return changes;
+                }
+                self.suspects.remove(&name);
                 if updated > suspect.known.updated {
                     self.publish(&name, &document, &mut changes);
                 }
