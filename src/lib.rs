@@ -11,12 +11,18 @@
 //! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
 //! * [`settings`], [`telemetry`], [`clock`]: what all of them need.
 
+pub mod app;
+pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod embedded;
 pub mod firestore;
 pub mod hub;
 pub mod orders;
+pub mod routes;
+pub mod settings;
 pub mod store;
+pub mod telemetry;
 
 // Tests that are shared with those in `tests/` name the crate as those do.
 #[cfg(test)]

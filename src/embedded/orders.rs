@@ -156,13 +156,13 @@ fn place(
 fn save(connection: &Connection, order: &Order) -> Result<(), StoreError> {
     sql(connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO orders (id, placed_millis, status, created_micros, updated_micros, data)
+            "INSERT OR REPLACE INTO orders (id, placed_micros, status, created_micros, updated_micros, data)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )
         .and_then(|mut s| {
             s.execute(params![
                 order.id.as_str(),
-                order.placed_millis(),
+                order.placed_micros(),
                 order.status(),
                 order.created_micros,
                 order.updated_micros,
@@ -191,22 +191,22 @@ fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Vec<Orde
     } else {
         format!("AND status IN ({marks})")
     };
-    let (millis, id) = match &query.before {
-        Some(position) => (
-            i64::try_from(position.micros() / 1_000).unwrap_or(i64::MAX),
-            position.id().to_owned(),
-        ),
-        None => (i64::MAX, String::new()),
-    };
-    let mut values: Vec<SqlValue> = vec![millis.into(), id.into()];
+    let before = query.before.as_ref();
+    let micros = before
+        .and_then(|place| i64::try_from(place.micros()).ok())
+        .unwrap_or(i64::MAX);
+    let id = before
+        .map(|place| place.id().to_owned())
+        .unwrap_or_default();
+    let mut values: Vec<SqlValue> = vec![micros.into(), id.into()];
     values.extend(query.statuses.iter().cloned().map(SqlValue::from));
     values.push(SqlValue::from(
         i64::try_from(query.limit).unwrap_or(i64::MAX),
     ));
     connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM orders WHERE (placed_millis, id) < (?, ?) {by_status}
-             ORDER BY placed_millis DESC, id DESC LIMIT ?"
+            "SELECT {COLUMNS} FROM orders WHERE (placed_micros, id) < (?, ?) {by_status}
+             ORDER BY placed_micros DESC, id DESC LIMIT ?"
         ))?
         .query_map(rusqlite::params_from_iter(values), read_order)?
         .collect()

@@ -9,13 +9,13 @@ const MIGRATIONS: &[&str] = &["
     -- data is the whole document; the other columns repeat what queries sort and filter by.
     CREATE TABLE orders (
         id TEXT PRIMARY KEY,
-        placed_millis INTEGER NOT NULL,
+        placed_micros INTEGER NOT NULL,
         status TEXT NOT NULL,
         created_micros INTEGER NOT NULL,
         updated_micros INTEGER NOT NULL,
         data TEXT NOT NULL
     ) STRICT;
-    CREATE INDEX orders_newest ON orders (placed_millis DESC, id DESC);
+    CREATE INDEX orders_newest ON orders (placed_micros DESC, id DESC);
 
     CREATE TABLE removals (
         micros INTEGER PRIMARY KEY,

@@ -31,10 +31,11 @@ impl FirestoreStore {
     /// A page of orders by the time of placing, which may differ from the field `timestamp` that the database sorts by: it
     /// never runs ahead of the commit. An order is listed once nothing unread can stand before it.
     pub(super) async fn list_orders(&self, query: &ListQuery) -> Result<Vec<Order>, Fault> {
-        let now = i64::try_from(self.clock.millis()).unwrap_or(i64::MAX);
-        let top = query.before.as_ref().map_or(now, |before| {
-            i64::try_from(before.micros() / 1_000).unwrap_or(now)
-        });
+        let now = signed(self.clock.millis());
+        let top = query
+            .before
+            .as_ref()
+            .map_or(now, |before| signed(before.micros() / 1_000));
         let top = top.saturating_add(SLACK_MILLIS);
         let mut found = Vec::new();
         for of in [TimeType::Number, TimeType::Timestamp] {
@@ -71,8 +72,9 @@ impl FirestoreStore {
                 .filter_map(|cursor| cursor.unread_below)
                 .max();
             let settled = found.iter().filter(|order| belongs(query, order));
-            let settled = settled
-                .filter(|order| horizon.is_none_or(|horizon| order.placed_millis() > horizon));
+            let settled = settled.filter(|order| {
+                horizon.is_none_or(|horizon| signed(order.placed_millis()) > horizon)
+            });
             let mut ids: Vec<_> = settled.map(|order| &order.id).collect();
             ids.sort_unstable();
             ids.dedup();
@@ -130,8 +132,7 @@ fn next_cursor(cursors: &mut [Cursor; 2]) -> Option<&mut Cursor> {
 
 fn belongs(query: &ListQuery, order: &Order) -> bool {
     let before = query.before.as_ref().is_none_or(|before| {
-        let millis = i64::try_from(before.micros() / 1_000).unwrap_or(i64::MAX);
-        (order.placed_millis(), order.id.as_str()) < (millis, before.id())
+        (order.placed_micros(), order.id.as_str()) < (before.micros(), before.id())
     });
     before
         && (query.statuses.is_empty()
@@ -140,8 +141,12 @@ fn belongs(query: &ListQuery, order: &Order) -> bool {
 
 fn page(mut found: Vec<Order>, query: &ListQuery) -> Vec<Order> {
     found.retain(|order| belongs(query, order));
-    found.sort_by(|a, b| (b.placed_millis(), &b.id).cmp(&(a.placed_millis(), &a.id)));
+    found.sort_by(|a, b| (b.placed_micros(), &b.id).cmp(&(a.placed_micros(), &a.id)));
     found.dedup_by(|a, b| a.id == b.id);
     found.truncate(query.limit);
     found
+}
+
+fn signed(millis: u64) -> i64 {
+    i64::try_from(millis).unwrap_or(i64::MAX)
 }

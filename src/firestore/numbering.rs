@@ -36,8 +36,15 @@ const HOUR_MILLIS: u64 = 3_600_000;
 /// One submit of this process after the other: they would only be in each other's way.
 #[derive(Default)]
 pub(super) struct Numbering {
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
     /// The counter as the last commit has left it. Most submits need no read at all.
-    last: Mutex<Option<Counter>>,
+    counter: Option<Counter>,
+    /// `timestamp` of the last order: the next one has a later one, so that lists show them in the order of their numbers.
+    millis: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -79,12 +86,13 @@ impl FirestoreStore {
             draft,
             submission: random_id(),
             key: key.map(|key| hex(&Sha256::digest(key))),
-            millis: self.clock.millis(),
+            millis: self.clock.millis().max(last.millis + 1),
             unsure: None,
             taken: 0,
         };
         // While the listener is away, the first call is a read, which tells for certain that nothing was placed.
-        let mut known = last.take().filter(|_| self.is_live());
+        last.millis = submit.millis;
+        let mut known = last.counter.take().filter(|_| self.is_live());
         let (mut conflicts, mut looks) = (0, 0);
         loop {
             let before = match known.take() {
@@ -113,7 +121,7 @@ impl FirestoreStore {
                 .await
             {
                 Ok(response) => {
-                    *last = counter_after(number, &response);
+                    last.counter = counter_after(number, &response);
                     return Ok(placed(number));
                 }
                 Err(fault) if fault.maybe_done => {

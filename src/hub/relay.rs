@@ -12,12 +12,12 @@ use super::frame::{self, Batch};
 use super::{Hub, Signal};
 use crate::orders::Position;
 
-/// Signals that a subscriber may be behind before it catches up from the view.
-const SLOT_LIMIT: usize = 1_024;
+/// Signals that a subscriber may be behind before it catches up from the view; few in tests, so that they get there.
+const SLOT_LIMIT: usize = if cfg!(test) { 6 } else { 1_024 };
 /// And their bytes.
 const SLOT_BYTES_LIMIT: usize = 4 << 20;
 /// Most bytes that a subscriber takes at once from the slots.
-const CHUNK_LIMIT: usize = 128 << 10;
+const CHUNK_LIMIT: usize = if cfg!(test) { 500 } else { 128 << 10 };
 
 /// One worker thread's end of the hub's broadcast, shared by all subscribers of the thread.
 ///
@@ -146,6 +146,11 @@ impl Shared {
         self.closed.get()
     }
 
+    /// Number of the first slot that is still there.
+    pub(super) fn first(&self) -> u64 {
+        self.slots.borrow().first
+    }
+
     /// Number of the slot that comes next.
     pub(super) fn end(&self) -> u64 {
         self.slots.borrow().end()
@@ -211,7 +216,7 @@ impl Slots {
                 Signal::Batch(batch)
                     if position.is_some_and(|position| *position >= batch.head) =>
                 {
-                    *next += 1
+                    *next += 1;
                 }
                 Signal::Batch(batch) if position == Some(&batch.prev) => {
                     return self.take_shared(next);

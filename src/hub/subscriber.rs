@@ -15,7 +15,7 @@ use crate::orders::Position;
 use crate::store::SourceState;
 
 /// Bytes of missed events that a subscriber hands over at once; the rest waits as pointers.
-const REPLAY_CHUNK: usize = 64 << 10;
+const REPLAY_CHUNK: usize = if cfg!(test) { 300 } else { 64 << 10 };
 /// Clients that are asked to come back are spread over this time, in milliseconds.
 const RETURN_SPREAD: std::ops::RangeInclusive<u64> = 1_000..=8_000;
 
@@ -41,6 +41,8 @@ pub struct Subscriber {
     next: u64,
     /// Everything up to here was handed over. `None` until the first snapshot has come.
     position: Option<Position>,
+    /// Since when the source is in the state that the reader was told when it came.
+    source_since: u64,
     /// Handed over before anything else.
     preamble: Option<Bytes>,
     /// What a replay still has to send, and the position from which it began.
@@ -67,6 +69,7 @@ impl Subscriber {
             waker: relay.shared().register(),
             next: relay.shared().end(),
             position: None,
+            source_since: 0,
             preamble: None,
             missed: VecDeque::new(),
             origin: Position::beginning(),
@@ -110,6 +113,7 @@ impl Subscriber {
             }
         };
         drop(state);
+        self.source_since = source.since;
         let mut preamble = vec![frame::connected(retry, self.position.as_ref())];
         if let Some(reason) = reset {
             hub.metrics().resets.inc();
@@ -184,8 +188,7 @@ impl Subscriber {
                     }
                 }
                 Taken::Lagged => {
-                    self.relay.hub().metrics().lagged.inc();
-                    if let Some(chunk) = self.catch_up() {
+                    if let Some(chunk) = self.recover() {
                         return Some(chunk);
                     }
                 }
@@ -193,9 +196,21 @@ impl Subscriber {
         }
     }
 
-    /// Takes up the reader's place anew: what it has missed comes from the view, then the slots from here on.
+    /// The slots that come next for this subscriber are gone.
+    fn recover(&mut self) -> Option<Bytes> {
+        // Slots that are still there hold nothing that a position doesn't sort out, but notices have none.
+        self.next = self.relay.shared().first();
+        let hub = Arc::clone(self.relay.hub());
+        hub.metrics().lagged.inc();
+        let source = hub.source();
+        let notice = (source.since != self.source_since).then(|| frame::source(&source));
+        self.source_since = source.since;
+        let chunks: Vec<_> = notice.into_iter().chain(self.catch_up()).collect();
+        (!chunks.is_empty()).then(|| frame::concat(chunks.iter()))
+    }
+
+    /// Takes up the reader's place anew: what it has missed comes from the view.
     fn catch_up(&mut self) -> Option<Bytes> {
-        self.next = self.relay.shared().end();
         let hub = Arc::clone(self.relay.hub());
         let state = hub.read();
         let Some(position) = self.position.clone() else {

@@ -18,7 +18,7 @@ pub(super) struct View {
     by_position: BTreeMap<Position, Arc<Item>>,
     by_id: HashMap<OrderId, Arc<Item>>,
     /// The orders (not the tombstones) by the time of placing: the last is the newest, the first the next to be evicted.
-    by_age: BTreeSet<(i64, OrderId)>,
+    by_age: BTreeSet<(u64, OrderId)>,
 }
 
 impl View {
@@ -126,14 +126,10 @@ impl View {
     pub(super) fn list(&self, query: &ListQuery) -> Option<(Vec<Arc<Item>>, bool)> {
         let mut page = Vec::new();
         for (placed, id) in self.by_age.iter().rev() {
-            if let Some(before) = &query.before {
-                let before = (
-                    i64::try_from(before.micros() / 1_000).unwrap_or(i64::MAX),
-                    before.id(),
-                );
-                if (*placed, id.as_str()) >= before {
-                    continue;
-                }
+            let is_before =
+                |before: &Position| (*placed, id.as_str()) < (before.micros(), before.id());
+            if !query.before.as_ref().is_none_or(is_before) {
+                continue;
             }
             let Some(item) = self.by_id.get(id) else {
                 continue;
@@ -167,7 +163,7 @@ impl View {
             && self
                 .by_age
                 .first()
-                .is_some_and(|oldest| (order.placed_millis(), &order.id) < (oldest.0, &oldest.1))
+                .is_some_and(|oldest| (order.placed_micros(), &order.id) < (oldest.0, &oldest.1))
         {
             return None;
         }
@@ -203,7 +199,7 @@ impl View {
         }
         if let Some(order) = item.order() {
             self.by_age
-                .insert((order.placed_millis(), order.id.clone()));
+                .insert((order.placed_micros(), order.id.clone()));
         }
         self.by_position
             .insert(item.position().clone(), Arc::clone(&item));
@@ -215,7 +211,7 @@ impl View {
         self.by_id.remove(item.id());
         if let Some(order) = item.order() {
             self.by_age
-                .remove(&(order.placed_millis(), order.id.clone()));
+                .remove(&(order.placed_micros(), order.id.clone()));
         }
     }
 

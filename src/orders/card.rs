@@ -24,7 +24,7 @@ pub struct Card {
     /// Commit time of the last change, in milliseconds.
     pub updated_at: u64,
     /// When the order was placed, in milliseconds; never ahead of the store's clock.
-    pub timestamp: i64,
+    pub timestamp: u64,
     /// Any text; unknown values are shown as they are.
     pub status: String,
     /// Whether somebody has taken note of the order.

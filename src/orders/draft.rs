@@ -71,10 +71,10 @@ impl OrderDraft {
         };
         match body.get("userId") {
             Some(Value::String(user)) if user.is_empty() => {
-                errors.add("userId", "must not be empty")
+                errors.add("userId", "must not be empty");
             }
             Some(Value::String(user)) if user.len() > 128 => {
-                errors.add("userId", "must have at most 128 bytes")
+                errors.add("userId", "must have at most 128 bytes");
             }
             Some(Value::String(_)) => {}
             Some(_) => errors.add("userId", "must be text"),

@@ -36,7 +36,7 @@ pub struct Summary {
     /// See [`Order::status`].
     pub status: String,
     /// When the order was placed, in milliseconds since the epoch; see [`Order::placed_millis`].
-    pub timestamp: i64,
+    pub timestamp: u64,
     /// The customer's name, or nothing.
     pub customer_name: String,
     /// How many entries `items` has.
@@ -59,16 +59,24 @@ impl Order {
             .or_else(|| value.as_f64().map(|millis| millis as i64))
     }
 
-    /// When the order was placed, in milliseconds since the epoch, for sorting and showing.
+    /// When the order was placed, in microseconds since the epoch, for sorting.
     ///
     /// `timestamp`, which phones write from their own clocks; the commit time of the creation where it is missing or
-    /// runs ahead of the store's clock.
-    pub fn placed_millis(&self) -> i64 {
-        let millis = |micros: u64| i64::try_from(micros / 1_000).unwrap_or(i64::MAX);
-        match self.timestamp_millis() {
-            Some(timestamp) if timestamp <= millis(self.updated_micros) => timestamp,
-            _ => millis(self.created_micros),
+    /// runs ahead of the store's clock. Of orders placed in the same millisecond, the one committed later is newer.
+    pub fn placed_micros(&self) -> u64 {
+        let millis = self
+            .timestamp_millis()
+            .map(|millis| u64::try_from(millis).unwrap_or_default());
+        match millis {
+            Some(millis) if millis == self.created_micros / 1_000 => self.created_micros,
+            Some(millis) if millis <= self.updated_micros / 1_000 => millis * 1_000,
+            _ => self.created_micros,
         }
+    }
+
+    /// When the order was placed, in milliseconds since the epoch, for showing.
+    pub fn placed_millis(&self) -> u64 {
+        self.placed_micros() / 1_000
     }
 
     /// `status` as text: `PENDING` where it is missing, since nobody has dealt with the order yet, and `UNKNOWN` where it
@@ -245,7 +253,7 @@ mod tests {
             serde_json::to_value(odd.summary()).ok(),
             Some(
                 json!({"id": "ORD7", "orderId": "5", "totalAmount": 0.0, "status": "UNKNOWN",
-                "timestamp": 1_771_842_400_000_i64, "customerName": "7", "itemCount": 0})
+                "timestamp": 1_771_842_400_000_u64, "customerName": "7", "itemCount": 0})
             )
         );
         assert_eq!(

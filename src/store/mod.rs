@@ -41,7 +41,7 @@ pub trait OrderStore: Send + Sync {
     /// One order, also from outside of the window.
     async fn get(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;
 
-    /// Orders from newest to oldest by [`Order::placed_millis`], then by id descending.
+    /// Orders from newest to oldest by [`Order::placed_micros`], then by id descending.
     async fn list(&self, query: &ListQuery) -> Result<Vec<Order>, StoreError>;
 
     /// Starts the watch: `sink` is called first with one snapshot of the `window` newest orders (and the newest removals),

@@ -290,8 +290,6 @@ pub(crate) async fn a_list_is_paged_from_newest_to_oldest(store: Arc<impl Store>
                 .await
                 .expect("changed");
         }
-        // Two orders of one millisecond are listed by their ids; here, the numbers shall tell.
-        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let all = pages(&*store, &[]).await;
     assert_eq!(
@@ -319,8 +317,7 @@ async fn pages(store: &impl Store, statuses: &[&str]) -> Vec<String> {
             return ids;
         };
         assert!(page.len() <= query.limit);
-        let placed = u64::try_from(last.placed_millis()).expect("after 1970");
-        query.before = Some(Position::new(placed * 1_000, &last.id));
+        query.before = Some(Position::new(last.placed_micros(), &last.id));
         ids.extend(page.iter().map(|order| order.id.to_string()));
     }
     panic!("pages without end: {ids:?}")
@@ -359,19 +356,17 @@ impl Watcher {
     }
 
     /// Waits until what was told is as `wanted`.
-    pub(crate) async fn until(
-        &mut self,
-        what: &str,
-        mut wanted: impl FnMut(&Told) -> bool,
-    ) -> Told {
-        match tokio::time::timeout(PATIENCE, self.0.wait_for(|told| wanted(told))).await {
-            Ok(Ok(told)) => return told.clone(),
-            Ok(Err(_)) | Err(_) => {}
+    pub(crate) async fn until(&self, what: &str, mut wanted: impl FnMut(&Told) -> bool) -> Told {
+        let mut told = self.0.clone();
+        if let Ok(Ok(told)) =
+            tokio::time::timeout(PATIENCE, told.wait_for(|told| wanted(told))).await
+        {
+            return told.clone();
         }
         panic!("not told in time: {what}; {:?}", self.now())
     }
 
-    pub(crate) async fn live(&mut self) -> Told {
+    pub(crate) async fn live(&self) -> Told {
         self.until("live", |told| {
             told.initial == 1 && told.source == Some(SourceState::Live)
         })
@@ -425,7 +420,7 @@ pub(crate) async fn a_watch_tells_the_state_and_every_change(store: Arc<impl Sto
     for _ in 0..2 {
         store.submit(draft("u1"), None).await.expect("placed");
     }
-    let mut watcher = Watcher::new(&*store);
+    let watcher = Watcher::new(&*store);
     let told = watcher.live().await;
     assert_eq!(told.orders.len(), 2);
     assert!(told.changes.is_empty(), "{told:?}");
@@ -463,7 +458,7 @@ pub(crate) async fn a_watch_tells_the_state_and_every_change(store: Arc<impl Sto
 }
 
 pub(crate) async fn a_removal_is_known_to_a_later_watch(store: Arc<impl Store>) {
-    let mut first = Watcher::new(&*store);
+    let first = Watcher::new(&*store);
     first.live().await;
     let id = store
         .submit(draft("u1"), None)

@@ -100,16 +100,16 @@ impl World {
     /// The messages that bring the stream up to date; fresh targets get everything.
     fn news(&self, fresh: [bool; 3]) -> Vec<ResponseType> {
         let mut messages = Vec::new();
-        for index in 0..3 {
+        for (index, fresh) in fresh.into_iter().enumerate() {
             let id = i32::try_from(index + 1).expect("fits");
             let now = self.target(index);
             for (name, document) in &now {
-                if fresh[index] || self.sent[index].get(name) != Some(document) {
+                if fresh || self.sent[index].get(name) != Some(document) {
                     messages.push(changed(document.clone(), id));
                 }
             }
             for (name, document) in &self.sent[index] {
-                if now.contains_key(name) || fresh[index] {
+                if now.contains_key(name) || fresh {
                     continue;
                 }
                 let gone = DocumentDelete {

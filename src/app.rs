@@ -1,0 +1,194 @@
+//! Puts everything together, and takes it down again.
+//!
+//! The program is a function of its settings, a bound listener and the signal to stop. Whatever ends by itself ends the
+//! process with an error.
+
+mod sockets;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App as ActixApp, HttpServer, web};
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+use tracing_actix_web::TracingLogger;
+
+use crate::auth::{Auth, FirstAdmin, OpenStreams};
+use crate::clock::Clock;
+use crate::embedded::EmbeddedStore;
+use crate::hub::{Hub, HubSettings, Relay};
+use crate::routes::{self, AppState, Assets, Templates};
+use crate::settings::{Settings, StoreKind};
+use crate::store::{AccountStore, OrderStore};
+use crate::telemetry::{self, RouteMetrics};
+
+/// How often open streams are checked against what their credentials are worth.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
+/// How long requests and streams may take to end, once the process is told to stop. Those that don't are cut.
+const SHUTDOWN_PATIENCE_SECONDS: u64 = 2;
+
+/// The service, listening and not yet running.
+pub struct App {
+    server: Server,
+    address: SocketAddr,
+    first_admin: Option<FirstAdmin>,
+    store: Arc<dyn OrderStore>,
+    hub: Arc<Hub>,
+    auth: Arc<Auth>,
+}
+
+impl App {
+    /// Opens the store, fills the hub and binds the address.
+    pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
+        let (store, accounts): (Arc<dyn OrderStore>, Arc<dyn AccountStore>) =
+            match &settings.store.kind {
+                StoreKind::Embedded(path) => {
+                    let store = Arc::new(EmbeddedStore::open(path, clock.clone())?);
+                    (Arc::clone(&store) as _, store)
+                }
+            };
+        let hub = Hub::new(hub_settings(&settings), clock.clone());
+        let sink = Arc::clone(&hub);
+        store.watch(
+            settings.store.window,
+            Box::new(move |event| sink.take(event)),
+        );
+
+        let streams = OpenStreams::new(
+            settings.stream.max_connections,
+            settings.stream.max_per_admin,
+        );
+        let auth = Arc::new(Auth::new(accounts, &settings.auth, streams, clock.clone()).await?);
+        let first_admin = auth.ensure_first_admin(&settings.auth).await?;
+
+        let host = SocketAddr::new(settings.server.host, settings.server.port);
+        let listener =
+            TcpListener::bind(host).with_context(|| format!("can't listen on {host}"))?;
+        let address = listener.local_addr()?;
+        sockets::raise_file_limit(settings.stream.max_connections);
+        let metrics = RouteMetrics::default();
+        let registry = telemetry::registry(|registry| {
+            hub.metrics().register(registry);
+            metrics.register(registry);
+        });
+        let state = web::Data::new(AppState {
+            store: Arc::clone(&store),
+            hub: Arc::clone(&hub),
+            auth: Arc::clone(&auth),
+            templates: Templates::load()?,
+            assets: Assets::load(),
+            settings,
+            clock,
+            metrics,
+            registry,
+        });
+        Ok(Self {
+            server: serve(listener, state)?,
+            address,
+            first_admin,
+            store,
+            hub,
+            auth,
+        })
+    }
+
+    /// Where the service listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The first admin, if this start has made it.
+    pub fn first_admin(&self) -> Option<&FirstAdmin> {
+        self.first_admin.as_ref()
+    }
+
+    /// The store, for whoever places orders without HTTP.
+    pub fn store(&self) -> Arc<dyn OrderStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Serves until `shutdown` is cancelled, which is a success, or until a part of the process ends by itself.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let handle = self.server.handle();
+        let mut server = tokio::spawn(self.server);
+        let recheck = recheck_streams(&self.auth, &self.hub);
+        let result = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            error = self.store.ended() => Err(error),
+            ended = &mut server => return Err(anyhow::anyhow!("the HTTP server has ended by itself: {ended:?}")),
+            never = recheck => match never {},
+        };
+        stop(&handle, &self.hub).await;
+        server
+            .await
+            .context("the HTTP server has panicked")?
+            .context("the HTTP server has failed")?;
+        result
+    }
+}
+
+fn hub_settings(settings: &Settings) -> HubSettings {
+    HubSettings {
+        window: settings.store.window,
+        heartbeat: settings.stream.heartbeat,
+        retry: settings.stream.retry,
+        max_age: settings.stream.max_age,
+    }
+}
+
+fn serve(listener: TcpListener, state: web::Data<AppState>) -> anyhow::Result<Server> {
+    let settings = &state.settings;
+    let limits = sockets::SocketLimits {
+        write_timeout: settings.stream.write_timeout,
+        send_buffer: settings.stream.send_buffer,
+    };
+    let (workers, request_timeout) = (settings.server.workers, settings.server.request_timeout);
+    let secure = !settings.server.host.is_loopback() && !settings.auth.insecure_cookies;
+    if settings.auth.insecure_cookies {
+        tracing::warn!(
+            "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"
+        );
+    }
+    let server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(state.clone())
+            .app_data(Relay::start(Arc::clone(&state.hub)))
+            .wrap(from_fn(routes::translate_errors))
+            .wrap(routes::default_headers(secure))
+            .wrap(TracingLogger::<telemetry::RequestSpan>::new())
+            .configure(routes::configure)
+    })
+    .workers(workers)
+    .keep_alive(Duration::from_secs(30))
+    .client_request_timeout(request_timeout)
+    .client_disconnect_timeout(Duration::from_secs(2))
+    // A stream whose client has closed its side is dropped at once, not when a heartbeat fails.
+    .h1_allow_half_closed(false)
+    .on_connect(move |connection, _| limits.apply(connection))
+    .disable_signals()
+    .shutdown_timeout(SHUTDOWN_PATIENCE_SECONDS)
+    .listen(listener)
+    .context("can't serve on the listener")?;
+    Ok(server.run())
+}
+
+/// Streams say `bye`, requests come to their end, and what is left is cut.
+async fn stop(server: &ServerHandle, hub: &Hub) {
+    tracing::info!("stopping");
+    hub.close();
+    server.stop(true).await;
+}
+
+async fn recheck_streams(auth: &Auth, hub: &Hub) -> std::convert::Infallible {
+    let mut interval = tokio::time::interval(RECHECK_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if auth.recheck_streams().await {
+            hub.check_subscribers();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What the kernel may do for a connection, so that no client can hold the server hostage.
+
+use std::any::Any;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+/// Files that the process needs beside its connections.
+const OTHER_FILES: u64 = 256;
+
+/// Limits of one connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SocketLimits {
+    /// What was sent must be acknowledged within this time.
+    pub(super) write_timeout: Duration,
+    /// Bytes that may wait in the kernel.
+    pub(super) send_buffer: usize,
+}
+
+impl SocketLimits {
+    /// Sets the limits up on a connection that actix has just taken.
+    ///
+    /// actix has no write deadline: a body whose client doesn't read isn't polled and can't end itself. The kernel has
+    /// one: a peer that is gone, or keeps its window shut, is cut.
+    pub(super) fn apply(self, connection: &dyn Any) {
+        let Some(stream) = connection.downcast_ref::<TcpStream>() else {
+            return;
+        };
+        let socket = SockRef::from(stream);
+        let results = [
+            socket.set_tcp_nodelay(true),
+            socket.set_send_buffer_size(self.send_buffer),
+            #[cfg(target_os = "linux")]
+            socket.set_tcp_user_timeout(Some(self.write_timeout)),
+        ];
+        for error in results.into_iter().filter_map(Result::err) {
+            // The peer may be gone already.
+            tracing::debug!(%error, "a limit could not be set on a connection");
+        }
+    }
+}
+
+/// Raises the limit of open files to what `connections` need, or says what to do.
+pub(super) fn raise_file_limit(connections: usize) {
+    let wanted = connections as u64 + OTHER_FILES;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(limit) if limit < wanted => tracing::warn!(
+            limit,
+            wanted,
+            "the limit of open files is below stream.max_connections; raise it with `ulimit -n` or LimitNOFILE"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files can't be raised"),
+    }
+}

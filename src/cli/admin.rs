@@ -1,0 +1,95 @@
+use clap::Subcommand;
+use secrecy::ExposeSecret as _;
+
+use super::{read_password, say};
+use crate::auth::{MIN_PASSWORD, hash_password};
+use crate::store::{AccountStore, NewAdmin, StoreError};
+
+#[derive(Subcommand)]
+pub(super) enum AdminCommand {
+    /// Add an admin; asks for the password, or reads it from standard input.
+    Add {
+        /// E-mail address to sign in with.
+        email: String,
+        /// Name that other people see; what stands before the @ where it is left out.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List all admins.
+    List,
+    /// Disable an admin: sessions end at once, open streams within a minute.
+    Disable {
+        /// E-mail address.
+        email: String,
+    },
+    /// Enable a disabled admin.
+    Enable {
+        /// E-mail address.
+        email: String,
+    },
+}
+
+impl AdminCommand {
+    pub(super) async fn run(self, accounts: &dyn AccountStore) -> anyhow::Result<()> {
+        match self {
+            Self::Add { email, name } => add(accounts, email, name).await,
+            Self::List => list(accounts).await,
+            Self::Disable { email } => set_disabled(accounts, &email, true).await,
+            Self::Enable { email } => set_disabled(accounts, &email, false).await,
+        }
+    }
+}
+
+async fn add(
+    accounts: &dyn AccountStore,
+    email: String,
+    name: Option<String>,
+) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        email.contains('@') && email.len() <= 254,
+        "{email:?} is not an e-mail address"
+    );
+    let password = read_password()?;
+    let length = password.expose_secret().chars().count();
+    anyhow::ensure!(
+        (MIN_PASSWORD..=128).contains(&length),
+        "a password has {MIN_PASSWORD} to 128 characters"
+    );
+    let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or("admin").to_owned());
+    let admin = NewAdmin {
+        password_hash: hash_password(&password).await?,
+        name,
+        email: email.clone(),
+    };
+    match accounts.add_admin(admin).await {
+        Ok(_) => say(&format!("{email} may use the desk now")),
+        Err(StoreError::Exists) => anyhow::bail!("there is an admin {email} already"),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+async fn list(accounts: &dyn AccountStore) -> anyhow::Result<()> {
+    for admin in accounts.admins().await? {
+        let state = if admin.disabled { "  disabled" } else { "" };
+        say(&format!("{}  {}{state}", admin.email, admin.name));
+    }
+    Ok(())
+}
+
+async fn set_disabled(
+    accounts: &dyn AccountStore,
+    email: &str,
+    disabled: bool,
+) -> anyhow::Result<()> {
+    let Some(admin) = accounts.admin_by_email(email).await? else {
+        anyhow::bail!("there is no admin {email}");
+    };
+    accounts.set_admin_disabled(&admin.id, disabled).await?;
+    say(&format!(
+        "{} is {} now",
+        admin.email,
+        if disabled { "disabled" } else { "enabled" }
+    ));
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! The commands.
+
+mod admin;
+mod demo;
+mod doctor;
+mod serve;
+mod tail;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::embedded::EmbeddedStore;
+use crate::settings::{Settings, SettingsError, StoreKind};
+use crate::store::AccountStore;
+use crate::telemetry;
+
+/// Exit code of bad settings, as sysexits.h has it (`EX_CONFIG`).
+const BAD_SETTINGS: u8 = 78;
+
+/// A live order desk for small shops.
+///
+/// Without a command, orderbell serves. Settings come from config/default.toml beside the program, from --config, and from
+/// environment variables such as ORDERBELL_SERVER__PORT; config/default.toml in the sources explains them all.
+#[derive(Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// Settings file, over the built-in defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the desk (the default).
+    Serve,
+    /// Serve a throw-away store in which orders come and move along by themselves.
+    Demo(demo::Demo),
+    /// Check settings, store and desk, and say what to do.
+    Doctor,
+    /// Add, list and disable the people who may use the desk.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// Create, list and revoke bearer tokens for scripts.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Follow the stream of orders in the terminal.
+    Tail(tail::Tail),
+}
+
+impl Cli {
+    /// Runs the command, and says by the exit code how it went.
+    pub fn run(self) -> ExitCode {
+        // One thread is enough beside those of the HTTP server and the store.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let result = match runtime {
+            Ok(runtime) => runtime.block_on(self.execute()),
+            Err(error) => Err(error.into()),
+        };
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say_error(&format!("{error:#}"));
+                if error.is::<SettingsError>() {
+                    ExitCode::from(BAD_SETTINGS)
+                } else {
+                    ExitCode::FAILURE
+                }
+            }
+        }
+    }
+
+    async fn execute(self) -> anyhow::Result<()> {
+        let settings = Settings::load(self.config.as_deref(), &Settings::environment())?;
+        telemetry::init(&settings.log);
+        match self.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve::run(settings).await,
+            Command::Demo(demo) => demo.run(settings).await,
+            Command::Doctor => doctor::run(&settings).await,
+            Command::Admin(command) => command.run(&*accounts(&settings)?).await,
+            Command::Token(command) => command.run(&*accounts(&settings)?).await,
+            Command::Tail(tail) => tail.run(&settings).await,
+        }
+    }
+}
+
+/// The store's accounts, beside a server that may be running on it.
+fn accounts(settings: &Settings) -> anyhow::Result<Box<dyn AccountStore>> {
+    match &settings.store.kind {
+        StoreKind::Embedded(path) => Ok(Box::new(EmbeddedStore::open_for_accounts(
+            path,
+            Clock::system(),
+        )?)),
+    }
+}
+
+/// Prints to standard output; a reader that has gone away is no error of ours.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn say_error(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "orderbell: {text}");
+}
+
+/// A password from the terminal, typed twice, or the first line of standard input where that is no terminal.
+fn read_password() -> anyhow::Result<secrecy::SecretString> {
+    use std::io::IsTerminal as _;
+    if !std::io::stdin().is_terminal() {
+        let mut line = String::new();
+        std::io::stdin()
+            .read_line(&mut line)
+            .context("can't read the password from standard input")?;
+        return Ok(line.trim_end_matches(['\r', '\n']).to_owned().into());
+    }
+    let password = rpassword::prompt_password("Password: ")?;
+    anyhow::ensure!(
+        rpassword::prompt_password("The same again: ")? == password,
+        "these were two different passwords"
+    );
+    Ok(password.into())
+}

@@ -1,0 +1,330 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+/// What happens to the store.
+#[derive(Debug, Clone)]
+enum Commit {
+    Create,
+    /// The order with this number, counted round, gets another status.
+    Update(usize),
+    Remove(usize),
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// One snapshot.
+    Apply(Vec<Commit>),
+    /// This reader takes one chunk, or all.
+    Read(usize, bool),
+    /// This reader is cut off, and comes back with the last id it has seen.
+    Reconnect(usize),
+    /// The poller asks for at most so many changes.
+    Poll(usize),
+    /// Everybody goes over to a new process on the same store.
+    Restart,
+}
+
+fn commit() -> impl Strategy<Value = Commit> {
+    prop_oneof![
+        4 => Just(Commit::Create),
+        4 => (0..40_usize).prop_map(Commit::Update),
+        1 => (0..40_usize).prop_map(Commit::Remove),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => prop::collection::vec(commit(), 1..6).prop_map(Step::Apply),
+        4 => (0..READERS, any::<bool>()).prop_map(|(reader, all)| Step::Read(reader, all)),
+        2 => (0..READERS).prop_map(Step::Reconnect),
+        2 => (1..5_usize).prop_map(Step::Poll),
+        1 => Just(Step::Restart),
+    ]
+}
+
+const READERS: usize = 3;
+const STATUSES: [&str; 4] = ["PENDING", "CONFIRMED", "PREPARING_ORDER", "DELIVERED"];
+
+/// The store as it is, and its history of removals.
+#[derive(Default)]
+struct Truth {
+    now: u64,
+    created: usize,
+    orders: BTreeMap<String, Arc<Order>>,
+    removed: BTreeMap<String, u64>,
+    /// Orders that were outside of the window at some time.
+    outside: BTreeSet<String>,
+}
+
+impl Truth {
+    fn commit(&mut self, commits: &[Commit]) -> Vec<Change> {
+        let mut changes = BTreeMap::new();
+        for commit in commits {
+            self.now += 7;
+            let micros = START + self.now;
+            let pick = |n: usize| {
+                self.orders
+                    .keys()
+                    .nth(n % self.orders.len().max(1))
+                    .cloned()
+            };
+            match commit {
+                Commit::Create => {
+                    self.created += 1;
+                    // Ids don't sort as they were made.
+                    let id = format!("{}-{}", self.created * 7 % 10, self.created);
+                    let order = order(&id, micros, micros, STATUSES[0]);
+                    self.orders.insert(id.clone(), Arc::clone(&order));
+                    changes.insert(id, Change::Upsert(order));
+                }
+                Commit::Update(n) => {
+                    let Some(id) = pick(*n) else { continue };
+                    let known = &self.orders[&id];
+                    let status = STATUSES[(self.now as usize / 7) % STATUSES.len()];
+                    let order = order(&id, known.created_micros, micros, status);
+                    self.orders.insert(id.clone(), Arc::clone(&order));
+                    changes.insert(id, Change::Upsert(order));
+                }
+                Commit::Remove(n) => {
+                    let Some(id) = pick(*n) else { continue };
+                    self.orders.remove(&id);
+                    self.removed.insert(id.clone(), micros);
+                    let id_ = OrderId::parse(&id).expect("an id");
+                    changes.insert(id, Change::Remove { id: id_, micros });
+                }
+            }
+        }
+        let mut changes: Vec<_> = changes.into_values().collect();
+        changes.sort_by_cached_key(Change::position);
+        changes
+    }
+
+    /// What a store's watch begins with.
+    fn window(&self, window: usize) -> Vec<Change> {
+        let mut newest: Vec<_> = self.orders.values().cloned().collect();
+        newest.sort_by_key(|order| std::cmp::Reverse((order.placed_micros(), order.id.clone())));
+        let orders = newest.into_iter().take(window).map(Change::Upsert);
+        let mut removed: Vec<_> = self
+            .removed
+            .iter()
+            .map(|(id, micros)| (*micros, id))
+            .collect();
+        removed.sort_unstable_by(|a, b| b.cmp(a));
+        let removed = removed
+            .into_iter()
+            .take(window)
+            .map(|(micros, id)| Change::Remove {
+                id: OrderId::parse(id).expect("an id"),
+                micros,
+            });
+        let mut changes: Vec<_> = orders.chain(removed).collect();
+        changes.sort_by_cached_key(Change::position);
+        changes
+    }
+}
+
+/// A dashboard: what it knows, by events and by what it fetched.
+struct Reader {
+    subscriber: Subscriber,
+    last_id: Option<String>,
+    /// Position of the last event on this connection.
+    connection: Option<Position>,
+    known: BTreeMap<String, String>,
+    /// Orders that it was told are new.
+    announced: BTreeSet<String>,
+}
+
+impl Reader {
+    fn open(hub: &Hub, relay: &Relay) -> Self {
+        let (known, cursor) = fetch(hub);
+        Self {
+            subscriber: subscribe(relay, Start::After(cursor.clone())),
+            last_id: Some(cursor.to_string()),
+            connection: None,
+            known,
+            announced: BTreeSet::new(),
+        }
+    }
+
+    fn reconnect(&mut self, relay: &Relay) {
+        let cursor = self
+            .last_id
+            .as_ref()
+            .expect("it was connected")
+            .parse()
+            .expect("a cursor");
+        self.subscriber = subscribe(relay, Start::After(cursor));
+        self.connection = None;
+    }
+
+    fn take(&mut self, hub: &Hub, events: Vec<Event>) {
+        for event in events {
+            if let Some(id) = &event.id {
+                self.last_id = Some(id.clone());
+            }
+            let id = event.data["id"].as_str().unwrap_or_default().to_owned();
+            match event.name.as_str() {
+                "message" | "source" => continue,
+                "reset" => {
+                    self.known = fetch(hub).0;
+                    // After a reset everything may come again.
+                    self.announced.clear();
+                    continue;
+                }
+                "order_removed" => {
+                    self.known.remove(&id);
+                }
+                name => {
+                    if name == "new_order" {
+                        assert!(
+                            self.announced.insert(id.clone()),
+                            "{id} was announced as new twice"
+                        );
+                    }
+                    self.known.insert(
+                        id,
+                        event.data["status"].as_str().expect("a status").to_owned(),
+                    );
+                }
+            }
+            let at: Position = event
+                .id
+                .expect("every event has an id")
+                .parse()
+                .expect("a cursor");
+            assert!(
+                self.connection.as_ref().is_none_or(|last| *last < at),
+                "{at} came after {:?}",
+                self.connection
+            );
+            self.connection = Some(at);
+        }
+    }
+
+    fn must_know(&self, hub: &Hub, truth: &Truth) {
+        must_know(hub, &self.known, &truth.outside);
+        for id in truth.removed.keys() {
+            assert!(!self.known.contains_key(id), "{id} was removed");
+        }
+    }
+}
+
+fn fetch(hub: &Hub) -> (BTreeMap<String, String>, Position) {
+    let recent = hub.newest(usize::MAX);
+    let known = recent.items.iter().filter_map(|item| item.order());
+    (
+        known
+            .map(|order| (order.id.to_string(), order.status().to_owned()))
+            .collect(),
+        recent.cursor,
+    )
+}
+
+/// The newest state of every order in the window is known. What has happened to orders while they were outside of the window
+/// isn't told; they are back in it when newer ones were removed.
+fn must_know(hub: &Hub, known: &BTreeMap<String, String>, outside: &BTreeSet<String>) {
+    for (id, status) in fetch(hub).0 {
+        if !outside.contains(&id) {
+            assert_eq!(known.get(&id), Some(&status), "{id}");
+        }
+    }
+}
+
+struct Poller {
+    cursor: Position,
+    known: BTreeMap<String, String>,
+}
+
+impl Poller {
+    fn poll(&mut self, hub: &Hub, limit: usize) {
+        let recent = hub.since(&self.cursor, limit);
+        if recent.reset {
+            self.known.clear();
+        }
+        assert!(recent.cursor >= self.cursor);
+        self.cursor = recent.cursor;
+        for item in recent.items {
+            match item.order() {
+                Some(order) => self
+                    .known
+                    .insert(item.id().to_string(), order.status().to_owned()),
+                None => self.known.remove(item.id().as_str()),
+            };
+        }
+    }
+}
+
+fn start(truth: &Truth, window: usize) -> (Arc<Hub>, Relay) {
+    let (hub, now) = hub_with(window);
+    now.store(START + truth.now, Ordering::Relaxed);
+    hub.take(initial(truth.window(window)));
+    hub.take(WatchEvent::Source(SourceState::Live));
+    let relay = Relay::start(Arc::clone(&hub));
+    (hub, relay)
+}
+
+async fn story(window: usize, steps: Vec<Step>) {
+    let mut truth = Truth::default();
+    let (mut hub, mut relay) = start(&truth, window);
+    let mut readers: Vec<_> = (0..READERS).map(|_| Reader::open(&hub, &relay)).collect();
+    let mut poller = Poller {
+        cursor: Position::beginning(),
+        known: BTreeMap::new(),
+    };
+    for step in steps {
+        match step {
+            Step::Apply(commits) => {
+                let changes = truth.commit(&commits);
+                hub.take(live(changes));
+                let inside = fetch(&hub).0;
+                let outside = truth
+                    .orders
+                    .keys()
+                    .filter(|id| !inside.contains_key(*id))
+                    .cloned();
+                truth.outside.extend(outside.collect::<Vec<_>>());
+            }
+            Step::Read(n, all) => {
+                let events = if all {
+                    drain(&mut readers[n].subscriber).await
+                } else {
+                    chunk(&mut readers[n].subscriber)
+                        .await
+                        .expect("open")
+                        .map(|chunk| parse(&chunk))
+                        .unwrap_or_default()
+                };
+                readers[n].take(&hub, events);
+            }
+            Step::Reconnect(n) => readers[n].reconnect(&relay),
+            Step::Poll(limit) => poller.poll(&hub, limit),
+            Step::Restart => {
+                (hub, relay) = start(&truth, window);
+                for reader in &mut readers {
+                    reader.reconnect(&relay);
+                }
+            }
+        }
+    }
+    for reader in &mut readers {
+        let events = drain(&mut reader.subscriber).await;
+        reader.take(&hub, events);
+        reader.must_know(&hub, &truth);
+    }
+    while poller.cursor < *hub.read().view.head() {
+        poller.poll(&hub, 2);
+    }
+    must_know(&hub, &poller.known, &truth.outside);
+    for id in truth.removed.keys() {
+        assert!(!poller.known.contains_key(id), "poller: {id} was removed");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn readers_and_pollers_know_what_is(window in 1..7_usize, steps in prop::collection::vec(step(), 1..60)) {
+        run(story(window, steps));
+    }
+}

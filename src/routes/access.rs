@@ -1,0 +1,234 @@
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+
+use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::dev::Payload;
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, HttpRequest, web};
+use ipnet::IpNet;
+use secrecy::ExposeSecret as _;
+
+use super::AppState;
+use super::error::ApiError;
+use crate::auth::{AuthError, Principal, SignedIn};
+
+/// An admin, by bearer token or by session.
+pub(super) struct Admin(pub(super) Principal);
+/// An admin, by bearer token only.
+pub(super) struct BearerAdmin(pub(super) Principal);
+/// An admin, by session cookie only.
+pub(super) struct CookieAdmin(pub(super) Principal);
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+
+impl FromRequest for Admin {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            // A header says more than a cookie, which browsers send along unasked.
+            match bearer(&request).await {
+                Err(AuthError::Missing) => {}
+                found => return Ok(Self(found?)),
+            }
+            let principal = cookie(&request).await?;
+            if !request.method().is_safe() && !is_same_origin(&request) {
+                return Err(ApiError::forbidden(
+                    "CROSS_SITE",
+                    "this request comes from another site",
+                ));
+            }
+            Ok(Self(principal))
+        })
+    }
+}
+
+impl FromRequest for BearerAdmin {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(Self(bearer(&request).await?)) })
+    }
+}
+
+impl FromRequest for CookieAdmin {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let principal = cookie(&request).await?;
+            if *request.method() != Method::GET && !is_same_origin(&request) {
+                return Err(ApiError::forbidden(
+                    "CROSS_SITE",
+                    "this request comes from another site",
+                ));
+            }
+            Ok(Self(principal))
+        })
+    }
+}
+
+async fn bearer(request: &HttpRequest) -> Result<Principal, AuthError> {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else {
+        return Err(AuthError::Missing);
+    };
+    let value = value.to_str().map_err(|_| AuthError::Unknown)?;
+    let (scheme, secret) = value.split_once(' ').ok_or(AuthError::Unknown)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(AuthError::Unknown);
+    }
+    state(request)?.auth.bearer(secret.trim()).await
+}
+
+async fn cookie(request: &HttpRequest) -> Result<Principal, AuthError> {
+    let state = state(request)?;
+    let cookie = request
+        .cookie(cookie_name(state))
+        .ok_or(AuthError::Missing)?;
+    state.auth.cookie(cookie.value()).await
+}
+
+fn state(request: &HttpRequest) -> Result<&web::Data<AppState>, AuthError> {
+    request
+        .app_data::<web::Data<AppState>>()
+        .ok_or(AuthError::Missing)
+}
+
+/// Cookies are `Secure`, unless the server is only reached from its own machine or the operator wants it so.
+pub(super) fn secure_cookies(state: &AppState) -> bool {
+    !state.settings.server.host.is_loopback() && !state.settings.auth.insecure_cookies
+}
+
+fn cookie_name(state: &AppState) -> &'static str {
+    if secure_cookies(state) {
+        "__Host-desk"
+    } else {
+        "desk"
+    }
+}
+
+/// The cookie of a session that has just begun.
+pub(super) fn session_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'static> {
+    let lifetime = i64::try_from(signed_in.lifetime.as_secs()).unwrap_or(i64::MAX);
+    cookie_with(
+        state,
+        signed_in.secret.expose_secret().to_owned(),
+        time::Duration::seconds(lifetime),
+    )
+}
+
+/// The cookie that takes a session's cookie away.
+pub(super) fn no_cookie(state: &AppState) -> Cookie<'static> {
+    cookie_with(state, String::new(), time::Duration::ZERO)
+}
+
+fn cookie_with(state: &AppState, value: String, max_age: time::Duration) -> Cookie<'static> {
+    Cookie::build(cookie_name(state), value)
+        .path("/")
+        .http_only(true)
+        .secure(secure_cookies(state))
+        .same_site(SameSite::Lax)
+        .max_age(max_age)
+        .finish()
+}
+
+/// Whether a browser says that the request comes from one of our own pages.
+///
+/// Browsers send `Sec-Fetch-Site` where the connection is trustworthy, and `Origin` with every request that may change
+/// something. A cookie without either isn't a browser's.
+pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
+    let text = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value: &header::HeaderValue| value.to_str().ok())
+    };
+    match text(header::HeaderName::from_static("sec-fetch-site")) {
+        Some(site) => matches!(site, "same-origin" | "none"),
+        None => match (text(header::ORIGIN), text(header::HOST)) {
+            (Some(origin), Some(host)) => origin
+                .split_once("://")
+                .is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(host)),
+            _ => false,
+        },
+    }
+}
+
+/// Whether a browser says that the request comes from another site's page. Scripts say nothing.
+pub(super) fn is_cross_site(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    (headers.contains_key("sec-fetch-site") || headers.contains_key(header::ORIGIN))
+        && !is_same_origin(request)
+}
+
+/// Where the client is, as far as proxies that the operator trusts can tell.
+pub(super) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
+    let peer = request
+        .peer_addr()
+        .map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| {
+            peer.ip().to_canonical()
+        });
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(&peer) {
+        return peer;
+    }
+    // Each proxy has added whom it was called by: the last one that isn't a proxy of ours is the client.
+    let forwarded = request
+        .headers()
+        .get_all(header::X_FORWARDED_FOR)
+        .filter_map(|value| value.to_str().ok());
+    let chain: Vec<IpAddr> = forwarded
+        .flat_map(|value| value.split(','))
+        .filter_map(|part| part.trim().parse().ok())
+        .collect();
+    chain
+        .iter()
+        .rev()
+        .find(|address| !is_trusted(address))
+        .copied()
+        .unwrap_or(peer)
+}
+
+/// What the client calls itself, for people to recognise it by.
+pub(super) fn client_name(request: &HttpRequest) -> String {
+    let agent = request
+        .headers()
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let find = |names: &[(&str, &'static str)]| {
+        names
+            .iter()
+            .find(|(mark, _)| agent.contains(mark))
+            .map(|(_, name)| *name)
+    };
+    let browser = find(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = find(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "Mac"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), None) => browser.to_owned(),
+        _ if agent.is_empty() => "unnamed client".to_owned(),
+        _ => agent.chars().filter(|c| !c.is_control()).take(60).collect(),
+    }
+}

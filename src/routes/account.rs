@@ -1,0 +1,113 @@
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::{Admin, client_address};
+use super::error::ApiError;
+use super::{AppState, body};
+use crate::auth::{AuthError, MIN_PASSWORD, StreamKind};
+
+#[derive(Deserialize)]
+struct PasswordChange {
+    current: SecretString,
+    new: SecretString,
+}
+
+/// Who watches right now.
+pub(super) async fn screens(Admin(admin): Admin, state: web::Data<AppState>) -> HttpResponse {
+    let screens: Vec<Value> = state
+        .auth
+        .streams()
+        .list()
+        .into_iter()
+        .map(|(number, stream)| {
+            json!({
+                "id": number.to_string(),
+                "name": stream.client,
+                "admin": stream.principal().name,
+                "since": stream.since,
+                "lastDelivered": stream.delivered_at(),
+                "address": stream.address,
+                "current": *stream.credential() == admin.credential,
+                "kind": match stream.kind {
+                    StreamKind::Dashboard => "dashboard",
+                    StreamKind::Api => "api",
+                },
+            })
+        })
+        .collect();
+    HttpResponse::Ok().json(json!({"screens": screens}))
+}
+
+/// Where the admin is signed in.
+pub(super) async fn sessions(
+    Admin(admin): Admin,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let sessions: Vec<Value> = state
+        .auth
+        .sessions(&admin)
+        .await?
+        .into_iter()
+        .map(|session| {
+            json!({
+                "id": session.id,
+                "name": session.client,
+                "createdAt": session.created_at,
+                "lastSeenAt": session.seen_at,
+                "current": admin.session_id.as_ref() == Some(&session.id),
+            })
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({"sessions": sessions})))
+}
+
+/// Signs the admin out everywhere else.
+pub(super) async fn revoke_others(
+    Admin(admin): Admin,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let ended = state.auth.sign_out_others(&admin).await?;
+    state.hub.check_subscribers();
+    tracing::info!(admin = admin.email, ended, "signed out elsewhere");
+    Ok(HttpResponse::Ok().json(json!({"success": true, "ended": ended})))
+}
+
+/// Changes the admin's password, and signs it out everywhere else.
+pub(super) async fn change_password(
+    Admin(admin): Admin,
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let change: PasswordChange = body::json(&request, payload, &state).await?;
+    let length = change.new.expose_secret().chars().count();
+    if !(MIN_PASSWORD..=128).contains(&length) {
+        return Err(ApiError::invalid(
+            "new",
+            format!("must have {MIN_PASSWORD} to 128 characters"),
+        ));
+    }
+    let address = client_address(&request, &state.settings.server.trusted_proxies);
+    match state
+        .auth
+        .change_password(&admin, change.current, change.new, address)
+        .await
+    {
+        Ok(()) => {}
+        Err(AuthError::WrongPassword) => {
+            return Err(ApiError::invalid("current", "is not your password"));
+        }
+        Err(AuthError::Unknown) => {
+            return Err(ApiError::forbidden(
+                "NO_PASSWORD",
+                "a token has no password to change",
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    state.hub.check_subscribers();
+    tracing::info!(admin = admin.email, "password changed");
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
+}

@@ -1,0 +1,275 @@
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use serde_json::{Value, json};
+
+use super::AppState;
+use crate::auth::AuthError;
+use crate::orders::{DraftError, FieldError};
+use crate::store::StoreError;
+use crate::telemetry::Refusal;
+
+/// An answer that refuses: what the caller is told, and what only the log is told.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+pub(super) struct ApiError(Box<Problem>);
+
+#[derive(Debug)]
+struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    details: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    /// The order as it is now, where somebody else has changed it.
+    order: Option<Value>,
+    cause: Option<anyhow::Error>,
+}
+
+/// Kept with the answer, so that the middleware can count and log it once.
+struct Reported {
+    code: &'static str,
+    cause: Option<String>,
+}
+
+impl ApiError {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self(Box::new(Problem {
+            status,
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            retry_after: None,
+            order: None,
+            cause: None,
+        }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Problem)) -> Self {
+        change(&mut self.0);
+        self
+    }
+
+    /// 400 that names the field, header or parameter.
+    pub(super) fn invalid(field: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_REQUEST",
+            format!("{field}: {message}"),
+        )
+        .with(|problem| {
+            problem.details.push(FieldError {
+                field: field.to_owned(),
+                message,
+            });
+        })
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            format!("there is no such {what}"),
+        )
+    }
+
+    pub(super) fn forbidden(code: &'static str, message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, message)
+    }
+
+    pub(super) fn too_many(code: &'static str, message: &str, retry_after: Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, code, message)
+            .with(|problem| problem.retry_after = Some(retry_after))
+    }
+
+    pub(super) fn unavailable(code: &'static str, message: &str, retry_after: Duration) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+            .with(|problem| problem.retry_after = Some(retry_after))
+    }
+
+    pub(super) fn conflict(order: Value) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "STATUS_CONFLICT",
+            "the order has changed meanwhile",
+        )
+        .with(|problem| problem.order = Some(order))
+    }
+
+    pub(super) fn internal(cause: impl Into<anyhow::Error>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "INTERNAL",
+            "something went wrong in the server",
+        )
+        .with(|problem| problem.cause = Some(cause.into()))
+    }
+
+    /// What the caller is told, for a page that shows it.
+    pub(super) fn message(&self) -> &str {
+        &self.0.message
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.0.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.0.status);
+        if let Some(retry_after) = self.0.retry_after {
+            let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+            response.insert_header((header::RETRY_AFTER, seconds.max(1)));
+        }
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.extensions_mut().insert(Reported {
+            code: self.0.code,
+            cause: self.0.cause.as_ref().map(|cause| format!("{cause:#}")),
+        });
+        let mut body = json!({
+            "status": "error",
+            "message": self.0.message,
+            "statusCode": self.0.status.as_u16(),
+            "code": self.0.code,
+            "details": self.0.details,
+        });
+        if let Some(order) = &self.0.order {
+            body["order"] = order.clone();
+        }
+        response.json(body)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::not_found("order"),
+            StoreError::Conflict(order) => Self::conflict(order.whole()),
+            StoreError::Exists => Self::new(StatusCode::CONFLICT, "EXISTS", error.to_string()),
+            StoreError::Unavailable {
+                reason,
+                retry_after,
+            } => Self::unavailable(
+                "STORE_UNAVAILABLE",
+                "the store can't take this now, try again later",
+                retry_after,
+            )
+            .with(|problem| problem.cause = Some(anyhow::anyhow!(reason))),
+            StoreError::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuthError::Missing => Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message),
+            AuthError::Unknown => {
+                Self::new(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", message)
+            }
+            AuthError::WrongPassword => {
+                Self::new(StatusCode::UNAUTHORIZED, "WRONG_PASSWORD", message)
+            }
+            AuthError::Disabled => Self::forbidden("ACCOUNT_DISABLED", &message),
+            AuthError::Throttled(wait) => Self::too_many("TOO_MANY_ATTEMPTS", &message, wait),
+            AuthError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DraftError> for ApiError {
+    fn from(error: DraftError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_ORDER", error.to_string())
+            .with(|problem| problem.details = error.0)
+    }
+}
+
+/// The answer where no address matches.
+pub(super) async fn not_found() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::not_found("address"))
+}
+
+/// Counts and logs refusals once, and puts those that no handler has worded into words: JSON under `/api`, a page elsewhere.
+pub async fn translate_errors<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> actix_web::Result<ServiceResponse<EitherBody<B, BoxBody>>> {
+    let mut response = next.call(request).await?;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return Ok(response.map_into_left_body());
+    }
+    let reported = response
+        .response_mut()
+        .extensions_mut()
+        .remove::<Reported>();
+    report(response.request(), status, reported.as_ref());
+    let is_api = response.request().path().starts_with("/api");
+    let is_worded = response.headers().contains_key(header::CONTENT_TYPE);
+    if (is_api && reported.is_some()) || (!is_api && reported.is_none() && is_worded) {
+        return Ok(response.map_into_left_body());
+    }
+    let (request, original) = response.into_parts();
+    let worded = if is_api {
+        ApiError::new(
+            status,
+            "HTTP_ERROR",
+            status.canonical_reason().unwrap_or("error"),
+        )
+        .error_response()
+    } else {
+        page(&request, status, reported.as_ref())
+    };
+    let mut worded = worded;
+    for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+        if let Some(value) = original.headers().get(&name) {
+            worded.headers_mut().insert(name, value.clone());
+        }
+    }
+    Ok(ServiceResponse::new(request, worded).map_into_right_body())
+}
+
+fn page(request: &HttpRequest, status: StatusCode, reported: Option<&Reported>) -> HttpResponse {
+    let message = match (status, reported.map(|reported| reported.code)) {
+        (StatusCode::NOT_FOUND, _) => "There is nothing at this address.",
+        (StatusCode::TOO_MANY_REQUESTS, _) => "That was too often. Wait a little and try again.",
+        (StatusCode::FORBIDDEN, _) => "This is not allowed.",
+        (StatusCode::SERVICE_UNAVAILABLE, _) => {
+            "The shop's data can't be reached right now. Try again in a moment."
+        }
+        (status, _) if status.is_server_error() => "Something went wrong in the server.",
+        _ => "The request could not be understood.",
+    };
+    match request.app_data::<web::Data<AppState>>() {
+        Some(state) => super::pages::error_page(state, status, message),
+        None => HttpResponse::new(status),
+    }
+}
+
+fn report(request: &HttpRequest, status: StatusCode, reported: Option<&Reported>) {
+    let code = reported.map_or("HTTP_ERROR", |reported| reported.code);
+    if let Some(state) = request.app_data::<web::Data<AppState>>() {
+        state
+            .metrics
+            .refusals
+            .get_or_create(&Refusal { reason: code })
+            .inc();
+    }
+    let cause = reported
+        .and_then(|reported| reported.cause.as_deref())
+        .unwrap_or_default();
+    if status.is_server_error() {
+        tracing::error!(status = status.as_u16(), code, cause, method = %request.method(), path = request.path(), "refused");
+    } else {
+        tracing::debug!(status = status.as_u16(), code, method = %request.method(), path = request.path(), "refused");
+    }
+}

@@ -1,0 +1,33 @@
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, HttpResponseBuilder, web};
+use serde_json::json;
+
+use super::AppState;
+use crate::store::SourceState;
+
+/// What existing clients ask: whether the server is there.
+pub(super) async fn health(state: web::Data<AppState>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({
+        "status": "healthy",
+        "service": "orderbell",
+        "version": env!("CARGO_PKG_VERSION"),
+        "serverTime": state.clock.millis(),
+    }))
+}
+
+/// The process runs.
+pub(super) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "live"}))
+}
+
+/// Whether changes of the store reach this process. Anybody may ask, so the answer has the state and not its cause.
+pub(super) async fn ready(state: web::Data<AppState>) -> HttpResponse {
+    let source = state.hub.source();
+    let ready = state.hub.started() && source.state == SourceState::Live;
+    let (status, text) = match source.state {
+        _ if ready => (StatusCode::OK, "ready"),
+        SourceState::Failed { .. } => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "away"),
+    };
+    HttpResponseBuilder::new(status).json(json!({"status": text, "since": source.since}))
+}

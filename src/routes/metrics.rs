@@ -1,0 +1,62 @@
+use std::fmt::Write as _;
+
+use actix_web::{HttpResponse, web};
+
+use super::AppState;
+use super::access::BearerAdmin;
+use super::error::ApiError;
+use crate::auth::StreamKind;
+use crate::store::SourceState;
+
+/// All figures as OpenMetrics text, which Prometheus reads.
+pub(super) async fn metrics(
+    _: BearerAdmin,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let mut text = String::new();
+    // What is only known when somebody asks comes first; the registry's text ends the document.
+    gauge(&mut text, "streams_open", "Open streams");
+    for (kind, label) in [
+        (StreamKind::Dashboard, "dashboard"),
+        (StreamKind::Api, "api"),
+    ] {
+        let _ = writeln!(
+            text,
+            "orderbell_streams_open{{kind=\"{label}\"}} {}",
+            state.auth.streams().count(kind)
+        );
+    }
+    let snapshot_at = state.hub.metrics().snapshot_at();
+    if snapshot_at > 0 {
+        let age = state.clock.millis().saturating_sub(snapshot_at);
+        gauge(
+            &mut text,
+            "snapshot_age_seconds",
+            "Time since the store's watch has delivered something",
+        );
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds fit into 52 bits for a long time"
+        )]
+        let _ = writeln!(text, "orderbell_snapshot_age_seconds {}", age as f64 / 1e3);
+    }
+    gauge(
+        &mut text,
+        "source_live",
+        "Whether changes of the store reach this process",
+    );
+    let live = u8::from(state.hub.source().state == SourceState::Live);
+    let _ = writeln!(text, "orderbell_source_live {live}");
+    prometheus_client::encoding::text::encode(&mut text, &state.registry)
+        .map_err(ApiError::internal)?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(text))
+}
+
+fn gauge(text: &mut String, name: &str, help: &str) {
+    let _ = writeln!(
+        text,
+        "# HELP orderbell_{name} {help}.\n# TYPE orderbell_{name} gauge"
+    );
+}

@@ -1,0 +1,127 @@
+//! The addresses. Each handler extracts, calls, and answers.
+
+mod access;
+mod account;
+mod assets;
+mod body;
+mod error;
+mod health;
+mod metrics;
+mod orders;
+mod pages;
+mod recent;
+mod sign_in;
+mod streams;
+mod submit;
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::middleware::{Compress, DefaultHeaders};
+use actix_web::web::{self, ServiceConfig};
+use prometheus_client::registry::Registry;
+
+pub use assets::Assets;
+pub use pages::Templates;
+
+use crate::auth::Auth;
+use crate::clock::Clock;
+use crate::hub::Hub;
+use crate::settings::Settings;
+use crate::store::OrderStore;
+use crate::telemetry::RouteMetrics;
+
+/// What handlers work with; one for all threads.
+pub struct AppState {
+    /// Orders go in here.
+    pub store: Arc<dyn OrderStore>,
+    /// And are shown from here.
+    pub hub: Arc<Hub>,
+    /// Who may.
+    pub auth: Arc<Auth>,
+    /// What the operator has decided.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Clock,
+    /// Pages.
+    pub templates: Templates,
+    /// What pages load.
+    pub assets: Assets,
+    /// What the routes count.
+    pub metrics: RouteMetrics,
+    /// All figures.
+    pub registry: Arc<Registry>,
+}
+
+/// Pages load scripts, styles and data from this server only, and nobody frames them.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; media-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
+     object-src 'none'; frame-ancestors 'none'";
+
+/// Makes all addresses known.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        // Streams stand outside of the compressed scope: a stream is written as its events come.
+        .service(web::resource("/api/admin/stream/orders").get(streams::admin))
+        .service(web::resource("/api/stream-orders").get(streams::dashboard))
+        .service(
+            web::scope("/api")
+                .wrap(Compress::default())
+                .service(web::resource("/health").get(health::health))
+                .service(web::resource("/order/submit").post(submit::submit))
+                .service(web::scope("/admin").configure(configure_admin))
+                .default_service(web::route().to(error::not_found)),
+        )
+        .service(web::resource("/health/live").get(health::live))
+        .service(web::resource("/health/ready").get(health::ready))
+        .service(web::resource("/metrics").get(metrics::metrics))
+        .service(
+            web::scope("")
+                .wrap(Compress::default())
+                .service(web::resource("/").get(pages::desk))
+                .service(
+                    web::resource("/login")
+                        .get(pages::sign_in_page)
+                        .post(sign_in::form),
+                )
+                .service(web::resource("/logout").post(sign_in::sign_out))
+                .service(web::resource("/favicon.ico").get(assets::favicon))
+                .service(web::resource("/static/{version}/{path:.*}").get(assets::asset))
+                .default_service(web::route().to(error::not_found)),
+        );
+}
+
+fn configure_admin(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/login").post(sign_in::api))
+        .service(web::resource("/orders").get(orders::list))
+        .service(web::resource("/orders/recent").get(recent::recent))
+        .service(
+            web::resource("/orders/{id}")
+                .get(orders::get)
+                .put(orders::change)
+                .delete(orders::remove),
+        )
+        .service(web::resource("/dashboard-stats").get(orders::stats))
+        .service(web::resource("/screens").get(account::screens))
+        .service(web::resource("/sessions").get(account::sessions))
+        .service(web::resource("/sessions/revoke-others").post(account::revoke_others))
+        .service(web::resource("/password").post(account::change_password));
+}
+
+/// Headers that every answer has unless it says otherwise.
+pub fn default_headers(secure: bool) -> DefaultHeaders {
+    let headers = DefaultHeaders::new()
+        .add((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add(("cross-origin-opener-policy", "same-origin"))
+        .add((header::CACHE_CONTROL, "no-store"));
+    if secure {
+        headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
+    } else {
+        headers
+    }
+}
+
+pub use error::translate_errors;

@@ -1,0 +1,160 @@
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::access::{
+    CookieAdmin, client_address, client_name, is_cross_site, no_cookie, session_cookie,
+};
+use super::error::ApiError;
+use super::{AppState, body, pages};
+use crate::auth::{AuthError, SignedIn};
+
+#[derive(Deserialize)]
+struct Credentials {
+    email: String,
+    password: SecretString,
+}
+
+#[derive(Deserialize)]
+struct Form {
+    email: String,
+    password: SecretString,
+    #[serde(default)]
+    next: String,
+}
+
+/// Signs a client of the API in; the token it gets is a session's.
+pub(super) async fn api(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let credentials: Credentials = body::json(&request, payload, &state).await?;
+    let signed_in = sign_in(&request, &state, &credentials.email, credentials.password).await?;
+    let admin = &signed_in.principal;
+    Ok(HttpResponse::Ok().json(json!({
+        "success": true,
+        "token": signed_in.secret.expose_secret(),
+        "adminId": admin.admin_id,
+        "email": admin.email,
+        "name": admin.name,
+    })))
+}
+
+/// Signs a browser in, and sends it to where it wanted to go.
+pub(super) async fn form(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    if is_cross_site(&request) {
+        return Err(ApiError::forbidden(
+            "CROSS_SITE",
+            "this request comes from another site",
+        ));
+    }
+    let form: Form = body::form(&request, payload, &state).await?;
+    match sign_in(&request, &state, &form.email, form.password).await {
+        Ok(signed_in) => Ok(HttpResponse::SeeOther()
+            .cookie(session_cookie(&state, &signed_in))
+            .insert_header((header::LOCATION, local_path(&form.next)))
+            .finish()),
+        Err(error @ (AuthError::WrongPassword | AuthError::Disabled)) => {
+            let error = ApiError::from(error);
+            Ok(pages::sign_in_again(
+                &state,
+                StatusCode::UNAUTHORIZED,
+                error.message(),
+                &form.email,
+                &form.next,
+            ))
+        }
+        Err(AuthError::Throttled(wait)) => {
+            let message = format!("Too many attempts. Try again in {} s.", wait.as_secs() + 1);
+            let mut page = pages::sign_in_again(
+                &state,
+                StatusCode::TOO_MANY_REQUESTS,
+                &message,
+                &form.email,
+                &form.next,
+            );
+            page.headers_mut()
+                .insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
+            Ok(page)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends the browser's session.
+pub(super) async fn sign_out(
+    admin: Result<CookieAdmin, ApiError>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    if is_cross_site(&request) {
+        return Err(ApiError::forbidden(
+            "CROSS_SITE",
+            "this request comes from another site",
+        ));
+    }
+    // Whoever has no session any more gets what it asked for as well.
+    if let Ok(CookieAdmin(admin)) = admin {
+        state.auth.sign_out(&admin).await?;
+        state.hub.check_subscribers();
+        tracing::info!(admin = admin.email, "signed out");
+    }
+    Ok(HttpResponse::SeeOther()
+        .cookie(no_cookie(&state))
+        .insert_header((header::LOCATION, "/login"))
+        .finish())
+}
+
+async fn sign_in(
+    request: &HttpRequest,
+    state: &AppState,
+    email: &str,
+    password: SecretString,
+) -> Result<SignedIn, AuthError> {
+    let address = client_address(request, &state.settings.server.trusted_proxies);
+    let result = state
+        .auth
+        .sign_in(email, password, address, &client_name(request))
+        .await;
+    match &result {
+        Ok(signed_in) => tracing::info!(admin = signed_in.principal.email, %address, "signed in"),
+        Err(error) => tracing::warn!(%address, reason = %error, "sign-in refused"),
+    }
+    result
+}
+
+/// A path on this server, whatever `next` says: nobody is sent elsewhere from here.
+fn local_path(next: &str) -> &str {
+    let is_local = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains('\\')
+        && next.bytes().all(|b| b.is_ascii_graphic());
+    if is_local { next } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local_path;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        assert_eq!(local_path("/?status=PENDING"), "/?status=PENDING");
+        for bad in [
+            "",
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "/a\r\nset-cookie: x",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(local_path(bad), "/", "{bad}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::AppState;
+use super::access::{BearerAdmin, CookieAdmin, client_address, client_name};
+use super::error::ApiError;
+use crate::auth::{OpenStream, Principal, StreamKind, StreamRefusal};
+use crate::clock::Clock;
+use crate::hub::{Relay, Start, Subscriber};
+
+/// What a refused stream is told to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+pub(super) struct Query {
+    since: Option<String>,
+    name: Option<String>,
+}
+
+/// The stream for clients with a bearer token.
+pub(super) async fn admin(
+    BearerAdmin(admin): BearerAdmin,
+    request: HttpRequest,
+    query: web::Query<Query>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    open(admin, StreamKind::Api, &request, &query, &state)
+}
+
+/// The same stream for dashboards.
+pub(super) async fn dashboard(
+    CookieAdmin(admin): CookieAdmin,
+    request: HttpRequest,
+    query: web::Query<Query>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    open(admin, StreamKind::Dashboard, &request, &query, &state)
+}
+
+fn open(
+    admin: Principal,
+    kind: StreamKind,
+    request: &HttpRequest,
+    query: &Query,
+    state: &AppState,
+) -> Result<HttpResponse, ApiError> {
+    let relay = request
+        .app_data::<Relay>()
+        .ok_or_else(|| ApiError::internal(anyhow::anyhow!("this thread has no relay")))?;
+    let name = query.name.as_ref().map(|name| {
+        name.chars()
+            .filter(|c| !c.is_control())
+            .take(60)
+            .collect::<String>()
+    });
+    let place = state
+        .auth
+        .streams()
+        .open(
+            admin,
+            kind,
+            name.filter(|name| !name.is_empty())
+                .unwrap_or_else(|| client_name(request)),
+            client_address(request, &state.settings.server.trusted_proxies),
+            state.clock.millis(),
+        )
+        .map_err(|refusal| match refusal {
+            StreamRefusal::Full => ApiError::unavailable(
+                "TOO_MANY_STREAMS",
+                "the server has as many streams as it may have",
+                RETRY_AFTER,
+            ),
+            StreamRefusal::TooManyOfOne => ApiError::too_many(
+                "TOO_MANY_STREAMS",
+                "you have as many streams as you may have",
+                RETRY_AFTER,
+            ),
+        })?;
+    let subscriber = Subscriber::new(relay.clone(), start(request, query), place.ended());
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
+        .insert_header(("x-accel-buffering", "no"))
+        .body(StreamBody {
+            subscriber,
+            place,
+            clock: state.clock.clone(),
+        }))
+}
+
+/// Where the stream starts. A reconnecting client's header wins over the address, which is that of its first connection.
+///
+/// A position that can't be read ends in a `reset`, never in an error: a browser's EventSource gives up for good on any
+/// status but 200.
+fn start(request: &HttpRequest, query: &Query) -> Start {
+    let header = request
+        .headers()
+        .get("last-event-id")
+        .filter(|value| !value.is_empty());
+    let text = match header {
+        Some(value) => value.to_str().ok(),
+        None => match query.since.as_deref() {
+            None | Some("") => return Start::Now,
+            since => since,
+        },
+    };
+    text.and_then(|text| text.parse().ok())
+        .map_or(Start::Unreadable, Start::After)
+}
+
+/// A stream's body: whatever the subscriber hands over, for as long as the place is held.
+struct StreamBody {
+    subscriber: Subscriber,
+    place: OpenStream,
+    clock: Clock,
+}
+
+impl MessageBody for StreamBody {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let chunk = self.subscriber.poll_chunk(cx);
+        if let Poll::Ready(Some(_)) = chunk {
+            self.place.delivered(self.clock.millis());
+        }
+        chunk.map(|chunk| chunk.map(Ok))
+    }
+}

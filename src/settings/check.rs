@@ -1,0 +1,328 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use super::{
+    AuthSettings, LogSettings, ServerSettings, Settings, SettingsError, ShopSettings, StoreKind,
+    StoreSettings, StreamSettings, SubmitAuth, SubmitSettings,
+};
+
+/// The shape of the files, before ranges are checked.
+#[derive(Deserialize)]
+pub(super) struct Raw {
+    server: RawServer,
+    store: RawStore,
+    embedded: RawEmbedded,
+    stream: RawStream,
+    auth: RawAuth,
+    submit: RawSubmit,
+    shop: RawShop,
+    log: RawLog,
+}
+
+#[derive(Deserialize)]
+struct RawServer {
+    host: String,
+    port: u64,
+    workers: u64,
+    trusted_proxies: String,
+    request_timeout_seconds: u64,
+    max_body_kib: u64,
+}
+
+#[derive(Deserialize)]
+struct RawStore {
+    kind: String,
+    window: u64,
+}
+
+#[derive(Deserialize)]
+struct RawEmbedded {
+    path: String,
+}
+
+#[derive(Deserialize)]
+struct RawStream {
+    heartbeat_seconds: u64,
+    retry_ms: u64,
+    max_connections: u64,
+    max_per_admin: u64,
+    max_age_minutes: u64,
+    write_timeout_seconds: u64,
+    send_buffer_kib: u64,
+}
+
+#[derive(Deserialize)]
+struct RawAuth {
+    admin_email: String,
+    admin_password: SecretString,
+    admin_token: SecretString,
+    accept_admin_ids: bool,
+    session_hours: u64,
+    session_key: SecretString,
+    insecure_cookies: bool,
+}
+
+#[derive(Deserialize)]
+struct RawSubmit {
+    auth: String,
+    max_items: u64,
+}
+
+#[derive(Deserialize)]
+struct RawShop {
+    name: String,
+    currency: String,
+}
+
+#[derive(Deserialize)]
+struct RawLog {
+    format: String,
+    level: String,
+}
+
+/// Turns raw values into settings, and knows whom to blame.
+pub(super) struct Check<'a> {
+    origins: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Check<'a> {
+    pub(super) fn new(origins: &'a BTreeMap<String, String>) -> Self {
+        Self { origins }
+    }
+
+    fn bad(&self, key: &str, problem: impl std::fmt::Display) -> SettingsError {
+        let origin = self.origins.get(key).map_or("the settings", String::as_str);
+        SettingsError(format!("setting `{key}` in {origin} {problem}"))
+    }
+
+    fn range<T: TryFrom<u64>>(
+        &self,
+        key: &str,
+        value: u64,
+        allowed: std::ops::RangeInclusive<u64>,
+    ) -> Result<T, SettingsError> {
+        let problem = || {
+            self.bad(
+                key,
+                format_args!(
+                    "must be from {} to {}, not {value}",
+                    allowed.start(),
+                    allowed.end()
+                ),
+            )
+        };
+        if !allowed.contains(&value) {
+            return Err(problem());
+        }
+        T::try_from(value).map_err(|_| problem())
+    }
+
+    fn seconds(
+        &self,
+        key: &str,
+        value: u64,
+        allowed: std::ops::RangeInclusive<u64>,
+    ) -> Result<Duration, SettingsError> {
+        self.range(key, value, allowed).map(Duration::from_secs)
+    }
+
+    fn secret(
+        &self,
+        key: &str,
+        value: SecretString,
+        at_least: usize,
+    ) -> Result<Option<SecretString>, SettingsError> {
+        match value.expose_secret().len() {
+            0 => Ok(None),
+            length if length < at_least => Err(self.bad(
+                key,
+                format_args!("must have at least {at_least} characters"),
+            )),
+            length if length > 512 => Err(self.bad(key, "must have at most 512 characters")),
+            _ => Ok(Some(value)),
+        }
+    }
+
+    pub(super) fn settings(&self, raw: Raw) -> Result<Settings, SettingsError> {
+        Ok(Settings {
+            server: self.server(&raw.server)?,
+            store: self.store(&raw.store, &raw.embedded)?,
+            stream: self.stream(&raw.stream)?,
+            auth: self.auth(raw.auth)?,
+            submit: SubmitSettings {
+                auth: match raw.submit.auth.as_str() {
+                    "open" => SubmitAuth::Open,
+                    other => {
+                        return Err(self.bad(
+                            "submit.auth",
+                            format_args!("must be \"open\", not {other:?}"),
+                        ));
+                    }
+                },
+                max_items: self.range("submit.max_items", raw.submit.max_items, 1..=5_000)?,
+            },
+            shop: self.shop(raw.shop)?,
+            log: self.log(raw.log)?,
+        })
+    }
+
+    fn server(&self, raw: &RawServer) -> Result<ServerSettings, SettingsError> {
+        let host = match raw.host.as_str() {
+            "localhost" => "127.0.0.1",
+            host => host,
+        };
+        Ok(ServerSettings {
+            host: host.parse().map_err(|_| {
+                self.bad(
+                    "server.host",
+                    format_args!("must be an IP address, not {host:?}"),
+                )
+            })?,
+            port: self.range("server.port", raw.port, 0..=65_535)?,
+            workers: match self.range("server.workers", raw.workers, 0..=256)? {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                workers => workers,
+            },
+            trusted_proxies: self.networks("server.trusted_proxies", &raw.trusted_proxies)?,
+            request_timeout: self.seconds(
+                "server.request_timeout_seconds",
+                raw.request_timeout_seconds,
+                1..=120,
+            )?,
+            max_body: self.range::<usize>("server.max_body_kib", raw.max_body_kib, 1..=1_024)?
+                << 10,
+        })
+    }
+
+    fn networks(&self, key: &str, text: &str) -> Result<Vec<IpNet>, SettingsError> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(|part| {
+                part.parse()
+                    .or_else(|_| part.parse::<IpAddr>().map(IpNet::from))
+                    .map_err(|_| {
+                        self.bad(
+                            key,
+                            format_args!("has {part:?}, which is neither an address nor a network"),
+                        )
+                    })
+            })
+            .collect()
+    }
+
+    fn store(
+        &self,
+        raw: &RawStore,
+        embedded: &RawEmbedded,
+    ) -> Result<StoreSettings, SettingsError> {
+        let kind = match raw.kind.as_str() {
+            "embedded" if embedded.path.is_empty() => {
+                return Err(self.bad("embedded.path", "must not be empty"));
+            }
+            "embedded" => StoreKind::Embedded(PathBuf::from(&embedded.path)),
+            other => {
+                return Err(self.bad(
+                    "store.kind",
+                    format_args!("must be \"embedded\", not {other:?}"),
+                ));
+            }
+        };
+        Ok(StoreSettings {
+            kind,
+            window: self.range("store.window", raw.window, 1..=10_000)?,
+        })
+    }
+
+    fn stream(&self, raw: &RawStream) -> Result<StreamSettings, SettingsError> {
+        Ok(StreamSettings {
+            heartbeat: self.seconds("stream.heartbeat_seconds", raw.heartbeat_seconds, 1..=300)?,
+            retry: Duration::from_millis(self.range(
+                "stream.retry_ms",
+                raw.retry_ms,
+                1_000..=60_000,
+            )?),
+            max_connections: self.range(
+                "stream.max_connections",
+                raw.max_connections,
+                1..=1_000_000,
+            )?,
+            max_per_admin: self.range("stream.max_per_admin", raw.max_per_admin, 1..=1_000_000)?,
+            max_age: self.seconds("stream.max_age_minutes", raw.max_age_minutes, 1..=1_440)? * 60,
+            write_timeout: self.seconds(
+                "stream.write_timeout_seconds",
+                raw.write_timeout_seconds,
+                5..=60,
+            )?,
+            send_buffer: self.range::<usize>(
+                "stream.send_buffer_kib",
+                raw.send_buffer_kib,
+                8..=1_024,
+            )? << 10,
+        })
+    }
+
+    fn auth(&self, raw: RawAuth) -> Result<AuthSettings, SettingsError> {
+        let hours: u64 = self.range("auth.session_hours", raw.session_hours, 1..=168)?;
+        if !raw.admin_email.is_empty() && !raw.admin_email.contains('@') {
+            return Err(self.bad("auth.admin_email", "must be an e-mail address"));
+        }
+        Ok(AuthSettings {
+            admin_email: Some(raw.admin_email).filter(|email| !email.is_empty()),
+            admin_password: self.secret("auth.admin_password", raw.admin_password, 8)?,
+            admin_token: self.secret("auth.admin_token", raw.admin_token, 8)?,
+            accept_admin_ids: raw.accept_admin_ids,
+            session_idle: Duration::from_secs(hours * 3_600),
+            session_key: self.secret("auth.session_key", raw.session_key, 32)?,
+            insecure_cookies: raw.insecure_cookies,
+        })
+    }
+
+    fn shop(&self, raw: RawShop) -> Result<ShopSettings, SettingsError> {
+        if raw.name.trim().is_empty() || raw.name.chars().count() > 100 {
+            return Err(self.bad("shop.name", "must have 1 to 100 characters"));
+        }
+        if raw.currency.len() != 3 || !raw.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return Err(self.bad(
+                "shop.currency",
+                format_args!(
+                    "must be an ISO 4217 code such as \"USD\", not {:?}",
+                    raw.currency
+                ),
+            ));
+        }
+        Ok(ShopSettings {
+            name: raw.name,
+            currency: raw.currency,
+        })
+    }
+
+    fn log(&self, raw: RawLog) -> Result<LogSettings, SettingsError> {
+        let json = match raw.format.as_str() {
+            "pretty" => false,
+            "json" => true,
+            other => {
+                return Err(self.bad(
+                    "log.format",
+                    format_args!("must be \"pretty\" or \"json\", not {other:?}"),
+                ));
+            }
+        };
+        if let Err(error) = raw.level.parse::<tracing_subscriber::filter::Targets>() {
+            return Err(self.bad(
+                "log.level",
+                format_args!("is no level and no filter: {error}"),
+            ));
+        }
+        Ok(LogSettings {
+            json,
+            level: raw.level,
+        })
+    }
+}

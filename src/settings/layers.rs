@@ -1,0 +1,167 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value, ValueKind};
+
+use super::check::{Check, Raw};
+use super::{Settings, SettingsError};
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// The layers read so far, and which of them has set each key last.
+pub(super) struct Layers {
+    builder: config::ConfigBuilder<config::builder::DefaultState>,
+    origins: BTreeMap<String, String>,
+}
+
+impl Layers {
+    pub(super) fn new() -> Result<Self, SettingsError> {
+        let source = File::from_str(DEFAULTS, FileFormat::Toml);
+        let keys = flatten(
+            &source
+                .collect()
+                .map_err(|error| SettingsError(error.to_string()))?,
+        );
+        Ok(Self {
+            builder: Config::builder().add_source(source),
+            origins: keys
+                .into_iter()
+                .map(|key| (key, "the built-in defaults".to_owned()))
+                .collect(),
+        })
+    }
+
+    pub(super) fn add_file(&mut self, path: &Path) -> Result<(), SettingsError> {
+        let name = path.display().to_string();
+        self.add(&File::from(path).format(FileFormat::Toml), |_| name.clone())
+    }
+
+    pub(super) fn add_environment(
+        &mut self,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<(), SettingsError> {
+        let mut ours: Map<String, String> = environment
+            .iter()
+            .filter(|(name, _)| name.starts_with("ORDERBELL_"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        if let Some(port) = environment.get("PORT").filter(|port| !port.is_empty())
+            && !ours.contains_key("ORDERBELL_SERVER__PORT")
+        {
+            let only_port = [("ORDERBELL_SERVER__PORT".to_owned(), port.clone())];
+            self.add(&environment_source(only_port.into_iter().collect()), |_| {
+                "the environment variable PORT".to_owned()
+            })?;
+        }
+        // An empty variable means what an empty text means, also where a number is expected: not set.
+        ours.retain(|_, value| !value.is_empty());
+        self.add(&environment_source(ours), |key| {
+            let variable = key.to_uppercase().replace('.', "__");
+            format!("the environment variable ORDERBELL_{variable}")
+        })
+    }
+
+    fn add(
+        &mut self,
+        source: &(impl Source + Clone + Send + Sync + 'static),
+        origin: impl Fn(&str) -> String,
+    ) -> Result<(), SettingsError> {
+        let values = source
+            .collect()
+            .map_err(|error| SettingsError(error.to_string()))?;
+        for key in flatten(&values) {
+            if !self.origins.contains_key(&key) {
+                return Err(self.unknown(&key, &origin(&key)));
+            }
+            self.origins.insert(key.clone(), origin(&key));
+        }
+        self.builder = std::mem::take(&mut self.builder).add_source(source.clone());
+        Ok(())
+    }
+
+    fn unknown(&self, key: &str, origin: &str) -> SettingsError {
+        let section = key.split('.').next().unwrap_or_default();
+        let mut known: Vec<_> = self
+            .origins
+            .keys()
+            .filter(|known| known.split('.').next() == Some(section))
+            .cloned()
+            .collect();
+        if known.is_empty() {
+            known = self
+                .origins
+                .keys()
+                .filter_map(|key| key.split('.').next())
+                .map(|name| format!("{name}.*"))
+                .collect();
+            known.dedup();
+        }
+        SettingsError(format!(
+            "unknown setting `{key}` in {origin}; known are {}",
+            known.join(", ")
+        ))
+    }
+
+    pub(super) fn finish(self) -> Result<Settings, SettingsError> {
+        let config = self
+            .builder
+            .build()
+            .map_err(|error| SettingsError(error.to_string()))?;
+        let raw: Raw = config
+            .try_deserialize()
+            .map_err(|error| bad_type(&error, &self.origins))?;
+        Check::new(&self.origins).settings(raw)
+    }
+}
+
+fn environment_source(variables: Map<String, String>) -> Environment {
+    // No try_parsing: it would turn a password of digits into a number. Texts become numbers where a number is expected.
+    Environment::with_prefix("ORDERBELL")
+        .prefix_separator("_")
+        .separator("__")
+        .source(Some(variables))
+}
+
+fn bad_type(error: &ConfigError, origins: &BTreeMap<String, String>) -> SettingsError {
+    let mut inner = error;
+    let mut path = None;
+    while let ConfigError::At { error, key, .. } = inner {
+        path = key.clone().or(path);
+        inner = error;
+    }
+    if let ConfigError::Type {
+        unexpected,
+        expected,
+        key,
+        ..
+    } = inner
+        && let Some(key) = key.clone().or(path)
+    {
+        let origin = origins.get(&key).map_or("the settings", String::as_str);
+        return SettingsError(format!(
+            "setting `{key}` in {origin} must be {expected}, not {unexpected}"
+        ));
+    }
+    SettingsError(error.to_string())
+}
+
+/// The dotted keys of all values that aren't tables.
+fn flatten(values: &Map<String, Value>) -> Vec<String> {
+    fn visit(prefix: &str, values: &Map<String, Value>, keys: &mut Vec<String>) {
+        for (name, value) in values {
+            let key = if prefix.is_empty() {
+                name.clone()
+            } else {
+                format!("{prefix}.{name}")
+            };
+            match &value.kind {
+                ValueKind::Table(inner) => visit(&key, inner, keys),
+                _ => keys.push(key),
+            }
+        }
+    }
+    let mut keys = Vec::new();
+    visit("", values, &mut keys);
+    keys.sort();
+    keys
+}

@@ -1,0 +1,187 @@
+//! Settings, typed, and where they come from.
+//!
+//! The file `config/default.toml` is built in: it is the list of all keys, their defaults and their explanation at once.
+//! Later layers may only set keys that stand there, so that a misspelt one is an error and not a surprise.
+
+mod check;
+mod layers;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+use layers::Layers;
+
+/// What the operator has decided, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The listener.
+    pub server: ServerSettings,
+    /// The store and its window.
+    pub store: StoreSettings,
+    /// The streams.
+    pub stream: StreamSettings,
+    /// Who may.
+    pub auth: AuthSettings,
+    /// What customers may send.
+    pub submit: SubmitSettings,
+    /// The shop, as pages show it.
+    pub shop: ShopSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// `server.*`
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 takes any.
+    pub port: u16,
+    /// Worker threads.
+    pub workers: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// For a request's head, and again for its body.
+    pub request_timeout: Duration,
+    /// Largest body in bytes.
+    pub max_body: usize,
+}
+
+/// `store.*` and what belongs to the kind of store.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Which store.
+    pub kind: StoreKind,
+    /// Newest orders held in memory.
+    pub window: usize,
+}
+
+/// Which store orders are kept in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreKind {
+    /// SQLite in this file.
+    Embedded(PathBuf),
+}
+
+/// `stream.*`
+#[derive(Debug, Clone)]
+pub struct StreamSettings {
+    /// A stream without an event for so long carries a heartbeat.
+    pub heartbeat: Duration,
+    /// How long clients wait before they come back.
+    pub retry: Duration,
+    /// Most open streams.
+    pub max_connections: usize,
+    /// Most open streams of one admin or token.
+    pub max_per_admin: usize,
+    /// A stream is asked to come back after so long.
+    pub max_age: Duration,
+    /// A reader that takes nothing for so long is cut off.
+    pub write_timeout: Duration,
+    /// What the kernel may hold for one reader, in bytes.
+    pub send_buffer: usize,
+}
+
+/// `auth.*`
+#[derive(Debug, Clone)]
+pub struct AuthSettings {
+    /// E-mail address of the first admin.
+    pub admin_email: Option<String>,
+    /// Password of the first admin.
+    pub admin_password: Option<SecretString>,
+    /// A bearer token for scripts.
+    pub admin_token: Option<SecretString>,
+    /// Accept admin ids as bearer tokens.
+    pub accept_admin_ids: bool,
+    /// A session ends when it was not used for so long.
+    pub session_idle: Duration,
+    /// Secret that sessions are kept under.
+    pub session_key: Option<SecretString>,
+    /// Cookies without `Secure`, although the listener isn't on loopback.
+    pub insecure_cookies: bool,
+}
+
+/// `submit.*`
+#[derive(Debug, Clone)]
+pub struct SubmitSettings {
+    /// Who may place orders.
+    pub auth: SubmitAuth,
+    /// Most entries of an order's items.
+    pub max_items: usize,
+}
+
+/// Who may place orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubmitAuth {
+    /// Anybody.
+    Open,
+}
+
+/// `shop.*`
+#[derive(Debug, Clone)]
+pub struct ShopSettings {
+    /// The shop's name.
+    pub name: String,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// `log.*`
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// JSON lines instead of text for people.
+    pub json: bool,
+    /// Filter directives.
+    pub level: String,
+}
+
+/// The settings can't be used; the text names the key and the source.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(String);
+
+impl Settings {
+    /// Reads all layers: the built-in defaults, `config/default.toml` beside the program, `file`, and the environment.
+    pub fn load(
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, SettingsError> {
+        let mut layers = Layers::new()?;
+        if let Some(beside) = beside_the_program() {
+            layers.add_file(&beside)?;
+        }
+        if let Some(file) = file {
+            if !file.exists() {
+                return Err(SettingsError(format!(
+                    "the settings file {} does not exist",
+                    file.display()
+                )));
+            }
+            layers.add_file(file)?;
+        }
+        layers.add_environment(environment)?;
+        layers.finish()
+    }
+
+    /// The environment of this process. Variables that aren't Unicode can't be settings and are left out.
+    pub fn environment() -> BTreeMap<String, String> {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+}
+
+fn beside_the_program() -> Option<PathBuf> {
+    let file = std::env::current_exe()
+        .ok()?
+        .parent()?
+        .join("config/default.toml");
+    file.exists().then_some(file)
+}

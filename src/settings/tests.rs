@@ -1,0 +1,140 @@
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+    variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn refused(variables: &[(&str, &str)]) -> String {
+    match Settings::load(None, &environment(variables)) {
+        Ok(_) => panic!("accepted {variables:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("written");
+    file
+}
+
+#[test]
+fn the_defaults_are_complete_and_in_range() {
+    let settings = Settings::load(None, &BTreeMap::new()).expect("defaults");
+    assert_eq!(settings.server.host.to_string(), "127.0.0.1");
+    assert_eq!(settings.server.port, 8080);
+    assert_eq!(settings.store.window, 500);
+    assert_eq!(
+        settings.store.kind,
+        StoreKind::Embedded("data/orderbell.db".into())
+    );
+    assert_eq!(settings.stream.heartbeat, Duration::from_secs(30));
+    assert_eq!(settings.stream.max_connections, 10_000);
+    assert!(settings.auth.accept_admin_ids);
+    assert_eq!(settings.shop.name, "FRIZZLY");
+}
+
+#[test]
+fn the_environment_is_over_the_file_and_port_is_below_the_own_variable() {
+    let file = file("[server]\nport = 1000\n[shop]\nname = \"Corner\"\n");
+    let load = |variables: &[(&str, &str)]| {
+        Settings::load(Some(file.path()), &environment(variables)).expect("accepted")
+    };
+    let settings = load(&[]);
+    assert_eq!(
+        (settings.server.port, settings.shop.name.as_str()),
+        (1000, "Corner")
+    );
+    assert_eq!(load(&[("PORT", "2000")]).server.port, 2000);
+    assert_eq!(
+        load(&[("PORT", "2000"), ("ORDERBELL_SERVER__PORT", "3000")])
+            .server
+            .port,
+        3000
+    );
+    assert_eq!(load(&[("ORDERBELL_SERVER__PORT", "")]).server.port, 1000);
+}
+
+#[test]
+fn a_password_of_digits_stays_as_it_is() {
+    let settings = Settings::load(
+        None,
+        &environment(&[("ORDERBELL_AUTH__ADMIN_PASSWORD", "00123456")]),
+    )
+    .expect("accepted");
+    assert_eq!(
+        settings
+            .auth
+            .admin_password
+            .as_ref()
+            .map(secrecy::ExposeSecret::expose_secret),
+        Some("00123456")
+    );
+    assert!(!format!("{settings:?}").contains("00123456"));
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_source() {
+    let error = refused(&[("ORDERBELL_SERVER__PROT", "1")]);
+    assert!(
+        error.contains("`server.prot`") && error.contains("ORDERBELL_SERVER__PROT"),
+        "{error}"
+    );
+    assert!(error.contains("server.port"), "{error}");
+    let error = refused(&[("ORDERBELL_SEVRER__PORT", "1")]);
+    assert!(error.contains("`sevrer.port`"), "{error}");
+
+    let file = file("[stream]\nheartbeat = 5\n");
+    let error = Settings::load(Some(file.path()), &BTreeMap::new())
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        error.contains("`stream.heartbeat`") && error.contains(&*file.path().display().to_string()),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_source() {
+    for (name, value, key) in [
+        ("ORDERBELL_SERVER__PORT", "eighty", "server.port"),
+        ("ORDERBELL_SERVER__PORT", "70000", "server.port"),
+        ("ORDERBELL_SERVER__HOST", "shop.example", "server.host"),
+        (
+            "ORDERBELL_SERVER__TRUSTED_PROXIES",
+            "10.0.0.0/8, x",
+            "server.trusted_proxies",
+        ),
+        ("ORDERBELL_STORE__KIND", "mysql", "store.kind"),
+        ("ORDERBELL_STORE__WINDOW", "0", "store.window"),
+        ("ORDERBELL_STREAM__RETRY_MS", "0", "stream.retry_ms"),
+        (
+            "ORDERBELL_STREAM__HEARTBEAT_SECONDS",
+            "-1",
+            "stream.heartbeat_seconds",
+        ),
+        (
+            "ORDERBELL_AUTH__ACCEPT_ADMIN_IDS",
+            "perhaps",
+            "auth.accept_admin_ids",
+        ),
+        ("ORDERBELL_AUTH__ADMIN_TOKEN", "short", "auth.admin_token"),
+        ("ORDERBELL_SUBMIT__AUTH", "nobody", "submit.auth"),
+        ("ORDERBELL_SHOP__CURRENCY", "dollars", "shop.currency"),
+        ("ORDERBELL_LOG__FORMAT", "xml", "log.format"),
+        ("ORDERBELL_LOG__LEVEL", "orderbell=loud", "log.level"),
+    ] {
+        let error = refused(&[(name, value)]);
+        assert!(
+            error.contains(&format!("`{key}`")) && error.contains(name),
+            "{name}={value}: {error}"
+        );
+    }
+    let error = refused(&[("PORT", "http")]);
+    assert!(error.contains("variable PORT"), "{error}");
+}

@@ -1,0 +1,72 @@
+/** @import { Card } from '../order/card.js' */
+import { isWaiting } from '../order/status.js';
+
+export const REPEAT_MS = 12_000;
+export const URGENT_REPEAT_MS = 6000;
+export const ESCALATE_MS = 120_000;
+export const SNOOZE_MS = 60_000;
+const TOGETHER_MS = 1500;
+const FRESH_MS = 4000;
+/** Orders left lying for a day are old news; they stay marked on the board without a sound. */
+const HORIZON_MS = 24 * 3_600_000;
+
+/**
+ * Orders that nobody on any device has taken notice of.
+ * @param {Iterable<Card>} cards
+ * @param {number} now server time
+ */
+export function waitingOrders(cards, now) {
+  return [...cards].filter((card) => isWaiting(card) && now - card.createdAt < HORIZON_MS);
+}
+
+/**
+ * @typedef {object} Verdict
+ * @property {number} waiting
+ * @property {boolean} urgent
+ * @property {boolean} ring     it is time for the sound
+ * @property {boolean} snoozed
+ */
+
+/**
+ * Rings for a new order at once and for waiting ones again and again, until they are acknowledged.
+ */
+export class Alarm {
+  constructor() {
+    /** @type {Set<string> | null} */
+    this.known = null;
+    this.freshAt = -Infinity;
+    this.snoozedUntil = 0;
+  }
+
+  /** @param {number} now local ms */
+  snooze(now) {
+    this.snoozedUntil = now + SNOOZE_MS;
+    this.freshAt = -Infinity;
+  }
+
+  /**
+   * @param {{now: number, serverNow: number, waiting: Card[], lastRung: number}} facts
+   * @returns {Verdict}
+   */
+  judge({ now, serverNow, waiting, lastRung }) {
+    const ids = new Set(waiting.map((card) => card.id));
+    const known = this.known;
+    // Silence was asked for the orders known then, not for the next one.
+    if (known && waiting.some((card) => !known.has(card.id))) {
+      this.freshAt = now;
+      this.snoozedUntil = 0;
+    }
+    this.known = ids;
+    const fresh = now - this.freshAt < FRESH_MS;
+    const urgent = waiting.some((card) => serverNow - card.createdAt >= ESCALATE_MS);
+    const snoozed = now < this.snoozedUntil;
+    const due = now - lastRung >= (urgent ? URGENT_REPEAT_MS : REPEAT_MS);
+    const ring = ids.size > 0 && !snoozed && (due || (fresh && now - lastRung >= TOGETHER_MS));
+    return { waiting: ids.size, urgent, ring, snoozed };
+  }
+
+  /** The sound was made, here or in another tab. */
+  rang() {
+    this.freshAt = -Infinity;
+  }
+}

@@ -1,0 +1,82 @@
+/** @import { Card } from './order/card.js' */
+/** @import { Formats } from './text/format.js' */
+/** @import { Happenings } from './desk.js' */
+/** @import { Toasts } from './view/toasts.js' */
+import { numberOf, plain } from './order/card.js';
+import { statusName, t } from './text/index.js';
+import { sayPolitely } from './view/say.js';
+
+/** Orders that come in one breath after a gap are one piece of news. */
+const GATHER_MS = 500;
+
+/** Turns what happened into words on the screen and for the ear. */
+export class Announcer {
+  /** @param {{toasts: Toasts, formats: Formats, show: (id: string) => void}} options */
+  constructor({ toasts, formats, show }) {
+    this.toasts = toasts;
+    this.formats = formats;
+    this.show = show;
+    /** @type {Card[]} */
+    this.missed = [];
+  }
+
+  /** @param {Happenings} happenings */
+  tell({ arrived, missed, marked }) {
+    for (const card of arrived) this.#arrived(card);
+    this.tellMissed(missed);
+    for (const { card, mark } of marked) sayPolitely(t(`say.${mark.kind}`, { number: numberOf(card) }));
+  }
+
+  /** @param {Card[]} cards */
+  tellMissed(cards) {
+    if (cards.length === 0) return;
+    if (this.missed.length === 0) setTimeout(() => this.#flush(), GATHER_MS);
+    this.missed.push(...cards);
+  }
+
+  /** @param {Card} card */
+  line(card) {
+    const { name, items, total } = this.#facts(card);
+    return t('toast.new.detail', { name, items, total });
+  }
+
+  /** @param {import('./order/edits.js').Move} move @param {() => void} undo @param {number} ms */
+  moved({ id, to, number }, undo, ms) {
+    const text = t('undo.moved', { number, status: statusName(to) });
+    this.toasts.close(`new ${id}`);
+    this.toasts.show({ key: `move ${id}`, text, ms, action: { label: t('undo'), run: undo, countdown: true } });
+    sayPolitely(text);
+  }
+
+  /** @param {string} text @param {{label: string, run: () => void}} [action] */
+  problem(text, action) {
+    this.toasts.show({ kind: 'bad', text, ms: 12_000, action });
+    sayPolitely(text);
+  }
+
+  #flush() {
+    const cards = this.missed;
+    this.missed = [];
+    const numbers = cards.slice(0, 5).map(numberOf).join(', ');
+    const action = { label: t('alarm.show'), run: () => this.show(cards[0].id) };
+    this.toasts.show({ kind: 'new', key: 'missed', text: t('toast.missed', { n: cards.length }), detail: numbers, ms: 12_000, action });
+    sayPolitely(t('say.missed', { n: cards.length }));
+  }
+
+  /** @param {Card} card */
+  #arrived(card) {
+    const number = numberOf(card);
+    const action = { label: t('alarm.show'), run: () => this.show(card.id) };
+    this.toasts.show({ kind: 'new', key: `new ${card.id}`, text: t('toast.new', { number }), detail: this.line(card), action });
+    sayPolitely(t('say.new', { number, ...this.#facts(card) }));
+  }
+
+  /** @param {Card} card */
+  #facts(card) {
+    return {
+      name: plain(card.customerName, 60) || t('card.guest'),
+      items: t('card.items', { n: card.itemCount }),
+      total: card.total === null ? t('card.nototal') : this.formats.money(card.total),
+    };
+  }
+}

@@ -1,0 +1,57 @@
+
+/**
+ * @typedef {object} Answer
+ * @property {number} status        0 when the server could not be reached
+ * @property {any} body
+ * @property {string} message       why not, in the server's words
+ */
+
+const LIMIT_MS = 15_000;
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body]
+ * @returns {Promise<Answer>}
+ */
+export async function call(method, path, body) {
+  try {
+    const answer = await fetch(path, {
+      method,
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: 'same-origin',
+      cache: 'no-store',
+      signal: AbortSignal.timeout(LIMIT_MS),
+    });
+    const text = await answer.text();
+    const json = parse(text);
+    return { status: answer.status, body: json, message: typeof json?.message === 'string' ? json.message : '' };
+  } catch {
+    return { status: 0, body: null, message: '' };
+  }
+}
+
+/** @param {string} id @param {unknown} change */
+export function updateOrder(id, change) {
+  return call('PUT', `/api/admin/orders/${encodeURIComponent(id)}?view=desk`, change);
+}
+
+/** @param {string} id */
+export function wholeOrder(id) {
+  return call('GET', `/api/admin/orders/${encodeURIComponent(id)}`);
+}
+
+/** @param {string} since */
+export function ordersSince(since) {
+  return call('GET', `/api/admin/orders/recent?${new URLSearchParams({ view: 'desk', since })}`);
+}
+
+/** @param {string} text @returns {any} */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,211 @@
+/** @import { Actions } from './actions.js' */
+/** @import { Bell } from './alarm/bell.js' */
+/** @import { Sound } from './alarm/sound.js' */
+/** @import { WakeLock } from './alarm/wake.js' */
+/** @import { Card } from './order/card.js' */
+/** @import { Desk } from './desk.js' */
+/** @import { Prefs } from './prefs.js' */
+/** @import { Formats } from './text/format.js' */
+/** @import { Board } from './view/board.js' */
+/** @import { Detail } from './view/detail.js' */
+/** @import { Filters } from './view/filters.js' */
+/** @import { Toasts } from './view/toasts.js' */
+import { LANES } from './order/status.js';
+import { readPrefs, recall, remember } from './prefs.js';
+import { t } from './text/index.js';
+import { downloadDay } from './view/day.js';
+import { byId } from './view/dom.js';
+import { commandFor, isTyping } from './view/keys.js';
+import { applyLook, wireSettings } from './view/settings.js';
+
+/**
+ * @typedef {object} Room
+ * @property {Desk} desk
+ * @property {Actions} actions
+ * @property {Board} board
+ * @property {Filters} filters
+ * @property {Detail} detail
+ * @property {Toasts} toasts
+ * @property {Sound} sound
+ * @property {Bell} bell
+ * @property {WakeLock} wakeLock
+ * @property {Formats} formats
+ * @property {(card: Card) => void} print
+ * @property {(id: string) => void} reveal
+ * @property {() => Prefs} prefs
+ * @property {(prefs: Prefs) => void} change
+ */
+
+/** Hands on the desk: pointer, keys, menus. @param {Room} room */
+export function wireControls(room) {
+  wireOrders(room);
+  wireShift(room);
+  wireDialogs(room);
+  wireKeys(room);
+  byId('csv').addEventListener('click', () => downloadDay(room.desk));
+  byId('reload').addEventListener('click', () => location.reload());
+  const top = /** @type {HTMLElement} */ (document.querySelector('.top'));
+  const measure = () => {
+    const height = getComputedStyle(top).position === 'sticky' ? top.offsetHeight : 0;
+    document.documentElement.style.setProperty('--top-height', `${height}px`);
+  };
+  new ResizeObserver(measure).observe(top);
+  measure();
+}
+
+/** @param {Room} room @param {string} act @param {string} id */
+function perform({ actions, desk, detail, print }, act, id) {
+  switch (act) {
+    case 'open':
+      return detail.open(id);
+    case 'next':
+      return void actions.advance(id);
+    case 'back':
+      return void actions.stepBack(id);
+    case 'ack':
+      return void actions.acknowledge(id);
+    case 'print': {
+      const card = desk.shown(id);
+      if (card) print(card);
+      return;
+    }
+    case 'seen':
+      desk.marks.seen(id);
+      remember('marks', desk.marks);
+      actions.voice.changed();
+  }
+}
+
+/** @param {Room} room */
+function wireOrders(room) {
+  byId('orders').addEventListener('click', (/** @type {Event} */ event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const act = target.closest('[data-act]')?.getAttribute('data-act');
+    const id = target.closest('[data-id]')?.getAttribute('data-id');
+    if (id && act) perform(room, act, id);
+    else if (id && target.closest('tr')) perform(room, 'open', id);
+  });
+}
+
+/** @param {Room} room */
+function wireShift({ actions, bell, sound, wakeLock, toasts, prefs, change, reveal }) {
+  const unlock = async () => {
+    if (sound.unlocked || !(await sound.unlock())) return;
+    wakeLock.set(prefs().stayAwake);
+  };
+  for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => void unlock(), { capture: true });
+  void unlock();
+  byId('start-shift').addEventListener('click', async () => {
+    change({ ...prefs(), muted: false, volume: prefs().volume || 0.8 });
+    if (!(await sound.unlock())) toasts.show({ kind: 'bad', text: t('settings.silent') });
+    else if (bell.waiting.length === 0) sound.ring(false);
+    wakeLock.set(prefs().stayAwake);
+  });
+  byId('mute').addEventListener('click', () => change({ ...prefs(), muted: !prefs().muted }));
+  byId('alarm-show').addEventListener('click', () => {
+    const oldest = bell.waiting.at(-1);
+    if (oldest) reveal(oldest.id);
+  });
+  byId('alarm-snooze').addEventListener('click', () => bell.snooze());
+  byId('alarm-ack').addEventListener('click', async () => {
+    const failed = await actions.acknowledgeAll(bell.waiting.map((card) => card.id));
+    if (failed > 1) toasts.show({ kind: 'bad', text: t('failed.some', { n: failed }) });
+    byId('orders').focus({ preventScroll: true });
+  });
+  addEventListener('storage', (event) => {
+    if (event.key === 'orderbell.prefs') change(readPrefs(JSON.stringify(recall('prefs', {}))));
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => applyLook(prefs()));
+}
+
+/** @param {Room} room */
+function wireDialogs({ desk, formats, prefs, change, sound, wakeLock }) {
+  const settings = wireSettings({ prefs, change, sound, awakeProblem: () => wakeLock.problem() });
+  const menu = byId('menu');
+  /** @type {{fill: () => Promise<void>} | null} */
+  let account = null;
+  // Of no use without the server, so it need not be here before it is asked for.
+  const openAccount = async () => {
+    account ??= (await import('./view/account.js')).wireAccount(desk, formats);
+    await account.fill();
+  };
+  menu.addEventListener('click', (/** @type {Event} */ event) => {
+    const name = /** @type {HTMLElement} */ (event.target).closest('[data-dialog]')?.getAttribute('data-dialog');
+    if (!name) return;
+    menu.open = false;
+    // A dialog gives the focus back to where it was: that must not be an entry of the closed menu.
+    menu.querySelector('summary').focus();
+    if (name === 'settings') settings.fill();
+    if (name === 'account') void openAccount();
+    if (name === 'keys') byId('keys-off').hidden = prefs().keys;
+    byId(name).showModal();
+  });
+  addEventListener('click', (event) => {
+    if (menu.open && !menu.contains(/** @type {Node} */ (event.target))) menu.open = false;
+  });
+  menu.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== 'Escape' || !menu.open) return;
+    menu.open = false;
+    menu.querySelector('summary').focus();
+  });
+  for (const name of ['settings', 'account', 'keys']) {
+    const dialog = byId(name);
+    dialog.addEventListener('click', (/** @type {Event} */ event) => {
+      if (event.target === dialog) dialog.close();
+    });
+  }
+}
+
+/** @param {Room} room */
+function wireKeys(room) {
+  const { actions, board, filters, prefs, change } = room;
+  addEventListener('keydown', (event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const dialog = document.querySelector('dialog[open]') !== null;
+    const onCard = target.classList?.contains('card') ?? false;
+    const command = commandFor(event, { typing: isTyping(target), dialog, onCard, enabled: prefs().keys });
+    if (event.key === 'Escape' && target.id === 'search') filters.set({ text: '' });
+    if (!command) return;
+    event.preventDefault();
+    const id = document.activeElement?.closest('[data-id]')?.getAttribute('data-id');
+    switch (command) {
+      case 'next-card':
+        return step(board, filters, 1);
+      case 'previous-card':
+        return step(board, filters, -1);
+      case 'undo':
+        return void actions.undo();
+      case 'search':
+        byId('search').focus();
+        return byId('search').select();
+      case 'view':
+        return filters.view(filters.filter.view === 'board' ? 'history' : 'board');
+      case 'mute':
+        return change({ ...prefs(), muted: !prefs().muted });
+      case 'help':
+        byId('keys-off').hidden = true;
+        return byId('keys').showModal();
+      case 'lane-1':
+      case 'lane-2':
+      case 'lane-3': {
+        const lane = LANES[Number(command.at(-1)) - 1];
+        filters.view('board');
+        board.select(lane);
+        const first = byId(`lane-${lane}`).querySelector('.card') ?? byId(`head-${lane}`);
+        return first.focus();
+      }
+      default:
+        if (id) perform(room, command === 'advance' ? 'next' : command, id);
+    }
+  });
+}
+
+/** @param {Board} board @param {Filters} filters @param {1 | -1} by */
+function step(board, filters, by) {
+  const places = filters.filter.view === 'board' ? board.inSight() : [...document.querySelectorAll('#history-rows .open')];
+  const here = document.activeElement?.closest('[data-id]');
+  const at = places.findIndex((place) => place === here || here?.contains(place));
+  const next = /** @type {HTMLElement | undefined} */ (places[at < 0 ? (by > 0 ? 0 : places.length - 1) : Math.min(Math.max(at + by, 0), places.length - 1)]);
+  next?.focus();
+  next?.scrollIntoView({ block: 'nearest' });
+}

@@ -1,0 +1,159 @@
+/** @import { Card } from './order/card.js' */
+/** @import { Change, Row } from './order/book.js' */
+/** @import { Mark } from './order/marks.js' */
+/** @import { Lane } from './order/status.js' */
+/** @import { Status } from './feed/machine.js' */
+/** @import { News } from './feed/drive.js' */
+import { Book } from './order/book.js';
+import { compareCursors } from './order/cursor.js';
+import { Edits } from './order/edits.js';
+import { Marks, placeOnBoard } from './order/marks.js';
+import { isWaiting } from './order/status.js';
+import { Follower } from './tabs/follow.js';
+
+/**
+ * The page's state as the server wrote it into the document.
+ *
+ * @typedef {object} DeskState
+ * @property {string} cursor
+ * @property {number} serverTime
+ * @property {number} heartbeatSeconds
+ * @property {number} [retryMs]
+ * @property {number} window
+ * @property {{name: string, currency: string}} shop
+ * @property {{name: string, email: string}} admin
+ * @property {import('./feed/machine.js').Source} source
+ * @property {string} version
+ * @property {string} store
+ * @property {Usage | null} usage
+ * @property {Card[]} orders
+ *
+ * @typedef {{reads: number, writes: number, readLimit: number, writeLimit: number}} Usage
+ *
+ * @typedef {object} Happenings         what a screen should say about news, beside showing it
+ * @property {Card[]} arrived           just now
+ * @property {Card[]} missed            while nobody was listening
+ * @property {{card: Card, mark: Mark}[]} marked
+ * @property {boolean} gap              this tab is behind and must catch up by itself
+ *
+ * @typedef {{card: Card, mark: Mark | null, lane: Lane, pending: boolean}} Shown
+ */
+
+/** An order older than this when it is first heard of was missed, not just placed. */
+const JUST_NOW_MS = 10_000;
+const HORIZON_MS = 24 * 3_600_000;
+
+/** Everything this tab knows, free of the DOM. */
+export class Desk {
+  /**
+   * @param {DeskState} state
+   * @param {{clock: () => number, marks?: Record<string, Mark>, seen?: string}} device
+   */
+  constructor(state, { clock, marks, seen }) {
+    this.state = state;
+    this.clock = clock;
+    this.book = new Book(state.orders, state.window);
+    this.edits = new Edits();
+    this.marks = new Marks(marks);
+    this.marks.prune((id) => this.book.get(id) !== null);
+    this.follower = new Follower(state.cursor);
+    /** @type {Status} */
+    this.status = {
+      phase: 'connecting', polling: false, reachable: null, online: true, failures: 0,
+      lastWord: clock(), skew: state.serverTime - clock(), source: state.source, assets: null,
+    };
+    /** @type {Set<string>} orders that were announced, or were no news to begin with */
+    this.announced = new Set(state.orders.map((card) => card.id));
+    this.missedAtStart = seen ? state.orders.filter((card) => this.#isUnseen(card, seen)) : [];
+  }
+
+  /** Server time. */
+  now() {
+    return this.clock() + this.status.skew;
+  }
+
+  /** @param {News} news @returns {Happenings} */
+  hear(news) {
+    switch (news.type) {
+      case 'summary':
+        return this.#digest(this.book.applySummary(news.event, news.id, news.summary, this.now()));
+      case 'removed':
+        return this.#digest(this.book.remove(news.order, news.id));
+      case 'cards': {
+        if (this.follower.offer(news) === 'gap') return { ...this.#digest([]), gap: true };
+        if (!news.whole) return this.#digest(this.book.applyCards(news.rows, news.to));
+        return this.#digest(this.book.replace(/** @type {Card[]} */ (news.rows), news.to));
+      }
+      default:
+        return this.#digest([]);
+    }
+  }
+
+  /**
+   * The answer to this desk's own write.
+   * @param {Card} card
+   */
+  confirm(card) {
+    return this.#digest(this.book.applyCards([card], card.position), card.id);
+  }
+
+  /** @param {string} id @param {string} position */
+  forget(id, position) {
+    return this.#digest(this.book.remove(id, position), id);
+  }
+
+  /** The answer to this tab's own catching up. @param {{orders: Row[], cursor: string, reset?: boolean}} answer */
+  caughtUp(answer) {
+    const { orders: rows, cursor: to } = answer;
+    return this.hear({ type: 'cards', from: this.follower.cursor, to, rows, whole: answer.reset === true });
+  }
+
+  /** @param {string} id @returns {Card | null} as shown, own changes laid over */
+  shown(id) {
+    const card = this.book.get(id);
+    return card && this.edits.over(card);
+  }
+
+  /** Newest first. @returns {Shown[]} */
+  list() {
+    return this.book.list().map((held) => {
+      const card = this.edits.over(held);
+      const mark = this.marks.get(held.id);
+      return { card, mark, lane: placeOnBoard(card, mark), pending: this.edits.isPending(held.id) };
+    });
+  }
+
+  /** @returns {Card[]} */
+  cards() {
+    return this.book.list().map((card) => this.edits.over(card));
+  }
+
+  /** @param {Card} card @param {string} seen */
+  #isUnseen(card, seen) {
+    const committed = `${card.createdAt * 1000}-`;
+    return isWaiting(card) && compareCursors(committed, seen) > 0 && this.#isRecent(card);
+  }
+
+  /** @param {Card} card */
+  #isRecent(card) {
+    return this.now() - card.createdAt < HORIZON_MS;
+  }
+
+  /** @param {Change[]} changes @param {string} [own] @returns {Happenings} */
+  #digest(changes, own) {
+    /** @type {Happenings} */
+    const happenings = { arrived: [], missed: [], marked: [], gap: false };
+    for (const change of changes) {
+      const { id, before, after } = change;
+      const mine = id === own || this.edits.isPending(id);
+      const mark = this.marks.observe(change, mine, this.clock());
+      if (mark && after) happenings.marked.push({ card: after, mark });
+      if (!after || before || this.announced.has(id)) continue;
+      this.announced.add(id);
+      if (!isWaiting(after) || !this.#isRecent(after)) continue;
+      const late = this.now() - after.createdAt > JUST_NOW_MS;
+      (late ? happenings.missed : happenings.arrived).push(after);
+    }
+    return happenings;
+  }
+}

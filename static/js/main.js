@@ -1,0 +1,240 @@
+/** @import { Card } from './order/card.js' */
+/** @import { DeskState, Happenings } from './desk.js' */
+/** @import { FromHub } from './tabs/hub.js' */
+import { Actions } from './actions.js';
+import { Attention } from './alarm/attention.js';
+import { Bell } from './alarm/bell.js';
+import { Sound } from './alarm/sound.js';
+import { startTicker } from './alarm/ticker.js';
+import { WakeLock } from './alarm/wake.js';
+import { Announcer } from './announce.js';
+import { ordersSince, updateOrder } from './api.js';
+import { wireControls } from './controls.js';
+import { Desk } from './desk.js';
+import { matcher } from './order/filter.js';
+import { numberOf, plain } from './order/card.js';
+import { UNDO_MS } from './order/edits.js';
+import { readPrefs, recall, remember } from './prefs.js';
+import { link } from './tabs/link.js';
+import { formats as formatsFor } from './text/format.js';
+import { statusName, t } from './text/index.js';
+import { drawAlarm, drawSound } from './view/alarm-bar.js';
+import { Board } from './view/board.js';
+import { Connection } from './view/connection.js';
+import { drawDay } from './view/day.js';
+import { Detail } from './view/detail.js';
+import { translate } from './view/dom.js';
+import { Filters } from './view/filters.js';
+import { History } from './view/history.js';
+import { applyLook } from './view/settings.js';
+import { printTicket } from './view/ticket.js';
+import { Toasts } from './view/toasts.js';
+
+/** @type {DeskState} */
+const state = JSON.parse(document.body.dataset.desk ?? '');
+document.body.removeAttribute('data-desk');
+translate(document);
+
+const tab = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
+const clock = () => Date.now();
+let prefs = readPrefs(JSON.stringify(recall('prefs', {})));
+applyLook(prefs);
+
+const formats = formatsFor(navigator.language, state.shop.currency);
+const desk = new Desk(state, { clock, marks: recall('marks', {}), seen: recall('seen', '') });
+const sound = new Sound();
+const wakeLock = new WakeLock();
+const bell = new Bell({ desk, sound, prefs: () => prefs, tab });
+const attention = new Attention(document.querySelector('link[rel="icon"]')?.getAttribute('href') ?? '');
+const toasts = new Toasts(clock);
+const board = new Board();
+const history = new History();
+const connection = new Connection(state.heartbeatSeconds * 1000);
+const filters = new Filters(() => draw());
+const announcer = new Announcer({ toasts, formats, show: reveal });
+
+/** @type {Set<string>} orders that came in while this page was open: they are greeted by the eye */
+const arrived = new Set();
+/** @type {Set<string>} new orders that still have to be printed */
+const toPrint = new Set();
+
+const actions = new Actions(desk, updateOrder, {
+  changed: () => draw(),
+  moved: (move) => announcer.moved(move, () => void actions.undo(move.id), UNDO_MS),
+  undone: (move) => toasts.show({ text: t('undo.done', { number: move.number, status: statusName(move.from) }), key: `move ${move.id}`, ms: 3000 }),
+  conflict: (card, now) => {
+    toasts.close(`move ${card.id}`);
+    const facts = { number: numberOf(card), status: statusName(plain(now.status, 60)), name: plain(now.updatedBy, 60) };
+    announcer.problem(t(facts.name ? 'conflict' : 'conflict.nobody', facts));
+  },
+  failed: (card, answer, again) => {
+    toasts.close(`move ${card.id}`);
+    const number = numberOf(card);
+    if (answer.status === 404) return announcer.problem(t('failed.gone', { number }));
+    const text = answer.status === 0 ? t('failed.offline', { number }) : t('failed', { number, message: plain(answer.message, 200) || String(answer.status) });
+    announcer.problem(text, { label: t('retry'), run: again });
+  },
+  // The stream has not noticed yet: let it ask, so that every tab learns it.
+  ended: () => line.post({ t: 'wake', tab, reason: 'online' }),
+});
+const detail = new Detail(desk, actions, formats, print);
+
+/** @param {Card} card */
+function print(card) {
+  printTicket(card, { formats, shop: state.shop.name, paper: prefs.paper });
+}
+
+/** @param {string} id */
+function reveal(id) {
+  if (filters.narrow) filters.clear();
+  filters.view('board');
+  drawNow();
+  board.reveal(id, true);
+}
+
+// Drawing: at most once a frame, and not at all while nobody can see it.
+let drawing = 0;
+
+function draw() {
+  if (drawing || document.hidden) return;
+  drawing = requestAnimationFrame(drawNow);
+}
+
+function drawNow() {
+  cancelAnimationFrame(drawing);
+  drawing = 0;
+  const now = desk.now();
+  const matches = matcher(filters.effective, now);
+  const list = desk.list().filter(({ card }) => matches(card));
+  const how = { formats, prefs, now, narrow: filters.narrow };
+  const onBoard = filters.filter.view === 'board';
+  board.draw(list, { ...how, arrived });
+  if (!onBoard) history.draw(list, how);
+  filters.count(onBoard ? board.shown.length : list.length);
+  drawDay(desk, formats);
+  detail.draw();
+}
+
+/** @param {Happenings} happenings */
+function digest(happenings) {
+  if (happenings.gap) void catchUp();
+  for (const card of [...happenings.arrived, ...happenings.missed]) {
+    arrived.add(card.id);
+    if (prefs.autoPrint) toPrint.add(card.id);
+  }
+  announcer.tell(happenings);
+  if (happenings.arrived.length > 0 && document.hidden && bell.isSounder() && prefs.notify) {
+    attention.notify(happenings.arrived, (card) => announcer.line(card));
+  }
+  if (happenings.marked.length > 0) remember('marks', desk.marks);
+  tick();
+  draw();
+}
+
+let catching = false;
+
+/** This tab has fallen behind the others: it fetches what it lacks by itself. */
+async function catchUp() {
+  if (catching) return;
+  catching = true;
+  const answer = await ordersSince(desk.follower.cursor);
+  catching = false;
+  if (answer.status === 200) digest(desk.caughtUp(answer.body));
+  else if (answer.status !== 401) setTimeout(() => void catchUp(), 3000);
+}
+
+/** @param {FromHub} message */
+function hear(message) {
+  switch (message.t) {
+    case 'welcome':
+      desk.status = message.status;
+      if (desk.follower.isBehind(message.cursor)) void catchUp();
+      return drawStatus();
+    case 'status':
+      desk.status = message.status;
+      return drawStatus();
+    case 'news':
+      digest(desk.hear(message.news));
+      if (message.news.type === 'cards') remember('seen', desk.follower.cursor);
+  }
+}
+
+function drawStatus() {
+  connection.draw(desk.status, clock());
+  const { assets } = desk.status;
+  /** @type {any} */ (document.getElementById('banner-version')).hidden = !assets || assets === document.body.dataset.assets;
+}
+
+const line = link({
+  hello: () => ({
+    t: 'hello',
+    tab,
+    cursor: desk.follower.cursor,
+    skew: desk.status.skew,
+    source: desk.status.source,
+    heartbeatMs: state.heartbeatSeconds * 1000,
+    retryMs: state.retryMs ?? 2000,
+    window: state.window,
+    name: '',
+  }),
+  hear,
+  force: new URLSearchParams(location.search).get('share') ?? undefined,
+});
+
+function tick() {
+  const verdict = bell.tick();
+  drawAlarm(verdict);
+  drawSound({ audible: bell.audible(), muted: prefs.muted });
+  attention.show(verdict.waiting);
+  for (const id of toPrint) {
+    const card = desk.shown(id);
+    if (card?.partial) continue;
+    toPrint.delete(id);
+    if (card && bell.isSounder()) print(card);
+  }
+}
+
+startTicker(() => {
+  line.check(clock());
+  tick();
+  toasts.tick();
+  drawStatus();
+  if (document.hidden) return;
+  board.age(desk.now(), prefs);
+  drawDay(desk, formats);
+});
+
+addEventListener('visibilitychange', () => {
+  if (document.hidden) return;
+  line.post({ t: 'wake', tab, reason: 'visible' });
+  draw();
+});
+addEventListener('online', () => line.post({ t: 'wake', tab, reason: 'online' }));
+addEventListener('offline', () => line.post({ t: 'offline', tab }));
+addEventListener('pagehide', (event) => {
+  if (!event.persisted) line.close();
+});
+addEventListener('pageshow', (event) => {
+  // Back from the browser's memory, the list is as old as the visit elsewhere was long.
+  if (event.persisted) location.reload();
+});
+
+wireControls({
+  desk, actions, board, filters, detail, toasts, sound, bell, wakeLock, formats, print, reveal,
+  prefs: () => prefs,
+  /** @param {import('./prefs.js').Prefs} next */
+  change(next) {
+    prefs = next;
+    remember('prefs', prefs);
+    applyLook(prefs);
+    wakeLock.set(prefs.stayAwake && sound.unlocked);
+    tick();
+    draw();
+  },
+});
+announcer.tellMissed(desk.missedAtStart);
+remember('seen', desk.follower.cursor);
+drawNow();
+tick();
+drawStatus();
+document.documentElement.dataset.ready = '';

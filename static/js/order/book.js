@@ -1,0 +1,187 @@
+/** @import { Card, Summary } from './card.js' */
+import { cardFromSummary, contentOf } from './card.js';
+import { compareCursors, laterCursor } from './cursor.js';
+import { laneOf } from './status.js';
+
+/**
+ * @typedef {object} Change
+ * @property {string} id
+ * @property {Card | null} before
+ * @property {Card | null} after
+ * @property {boolean} [rewritten] the customer's part of it differs from what was known before
+ */
+
+/** @typedef {Card | {id: string, removed: true}} Row */
+
+/**
+ * The orders this desk knows, each in its newest state.
+ * Whatever road a state comes by (page, stream, poll, answer to a write), an older one never replaces a newer one,
+ * so nothing here depends on the order of arrival.
+ */
+export class Book {
+  /** @param {Card[]} cards @param {number} [window] */
+  constructor(cards, window = 500) {
+    this.window = window;
+    /** @type {Map<string, Card>} */
+    this.cards = new Map(cards.map((card) => [card.id, card]));
+    /** @type {Map<string, string>} id to the position of the removal */
+    this.removed = new Map();
+    /**
+     * Content as last known whole: a summary overwrites part of the card before its details arrive.
+     * @type {Map<string, string>}
+     */
+    this.contents = new Map(cards.map((card) => [card.id, contentOf(card)]));
+  }
+
+  get size() {
+    return this.cards.size;
+  }
+
+  /** @param {string} id */
+  get(id) {
+    return this.cards.get(id) ?? null;
+  }
+
+  /** Newest first. */
+  list() {
+    return [...this.cards.values()].sort(newestFirst);
+  }
+
+  /**
+   * A stream event. Only the seven fields of a summary are known, the rest of an order already here is kept.
+   * @param {'new_order' | 'order_update'} kind
+   * @param {string} position
+   * @param {Summary} summary
+   * @param {number} now server time, ms
+   * @returns {Change[]}
+   */
+  applySummary(kind, position, summary, now) {
+    const before = this.get(summary.id);
+    if (this.#isOld(summary.id, position, before)) return [];
+    const fresh = cardFromSummary(summary, position, now);
+    const after = before
+      ? {
+          ...before,
+          position,
+          updatedAt: fresh.updatedAt,
+          status: fresh.status,
+          total: fresh.total,
+          itemCount: fresh.itemCount,
+          customerName: fresh.customerName || before.customerName,
+          partial: true,
+        }
+      : fresh;
+    // An order first heard of by an update was created earlier than the update: its commit time is not known yet.
+    if (!before && kind === 'order_update') after.createdAt = Math.min(after.timestamp, after.createdAt);
+    return this.#put(after, before);
+  }
+
+  /**
+   * Whole cards: the answer of `recent`, or of a write.
+   * @param {Row[]} rows
+   * @param {string} cursor where the answer stands; the position of its removals
+   * @returns {Change[]}
+   */
+  applyCards(rows, cursor) {
+    return rows.flatMap((row) => {
+      if ('removed' in row) return this.remove(row.id, cursor);
+      const before = this.get(row.id);
+      if (this.#isOld(row.id, row.position, before)) return [];
+      const content = contentOf(row);
+      const rewritten = before !== null && (this.contents.get(row.id) ?? content) !== content;
+      this.contents.set(row.id, content);
+      return this.#put(row, before, rewritten);
+    });
+  }
+
+  /**
+   * The whole window: what is not in it is gone, unless it is newer than the answer.
+   * @param {Card[]} cards
+   * @param {string} cursor
+   * @returns {Change[]}
+   */
+  replace(cards, cursor) {
+    const kept = new Set(cards.map((card) => card.id));
+    const changes = this.applyCards(cards, cursor);
+    for (const card of [...this.cards.values()]) {
+      if (!kept.has(card.id) && compareCursors(card.position, cursor) <= 0) {
+        this.#drop(card.id);
+        changes.push({ id: card.id, before: card, after: null });
+      }
+    }
+    return changes;
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} position
+   * @returns {Change[]}
+   */
+  remove(id, position) {
+    const before = this.get(id);
+    if (before && compareCursors(before.position, position) > 0) return [];
+    this.removed.set(id, laterCursor(this.removed.get(id) ?? '', position));
+    if (this.removed.size > this.window) this.removed.delete(/** @type {string} */ (this.removed.keys().next().value));
+    if (!before) return [];
+    this.#drop(id);
+    return [{ id, before, after: null }];
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} position
+   * @param {Card | null} before
+   */
+  #isOld(id, position, before) {
+    const grave = this.removed.get(id);
+    if (grave !== undefined && compareCursors(position, grave) <= 0) return true;
+    if (!before) return false;
+    const order = compareCursors(position, before.position);
+    // The details of a position known from a summary carry the same position.
+    return order < 0 || (order === 0 && !before.partial);
+  }
+
+  /**
+   * @param {Card} after
+   * @param {Card | null} before
+   * @param {boolean} [rewritten]
+   * @returns {Change[]}
+   */
+  #put(after, before, rewritten = false) {
+    this.removed.delete(after.id);
+    this.cards.set(after.id, after);
+    const dropped = this.#trim(after.id);
+    return [{ id: after.id, before, after, rewritten }, ...dropped];
+  }
+
+  /** @param {string} id */
+  #drop(id) {
+    this.cards.delete(id);
+    this.contents.delete(id);
+  }
+
+  /**
+   * A screen runs for weeks: like the server's window, the book is bounded. Finished orders go first.
+   * @param {string} keep
+   * @returns {Change[]}
+   */
+  #trim(keep) {
+    if (this.cards.size <= this.window) return [];
+    const oldest = this.list().reverse();
+    const victim =
+      oldest.find((card) => card.id !== keep && laneOf(card.status) === 'done') ?? oldest.find((card) => card.id !== keep);
+    if (!victim) return [];
+    this.#drop(victim.id);
+    return [{ id: victim.id, before: victim, after: null }];
+  }
+}
+
+/** @param {Card} a @param {Card} b */
+export function newestFirst(a, b) {
+  return b.timestamp - a.timestamp || compareCursors(b.position, a.position);
+}
+
+/** @param {Card} a @param {Card} b */
+export function oldestFirst(a, b) {
+  return newestFirst(b, a);
+}

@@ -1,0 +1,52 @@
+/** @import { Card } from './card.js' */
+import { isDelivery, numberOf, placeOf, plain } from './card.js';
+import { dayOf } from './day.js';
+import { oldestFirst } from './book.js';
+
+const COLUMNS = [
+  'order', 'placed', 'status', 'customer', 'phone', 'email', 'way', 'items', 'total', 'currency', 'notes', 'address',
+  'acknowledged_by', 'updated_by',
+];
+
+/**
+ * A field by RFC 4180. A spreadsheet runs what begins like a formula, so such text gets an apostrophe in front.
+ * @param {string | number | null} value
+ */
+export function field(value) {
+  if (value === null) return '';
+  if (typeof value === 'number') return String(value);
+  const text = /^[\s]*[=+\-@\t\r|%]/.test(value) ? `'${value}` : value;
+  return /[",\r\n;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** @param {Card} card */
+function itemsText(card) {
+  return card.items
+    .map((item) => `${item.quantity === null ? '' : `${item.quantity} x `}${plain(item.name, 200)}${item.price ? ` @ ${plain(item.price, 40)}` : ''}`)
+    .join('; ');
+}
+
+/** Local time as spreadsheets read it. @param {number} ms */
+function localTime(ms) {
+  const date = new Date(ms);
+  const pad = (/** @type {number} */ n) => String(n).padStart(2, '0');
+  return `${dayOf(ms)} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+}
+
+/**
+ * The orders of one day, oldest first, with a byte order mark so that spreadsheets read it as UTF-8.
+ * @param {Iterable<Card>} cards
+ * @param {string} day YYYY-MM-DD
+ * @param {string} currency
+ */
+export function csvOfDay(cards, day, currency) {
+  const rows = [...cards]
+    .filter((card) => dayOf(card.timestamp) === day)
+    .sort(oldestFirst)
+    .map((card) => [
+      numberOf(card), localTime(card.timestamp), plain(card.status, 60), plain(card.customerName, 200), plain(card.phone, 60),
+      plain(card.email, 200), isDelivery(card) ? 'delivery' : 'pickup', itemsText(card), card.total, currency,
+      plain(card.notes), placeOf(card), plain(card.acknowledgedBy, 200), plain(card.updatedBy, 200),
+    ]);
+  return `\ufeff${[COLUMNS, ...rows].map((row) => row.map(field).join(',')).join('\r\n')}\r\n`;
+}

@@ -1,0 +1,38 @@
+/** @import { Card } from './card.js' */
+import { plain } from './card.js';
+
+/**
+ * The order as it is stored: whatever its writers put there.
+ *
+ * @typedef {{at: number, kind: 'placed' | 'noticed' | 'status', status: string, by: string}} Moment
+ */
+
+/**
+ * What is known of an order's way, oldest first.
+ * @param {Card} card
+ * @param {any} whole
+ * @returns {Moment[]}
+ */
+export function timelineOf(card, whole) {
+  /** @type {Moment[]} */
+  const moments = [{ at: card.timestamp, kind: 'placed', status: '', by: '' }];
+  if (card.acknowledgedAt) moments.push({ at: card.acknowledgedAt, kind: 'noticed', status: '', by: card.acknowledgedBy ?? '' });
+  const history = Array.isArray(whole?.statusHistory) ? whole.statusHistory : [];
+  for (const entry of history.slice(-200)) {
+    if (!Number.isFinite(entry?.at) || Math.abs(entry.at) > 8.64e15 || typeof entry.status !== 'string') continue;
+    moments.push({ at: entry.at, kind: 'status', status: entry.status, by: typeof entry.by === 'string' ? entry.by : '' });
+  }
+  return moments.sort((a, b) => a.at - b.at);
+}
+
+/**
+ * Every field with its value as text.
+ * @param {any} whole
+ * @returns {[string, string][]}
+ */
+export function fieldsOf(whole) {
+  if (whole === null || typeof whole !== 'object') return [];
+  return Object.entries(whole)
+    .slice(0, 200)
+    .map(([name, value]) => [plain(name, 80), plain(typeof value === 'string' ? value : JSON.stringify(value, null, 1), 4000)]);
+}

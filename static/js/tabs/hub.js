@@ -1,0 +1,117 @@
+/** @import { Source, Status } from '../feed/machine.js' */
+/** @import { News, World } from '../feed/drive.js' */
+import { drive } from '../feed/drive.js';
+import { Feed } from '../feed/machine.js';
+
+/**
+ * @typedef {object} Hello              how a tab introduces itself; the first one starts the stream
+ * @property {'hello'} t
+ * @property {string} tab
+ * @property {string} cursor
+ * @property {number} skew              server clock minus local clock, as the page found it
+ * @property {Source} source
+ * @property {number} heartbeatMs
+ * @property {number} retryMs
+ * @property {number} window
+ * @property {string} name
+ *
+ * @typedef {Hello | {t: 'wake', tab: string, reason: 'visible' | 'online'} | {t: 'offline', tab: string}
+ *   | {t: 'leave', tab: string}} ToHub
+ *
+ * @typedef {{t: 'welcome', cursor: string, status: Status} | {t: 'pulse'}
+ *   | {t: 'news', news: Exclude<News, {type: 'status'}>} | {t: 'status', status: Status}} FromHub
+ */
+
+export const PULSE_MS = 1000;
+
+/**
+ * The one owner of the stream, wherever it lives: in a shared worker, in the leading tab, or in a tab by itself.
+ */
+export class Hub {
+  /**
+   * @param {World & {clock: () => number, random: () => number}} world
+   * @param {(message: FromHub) => void} broadcast to every tab
+   */
+  constructor(world, broadcast) {
+    this.world = world;
+    this.broadcast = broadcast;
+    /** @type {Feed | null} */
+    this.feed = null;
+    /** @type {ReturnType<typeof drive> | null} */
+    this.driver = null;
+    this.closed = false;
+    this.#pulse();
+  }
+
+  /**
+   * @param {ToHub} message
+   * @param {(message: FromHub) => void} reply to the tab that spoke
+   */
+  hear(message, reply) {
+    if (this.closed) return;
+    switch (message.t) {
+      case 'hello':
+        if (!this.feed) this.#start(message);
+        // A page that has just been served has a session again, whatever the stream found before.
+        else if (this.feed.status.phase === 'ended') this.driver?.send({ type: 'wake', reason: 'signin' });
+        if (this.feed) reply({ t: 'welcome', cursor: this.feed.known, status: this.feed.status });
+        return;
+      case 'wake':
+        this.driver?.send({ type: 'wake', reason: message.reason });
+        return;
+      case 'offline':
+        this.driver?.send({ type: 'offline' });
+        return;
+    }
+  }
+
+  close() {
+    this.closed = true;
+    this.driver?.send({ type: 'stop' });
+  }
+
+  /** @param {Hello} hello */
+  #start(hello) {
+    const { clock, random } = this.world;
+    const now = clock();
+    const feed = new Feed({
+      cursor: hello.cursor,
+      now,
+      serverTime: now + hello.skew,
+      source: hello.source,
+      heartbeatMs: hello.heartbeatMs,
+      retryMs: hello.retryMs,
+      clock,
+      random,
+    });
+    this.feed = feed;
+    this.driver = drive(feed, this.world, {
+      window: hello.window,
+      name: () => hello.name,
+      tell: (news) => {
+        if (news.type === 'status') this.broadcast({ t: 'status', status: feed.status });
+        else this.broadcast({ t: 'news', news });
+      },
+    });
+    this.driver.send({ type: 'start' });
+  }
+
+  /** Tabs tell a dead or frozen hub by its silence. */
+  #pulse() {
+    if (this.closed) return;
+    this.broadcast({ t: 'pulse' });
+    this.world.setTimeout(() => this.#pulse(), PULSE_MS);
+  }
+}
+
+/** The world as a window or a worker has it. @returns {World & {clock: () => number, random: () => number}} */
+export function realWorld() {
+  return {
+    openStream: (url) => new EventSource(url),
+    fetch: (url, init) => fetch(url, init),
+    setTimeout: (run, ms) => setTimeout(run, ms),
+    clearTimeout: (timer) => clearTimeout(timer),
+    clock: () => Date.now(),
+    random: () => Math.random(),
+  };
+}

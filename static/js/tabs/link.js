@@ -1,0 +1,96 @@
+/** @import { FromHub, Hello, ToHub } from './hub.js' */
+import { Watch } from './watch.js';
+
+/**
+ * A tab's line to whoever owns the stream.
+ *
+ * @typedef {object} Line
+ * @property {(message: ToHub) => void} post
+ * @property {(now: number) => void} check   to be called about once a second
+ * @property {() => void} close
+ * @property {() => 'worker' | 'leader' | 'follower' | 'solo' | 'none'} role
+ *
+ * @typedef {object} LinkOptions
+ * @property {() => Hello} hello
+ * @property {(message: FromHub) => void} hear
+ * @property {string} [force] a way to share, for tests: worker, leader or solo
+ */
+
+const GENERATIONS = 3;
+
+/** @param {LinkOptions} options @returns {Line} */
+export function link(options) {
+  /** @type {Line | null} */
+  let line = null;
+  // Most browsers never need the other ways; they are fetched by those that do.
+  const next = async () => {
+    const { linkByLeader, linkAlone } = await import('./leader.js');
+    line = canLead(options.force) ? linkByLeader(options) : linkAlone(options);
+  };
+  if (canShareWorker(options.force)) line = linkByWorker(options, () => void next());
+  else void next();
+  return {
+    post: (message) => line?.post(message),
+    check: (now) => line?.check(now),
+    close: () => line?.close(),
+    role: () => line?.role() ?? 'none',
+  };
+}
+
+/** @param {string} [force] */
+function canShareWorker(force) {
+  return force ? force === 'worker' : typeof SharedWorker === 'function';
+}
+
+/** @param {string} [force] */
+function canLead(force) {
+  const able = 'locks' in navigator && typeof BroadcastChannel === 'function';
+  return able && force !== 'solo';
+}
+
+/**
+ * The worker's address carries the hash of the assets, so a deploy gets a worker of its own. One that died or froze
+ * is replaced by the next generation; every tab counts alike, so they meet again in the same one.
+ * @param {LinkOptions} options
+ * @param {() => void} giveUp
+ * @returns {Line}
+ */
+function linkByWorker({ hello, hear }, giveUp) {
+  let generation = 0;
+  let heardEver = false;
+  /** @type {MessagePort} */
+  let port;
+  let watch = new Watch(Date.now());
+
+  function open() {
+    const worker = new SharedWorker(new URL('./shared-worker.js', import.meta.url), {
+      type: 'module',
+      name: `orderbell-desk-${generation}`,
+    });
+    worker.onerror = () => {
+      if (!heardEver) giveUp();
+    };
+    port = worker.port;
+    port.onmessage = ({ data }) => {
+      heardEver = true;
+      watch.heard(Date.now());
+      hear(data);
+    };
+    port.postMessage(hello());
+  }
+
+  open();
+  return {
+    post: (message) => port.postMessage(message),
+    check(now) {
+      if (!watch.silent(now)) return;
+      port.postMessage({ t: 'leave', tab: hello().tab });
+      generation += 1;
+      if (!heardEver && generation >= GENERATIONS) return giveUp();
+      watch = new Watch(now);
+      open();
+    },
+    close: () => port.postMessage({ t: 'leave', tab: hello().tab }),
+    role: () => 'worker',
+  };
+}

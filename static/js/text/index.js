@@ -1,0 +1,40 @@
+import { en } from './en.js';
+
+/**
+ * @typedef {Record<string, string | Partial<Record<Intl.LDMLPluralRule, string>>>} Texts
+ */
+
+/** @type {Record<string, Texts>} */
+const LANGUAGES = { en };
+
+/** The language of the texts. */
+export const language = 'en';
+const texts = LANGUAGES[language];
+const plurals = new Intl.PluralRules(language);
+
+/**
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ */
+export function t(key, values = {}) {
+  const found = texts[key];
+  if (found === undefined) return key;
+  const text = typeof found === 'string' ? found : (found[plurals.select(Number(values.n))] ?? found.other ?? '');
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(values, name) ? String(values[name]) : whole));
+}
+
+/** @param {string} key */
+export function hasText(key) {
+  return Object.hasOwn(texts, key);
+}
+
+/** What a status is called; an unknown one is shown as it is. @param {string} status */
+export function statusName(status) {
+  if (status === '') return t('status.none');
+  return hasText(`status.${status}`) ? t(`status.${status}`) : status;
+}
+
+/** What the button to a status says. @param {string} status */
+export function stepName(status) {
+  return hasText(`do.${status}`) ? t(`do.${status}`) : t('do.other', { status: statusName(status) });
+}

@@ -1,0 +1,85 @@
+/** @import { Desk } from '../desk.js' */
+/** @import { Formats } from '../text/format.js' */
+import { call } from '../api.js';
+import { plain } from '../order/card.js';
+import { t } from '../text/index.js';
+import { byId, make } from './dom.js';
+
+/**
+ * Who is signed in where.
+ * @param {Desk} desk
+ * @param {Formats} formats
+ */
+export function wireAccount(desk, formats) {
+  const { admin, version } = desk.state;
+  byId('account-who').textContent = t('account.signedin', { name: admin.name ? `${plain(admin.name, 80)} (${plain(admin.email, 120)})` : plain(admin.email, 120) });
+  byId('account-version').textContent = t('account.version', { version });
+  byId('password-user').value = admin.email;
+  byId('revoke').addEventListener('click', () => void revoke());
+  const form = /** @type {HTMLFormElement} */ (byId('password-form'));
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    void changePassword(form);
+  });
+
+  async function fill() {
+    await Promise.all([screens(), sessions()]);
+  }
+
+  async function screens() {
+    const { body } = await call('GET', '/api/admin/screens');
+    const list = byId('screens');
+    if (!Array.isArray(body?.screens)) return list.replaceChildren(make('li', { text: t('account.failed') }));
+    const rows = body.screens.map((/** @type {any} */ screen) => {
+      const delivered = screen.lastDelivered ? formats.moment(screen.lastDelivered, desk.now()) : t('account.screen.never');
+      const facts = t('account.screen', { admin: plain(screen.admin, 80), since: formats.moment(screen.since, desk.now()), delivered });
+      return entry(plain(screen.name, 80), screen.current ? t('account.screen.this') : '', `${facts}${screen.address ? ` · ${plain(screen.address, 60)}` : ''}`);
+    });
+    list.replaceChildren(...(rows.length > 0 ? rows : [make('li', { text: t('account.screens.none') })]));
+  }
+
+  async function sessions() {
+    const { body } = await call('GET', '/api/admin/sessions');
+    const list = byId('sessions');
+    if (!Array.isArray(body?.sessions)) return list.replaceChildren(make('li', { text: t('account.failed') }));
+    byId('revoke').disabled = body.sessions.length < 2;
+    list.replaceChildren(
+      ...body.sessions.map((/** @type {any} */ session) => {
+        const facts = { since: formats.moment(session.createdAt, desk.now()), seen: formats.moment(session.lastSeenAt, desk.now()) };
+        return entry(plain(session.name, 80), session.current ? t('account.session.this') : '', t('account.session', facts));
+      }),
+    );
+  }
+
+  async function revoke() {
+    const answer = await call('POST', '/api/admin/sessions/revoke-others', {});
+    const good = answer.status === 200;
+    show('revoke-result', good, good ? t('account.revoked', { n: answer.body?.ended ?? 0 }) : answer.message || t('account.failed'));
+    await fill();
+  }
+
+  return { fill };
+}
+
+/** @param {string} name @param {string} tag @param {string} facts */
+function entry(name, tag, facts) {
+  const title = make('span', {}, [make('bdi', { text: name || '–' })]);
+  if (tag) title.append(make('span', { class: 'tag', text: tag }));
+  return make('li', {}, [title, make('small', { text: facts })]);
+}
+
+/** @param {HTMLFormElement} form */
+async function changePassword(form) {
+  const data = new FormData(form);
+  const answer = await call('POST', '/api/admin/password', { current: data.get('current'), new: data.get('new') });
+  const good = answer.status === 200;
+  if (good) form.reset();
+  show('password-result', good, good ? t('account.changed') : answer.message || t('account.failed'));
+}
+
+/** @param {string} id @param {boolean} good @param {string} text */
+function show(id, good, text) {
+  const output = byId(id);
+  output.dataset.kind = good ? 'good' : 'bad';
+  output.textContent = text;
+}

@@ -1,0 +1,153 @@
+/** @import { Shown } from '../desk.js' */
+/** @import { Formats } from '../text/format.js' */
+/** @import { Prefs } from '../prefs.js' */
+import { newestFirst, oldestFirst } from '../order/book.js';
+import { isWaiting, LANES } from '../order/status.js';
+import { t } from '../text/index.js';
+import { blankCard, fillAge, fillCard } from './card.js';
+import { arrange, byId, setText } from './dom.js';
+
+/** The columns, and on a phone the tabs that choose one of them. */
+export class Board {
+  constructor() {
+    this.root = byId('board');
+    /** @type {Map<string, HTMLElement>} */
+    this.elements = new Map();
+    for (const element of this.root.querySelectorAll('.card')) this.elements.set(element.dataset.id, element);
+    /** @type {Shown[]} */
+    this.shown = [];
+    // A card that changes columns is inserted anew, which would start its greeting again.
+    this.root.addEventListener('animationend', (/** @type {AnimationEvent} */ event) => {
+      /** @type {Element} */ (event.target).classList.remove('arrived');
+    });
+    this.#tabs();
+  }
+
+  /**
+   * @param {Shown[]} list
+   * @param {{formats: Formats, prefs: Prefs, now: number, narrow: boolean, arrived: Set<string>}} how
+   */
+  draw(list, { formats, prefs, now, narrow, arrived }) {
+    const focus = this.#focused();
+    this.shown = list.filter(({ lane }) => lane !== 'done');
+    const live = new Set(this.shown.map(({ card }) => card.id));
+    for (const id of this.elements.keys()) if (!live.has(id)) this.elements.delete(id);
+    for (const lane of LANES) {
+      const inLane = this.shown.filter((shown) => shown.lane === lane).sort(laneOrder(prefs));
+      const elements = inLane.map((shown) => this.#element(shown, { formats, prefs, now, arrived }));
+      arrange(this.root.querySelector(`[data-list="${lane}"]`), elements);
+      this.#count(lane, inLane);
+      const empty = this.root.querySelector(`[data-empty="${lane}"]`);
+      empty.hidden = inLane.length > 0;
+      setText(empty, t(narrow ? 'lane.empty.filtered' : `lane.empty.${lane}`));
+    }
+    this.#refocus(focus);
+  }
+
+  /** @param {number} now server time @param {Prefs} prefs */
+  age(now, prefs) {
+    for (const { card } of this.shown) {
+      const element = this.elements.get(card.id);
+      if (element) fillAge(element, card, now, prefs);
+    }
+  }
+
+  /** @param {string} lane */
+  select(lane) {
+    this.root.dataset.lane = lane;
+    for (const tab of byId('tabs').children) {
+      const chosen = tab.dataset.lane === lane;
+      tab.setAttribute('aria-selected', String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+    }
+  }
+
+  /** Brings an order into view and marks it for the eye. @param {string} id @param {boolean} focus */
+  reveal(id, focus) {
+    const element = this.elements.get(id);
+    if (!element) return;
+    this.select(element.dataset.lane ?? 'new');
+    element.scrollIntoView({ block: 'center' });
+    if (focus) element.focus({ preventScroll: true });
+    element.classList.remove('arrived');
+    void element.offsetWidth;
+    element.classList.add('arrived');
+  }
+
+  /** The orders as they stand on the screen, column by column. @returns {HTMLElement[]} */
+  inSight() {
+    return [...this.root.querySelectorAll('.card')].filter((element) => element.offsetParent !== null);
+  }
+
+  /** @param {Shown} shown @param {{formats: Formats, prefs: Prefs, now: number, arrived: Set<string>}} how */
+  #element(shown, { formats, prefs, now, arrived }) {
+    let element = this.elements.get(shown.card.id);
+    if (!element) {
+      element = blankCard();
+      this.elements.set(shown.card.id, element);
+      if (arrived.delete(shown.card.id)) element.classList.add('arrived');
+    }
+    fillCard(element, shown, formats);
+    fillAge(element, shown.card, now, prefs);
+    return element;
+  }
+
+  /** @param {string} lane @param {Shown[]} inLane */
+  #count(lane, inLane) {
+    const waiting = inLane.some(({ card }) => isWaiting(card));
+    for (const badge of document.querySelectorAll(`[data-count="${lane}"]`)) {
+      setText(badge, String(inLane.length));
+      badge.toggleAttribute('data-waiting', waiting);
+    }
+  }
+
+  /** Where the focus is, in words that survive a redraw. */
+  #focused() {
+    const active = document.activeElement;
+    const card = /** @type {HTMLElement | null} */ (active?.closest?.('#board .card') ?? null);
+    if (!card) return null;
+    const list = card.parentElement;
+    const act = active === card ? null : (active?.getAttribute('data-act') ?? null);
+    return { card, list, at: list ? [...list.children].indexOf(card) : 0, act };
+  }
+
+  /**
+   * An order that moved on takes the focus of whoever works through a column with it; the next one gets it instead.
+   * @param {{card: HTMLElement, list: Element | null, at: number, act: string | null} | null} focus
+   */
+  #refocus(focus) {
+    if (!focus?.list || document.querySelector('dialog[open]')) return;
+    const { card, list, at, act } = focus;
+    if (card.isConnected && card.parentElement === list) {
+      const button = /** @type {HTMLElement | null} */ (act ? card.querySelector(`[data-act="${act}"]:not([hidden])`) : card);
+      if (document.activeElement === document.body || !card.contains(document.activeElement)) (button ?? card).focus({ preventScroll: true });
+      return;
+    }
+    const heir = list.children[Math.min(at, list.children.length - 1)];
+    const target = heir ?? list.closest('.lane')?.querySelector('.lane-head');
+    /** @type {HTMLElement | null} */ (target)?.focus({ preventScroll: heir === undefined });
+  }
+
+  #tabs() {
+    const tabs = byId('tabs');
+    tabs.addEventListener('click', (/** @type {Event} */ event) => {
+      const tab = /** @type {HTMLElement} */ (event.target).closest('[data-lane]');
+      if (tab) this.select(tab.getAttribute('data-lane') ?? 'new');
+    });
+    tabs.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      const at = LANES.indexOf(this.root.dataset.lane);
+      const lane = LANES[(at + step + LANES.length) % LANES.length];
+      this.select(lane);
+      byId(`tab-${lane}`).focus();
+    });
+  }
+}
+
+/** Orders nobody has noticed stand first: new ones must not arrive below the fold. @param {Prefs} prefs */
+function laneOrder({ sort }) {
+  const byAge = sort === 'newest' ? newestFirst : oldestFirst;
+  return (/** @type {Shown} */ a, /** @type {Shown} */ b) =>
+    Number(isWaiting(b.card)) - Number(isWaiting(a.card)) || byAge(a.card, b.card);
+}

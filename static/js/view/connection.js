@@ -1,0 +1,64 @@
+/** @import { Status } from '../feed/machine.js' */
+/** @import { Condition } from '../feed/describe.js' */
+import { describe, isStale } from '../feed/describe.js';
+import { shortAge } from '../text/format.js';
+import { t } from '../text/index.js';
+import { byId, part, setText } from './dom.js';
+import { sayNow, sayPolitely } from './say.js';
+
+/** A moment of reconnecting is no news; a banner for it would only jump about. */
+const GRACE_MS = 4000;
+
+/** The pill, the banner below the header, and the staleness of what is between. */
+export class Connection {
+  /** @param {number} heartbeatMs */
+  constructor(heartbeatMs) {
+    this.heartbeatMs = heartbeatMs;
+    /** @type {Condition} */
+    this.condition = 'connecting';
+    this.since = 0;
+    this.told = '';
+  }
+
+  /** @param {Status} status @param {number} now local ms */
+  draw(status, now) {
+    const { condition, ageMs } = describe(status, now, this.heartbeatMs);
+    if (condition !== this.condition) this.since = now;
+    this.condition = condition;
+    const pill = byId('pill');
+    pill.dataset.condition = condition;
+    setText(byId('pill-word'), t(`pill.${condition}`));
+    const age = shortAge(ageMs);
+    setText(byId('pill-age'), age === t('pill.now') ? age : t('pill.age', { age }));
+    const settled = now - this.since > GRACE_MS || condition === 'ended' || condition === 'away';
+    document.body.toggleAttribute('data-stale', isStale(condition) && (settled || condition === 'offline'));
+    this.#banner(condition, ageMs, status, settled);
+    this.#tell(condition, settled);
+  }
+
+  /** @param {Condition} condition @param {number} ageMs @param {Status} status @param {boolean} settled */
+  #banner(condition, ageMs, status, settled) {
+    const banner = byId('banner-connection');
+    const show = condition === 'offline' || (settled && isStale(condition));
+    banner.hidden = !show;
+    if (!show) return;
+    const since = condition === 'away' ? Math.max(0, Date.now() + status.skew - status.source.since) : ageMs;
+    banner.dataset.kind = condition === 'offline' || condition === 'ended' ? 'bad' : 'warn';
+    setText(part(banner, 'text'), t(`banner.${condition}`, { age: shortAge(Math.max(since, 2000)) }));
+    banner.querySelector('a').hidden = condition !== 'ended';
+  }
+
+  /** @param {Condition} condition @param {boolean} settled */
+  #tell(condition, settled) {
+    /** @type {Partial<Record<Condition, string>>} */
+    const lost = { reconnecting: 'say.lost', offline: 'say.offline', away: 'say.away', ended: 'say.ended' };
+    const text = lost[condition];
+    if (text && (settled || condition !== 'reconnecting') && this.told !== text) {
+      this.told = text;
+      sayNow(t(text));
+    } else if (this.told && (condition === 'live' || condition === 'polling')) {
+      this.told = '';
+      sayPolitely(t('say.back'));
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** @import { Desk } from '../desk.js' */
+/** @import { Formats } from '../text/format.js' */
+import { formatAge } from '../order/age.js';
+import { csvOfDay } from '../order/csv.js';
+import { dayOf, hoursToShow, summarizeDay } from '../order/day.js';
+import { numberOf } from '../order/card.js';
+import { t } from '../text/index.js';
+import { byId, setText } from './dom.js';
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+/** @param {Desk} desk @param {Formats} formats */
+export function drawDay(desk, formats) {
+  const now = desk.now();
+  const day = summarizeDay(desk.cards(), now, desk.state.window);
+  setText(byId('day-orders'), String(day.orders));
+  setText(byId('day-revenue'), formats.money(day.revenue));
+  setText(byId('day-average'), day.average === null ? '–' : formats.money(day.average));
+  const oldest = byId('day-oldest');
+  setText(oldest, day.oldestOpen ? formatAge(now - day.oldestOpen.timestamp) : t('day.none'));
+  oldest.title = day.oldestOpen ? numberOf(day.oldestOpen) : '';
+  const notes = [];
+  if (day.cancelled > 0) notes.push(t('day.cancelled', { n: day.cancelled }));
+  if (!day.complete) notes.push(t('day.partial', { n: desk.state.window }));
+  setText(byId('day-note'), notes.join(' · '));
+  drawChart(day.perHour, new Date(now).getHours());
+  drawUsage(desk, formats);
+}
+
+/** @param {Desk} desk @param {Formats} formats */
+function drawUsage({ state: { usage } }, formats) {
+  if (!usage) return;
+  const reads = t('day.usage', { reads: formats.number(usage.reads), limit: formats.number(usage.readLimit) });
+  const writes = t('day.usage.writes', { writes: formats.number(usage.writes), limit: formats.number(usage.writeLimit) });
+  setText(byId('day-usage'), `${reads} · ${writes}`);
+}
+
+let drawn = '';
+
+/** @param {number[]} perHour @param {number} hour */
+function drawChart(perHour, hour) {
+  const state = `${perHour} ${hour}`;
+  if (state === drawn) return;
+  drawn = state;
+  const chart = byId('day-chart');
+  const { from, to } = hoursToShow(perHour, hour);
+  const most = Math.max(...perHour);
+  const step = 240 / (to - from + 1);
+  const bars = [];
+  for (let at = from; at <= to; at++) {
+    const height = most > 0 ? Math.round((perHour[at] / most) * 42) : 0;
+    const bar = document.createElementNS(SVG, 'rect');
+    const size = { x: (at - from) * step + step * 0.12, y: 44 - Math.max(height, 2), width: step * 0.76, height: Math.max(height, 2), rx: 1.5 };
+    for (const [name, value] of Object.entries(size)) bar.setAttribute(name, String(value));
+    bar.setAttribute('class', perHour[at] === 0 ? 'none' : at === hour ? 'now' : '');
+    const title = document.createElementNS(SVG, 'title');
+    title.textContent = t('day.bar', { hour: `${at}:00`, n: perHour[at] });
+    bar.append(title);
+    bars.push(bar);
+  }
+  chart.replaceChildren(...bars);
+  const peak = perHour.indexOf(most);
+  chart.setAttribute('aria-label', most > 0 ? t('day.chart', { hour: `${peak}:00`, n: most }) : t('day.chart.empty'));
+}
+
+/** @param {Desk} desk */
+export function downloadDay(desk) {
+  const day = dayOf(desk.now());
+  const url = URL.createObjectURL(new Blob([csvOfDay(desk.cards(), day, desk.state.shop.currency)], { type: 'text/csv;charset=utf-8' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = `orders-${day}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

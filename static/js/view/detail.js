@@ -1,0 +1,203 @@
+/** @import { Card } from '../order/card.js' */
+/** @import { Desk } from '../desk.js' */
+/** @import { Formats } from '../text/format.js' */
+/** @import { Actions } from '../actions.js' */
+import { wholeOrder } from '../api.js';
+import { mapLink, numberOf, placeOf, plain, telephone } from '../order/card.js';
+import { fieldsOf, timelineOf } from '../order/whole.js';
+import { laneOf, nextStatus, SETTABLE } from '../order/status.js';
+import { statusName, stepName, t } from '../text/index.js';
+import { byId, make } from './dom.js';
+
+/** One order with everything that is known of it. */
+export class Detail {
+  /**
+   * @param {Desk} desk
+   * @param {Actions} actions
+   * @param {Formats} formats
+   * @param {(card: Card) => void} print
+   */
+  constructor(desk, actions, formats, print) {
+    this.desk = desk;
+    this.actions = actions;
+    this.formats = formats;
+    this.print = print;
+    this.dialog = byId('detail');
+    /** @type {string | null} */
+    this.id = null;
+    this.state = '';
+    /** @type {any} the order as stored, when fetched */
+    this.whole = null;
+    this.failed = false;
+    this.confirming = false;
+    this.dialog.addEventListener('close', () => {
+      this.id = null;
+    });
+    this.dialog.addEventListener('click', (/** @type {Event} */ event) => this.#click(event));
+  }
+
+  /** @param {string} id */
+  open(id) {
+    const card = this.desk.shown(id);
+    if (!card) return;
+    Object.assign(this, { id, whole: null, failed: false, confirming: false, state: '' });
+    this.draw();
+    if (!this.dialog.open) this.dialog.showModal();
+    byId('detail-title').focus();
+    void this.#fetch(id);
+  }
+
+  /** Follows the order while it is open. */
+  draw() {
+    if (!this.id) return;
+    const card = this.desk.shown(this.id);
+    if (!card) return this.dialog.close();
+    const state = [card.position, card.partial, card.status, card.acknowledged, this.failed, this.confirming, Boolean(this.whole)].join(' ');
+    if (state === this.state) return;
+    const moved = this.state !== '' && !this.state.startsWith(`${card.position} `);
+    this.state = state;
+    const body = byId('detail-body');
+    const open = body.querySelector('details')?.open ?? false;
+    const focused = document.activeElement?.getAttribute('data-do') ?? null;
+    byId('detail-title').textContent = t('detail.title', { number: numberOf(card) });
+    body.replaceChildren(...this.#parts(card, open));
+    if (focused) body.querySelector(`[data-do="${focused}"]`)?.focus();
+    if (moved) void this.#fetch(card.id);
+  }
+
+  /** @param {string} id */
+  async #fetch(id) {
+    const answer = await wholeOrder(id);
+    if (this.id !== id) return;
+    this.whole = answer.body?.order ?? null;
+    this.failed = this.whole === null;
+    this.state += ' fetched';
+    this.draw();
+  }
+
+  /** @param {Card} card @param {boolean} open @returns {Node[]} */
+  #parts(card, open) {
+    const tag = make('span', { class: 'tag', 'data-lane': laneOf(card.status), text: statusName(plain(card.status, 60)) });
+    const parts = [make('div', { class: 'detail-top' }, [tag, make('span', { text: this.formats.full(card.timestamp) })]), this.#buttons(card)];
+    if (this.confirming) parts.push(this.#confirm(card));
+    parts.push(this.#customer(card));
+    if (card.notes) parts.push(make('p', { class: 'detail-notes', dir: 'auto', text: plain(card.notes, 20_000) }));
+    parts.push(this.#items(card), this.#timeline(card), this.#everything(open));
+    return parts;
+  }
+
+  /** @param {Card} card */
+  #buttons(card) {
+    const row = make('div', { class: 'detail-actions' });
+    const next = nextStatus(card);
+    if (next) row.append(make('button', { type: 'button', class: 'button primary', 'data-do': 'next', text: stepName(next) }));
+    if (!card.acknowledged && laneOf(card.status) === 'new') {
+      row.append(make('button', { type: 'button', class: 'button', 'data-do': 'ack', text: t('card.acknowledge') }));
+    }
+    const choices = SETTABLE.includes(card.status) ? SETTABLE : [card.status, ...SETTABLE];
+    const select = /** @type {HTMLSelectElement} */ (make('select', { 'aria-label': t('detail.set'), 'data-do': 'set' }));
+    for (const status of choices) {
+      if (status === 'CANCELLED' && card.status !== 'CANCELLED') continue;
+      const option = /** @type {HTMLOptionElement} */ (make('option', { value: status, text: statusName(plain(status, 60)) }));
+      option.selected = status === card.status;
+      select.append(option);
+    }
+    select.addEventListener('change', () => void this.actions.move(card.id, select.value));
+    row.append(select, make('button', { type: 'button', class: 'button', 'data-do': 'print', text: t('detail.print') }));
+    if (laneOf(card.status) !== 'done') row.append(make('button', { type: 'button', class: 'button danger', 'data-do': 'cancel', text: t('detail.cancel') }));
+    return row;
+  }
+
+  /** @param {Card} card */
+  #confirm(card) {
+    return make('div', { class: 'confirm', role: 'group' }, [
+      make('p', { text: t('detail.cancel.sure', { number: numberOf(card) }) }),
+      make('div', { class: 'detail-actions' }, [
+        make('button', { type: 'button', class: 'button danger', 'data-do': 'cancel-yes', text: t('detail.cancel') }),
+        make('button', { type: 'button', class: 'button', 'data-do': 'cancel-no', text: t('detail.cancel.keep') }),
+      ]),
+    ]);
+  }
+
+  /** @param {Card} card */
+  #customer(card) {
+    const list = make('dl', { class: 'detail-grid' });
+    const add = (/** @type {string} */ name, /** @type {Node | string} */ value) => {
+      if (value) list.append(make('dt', { text: t(name) }), make('dd', {}, [value]));
+    };
+    const name = plain(card.customerName, 300) || t('card.guest');
+    add('detail.customer', make('bdi', { text: name }));
+    const phone = telephone(card.phone);
+    if (phone) list.lastElementChild?.append(' · ', make('a', { href: phone, text: plain(card.phone, 60) }));
+    if (card.email) list.lastElementChild?.append(' · ', make('bdi', { text: plain(card.email, 200) }));
+    const place = placeOf(card);
+    if (place) add('detail.where', make('a', { href: mapLink(card), target: '_blank', rel: 'noopener noreferrer', text: place }));
+    return list;
+  }
+
+  /** @param {Card} card */
+  #items(card) {
+    const rows = card.items.slice(0, 500).map((item) =>
+      make('tr', {}, [
+        make('td', { text: item.quantity === null ? '' : t('card.quantity', { n: this.formats.number(item.quantity) }) }),
+        make('td', {}, [make('bdi', { text: plain(item.name, 400) })]),
+        make('td', { text: plain(item.price, 40) }),
+      ]),
+    );
+    const total = card.total === null ? t('card.nototal') : this.formats.money(card.total);
+    const foot = make('tfoot', {}, [make('tr', {}, [make('td'), make('td', { text: t('detail.total') }), make('td', { text: total })])]);
+    return make('section', {}, [make('h3', { text: t('detail.items') }), make('table', { class: 'detail-items' }, [make('tbody', {}, rows), foot])]);
+  }
+
+  /** @param {Card} card */
+  #timeline(card) {
+    const lines = timelineOf(card, this.whole).map(({ at, kind, status, by }) => {
+      const name = plain(by, 80);
+      let text = t('detail.placed');
+      if (kind === 'noticed') text = name ? t('detail.noticed', { name }) : t('card.noticed.nobody');
+      if (kind === 'status') text = name ? t('detail.by', { status: statusName(plain(status, 60)), name }) : statusName(plain(status, 60));
+      return make('li', {}, [make('time', { datetime: new Date(at).toISOString(), text: this.formats.full(at) }), make('span', { text })]);
+    });
+    return make('section', {}, [make('h3', { text: t('detail.history') }), make('ol', { class: 'timeline' }, lines)]);
+  }
+
+  /** @param {boolean} open */
+  #everything(open) {
+    if (!this.whole) return make('p', { class: 'hint', text: t(this.failed ? 'detail.failed' : 'detail.loading') });
+    const list = make('dl', { class: 'detail-grid raw' });
+    // A box that scrolls must be reachable by keyboard.
+    for (const [name, value] of fieldsOf(this.whole)) list.append(make('dt', {}, [make('bdi', { text: name })]), make('dd', { tabindex: '0', text: value }));
+    const details = make('details', { class: 'raw-fields' }, [make('summary', { text: t('detail.everything') }), list]);
+    details.toggleAttribute('open', open);
+    return details;
+  }
+
+  /** @param {Event} event */
+  #click(event) {
+    const id = this.id;
+    const target = /** @type {HTMLElement} */ (event.target);
+    // A click on the dialog itself is one on its backdrop: the content fills the rest.
+    if (target === this.dialog) return this.dialog.close();
+    if (!id) return;
+    switch (target.closest('[data-do]')?.getAttribute('data-do')) {
+      case 'next':
+        return void this.actions.advance(id);
+      case 'ack':
+        return void this.actions.acknowledge(id);
+      case 'print': {
+        const card = this.desk.shown(id);
+        if (card) this.print(card);
+        return;
+      }
+      case 'cancel':
+      case 'cancel-no':
+        this.confirming = !this.confirming;
+        this.draw();
+        byId('detail-body').querySelector(this.confirming ? '[data-do="cancel-no"]' : '[data-do="cancel"]')?.focus();
+        return;
+      case 'cancel-yes':
+        this.confirming = false;
+        void this.actions.move(id, 'CANCELLED');
+    }
+  }
+}

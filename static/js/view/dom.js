@@ -1,0 +1,78 @@
+import { hasText, t } from '../text/index.js';
+
+/**
+ * An element that must be there: the markup and the scripts are served together.
+ * @param {string} id
+ * @returns {any}
+ */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`no #${id}`);
+  return element;
+}
+
+/**
+ * @param {ParentNode} root
+ * @param {string} field
+ * @returns {any}
+ */
+export function part(root, field) {
+  const element = root.querySelector(`[data-f="${field}"]`);
+  if (!element) throw new Error(`no ${field}`);
+  return element;
+}
+
+/** Writes only what differs: a write alone costs a layout, and makes screen readers speak. @param {Element} element @param {string} text */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** @param {Element} element @param {string} name @param {string | null} value null removes it */
+export function setAttribute(element, name, value) {
+  if (value === null) element.removeAttribute(name);
+  else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/**
+ * @param {string} tag
+ * @param {{class?: string, text?: string, [attribute: string]: string | undefined}} [attributes]
+ * @param {(Node | string)[]} [children]
+ * @returns {HTMLElement}
+ */
+export function make(tag, attributes = {}, children = []) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined) continue;
+    if (name === 'text') element.textContent = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/**
+ * Brings a parent's children into the wanted order with as few moves as it takes, so that focus and scrolling survive.
+ * @param {Element} parent
+ * @param {Element[]} wanted
+ */
+export function arrange(parent, wanted) {
+  const keep = new Set(wanted);
+  for (const child of [...parent.children]) if (!keep.has(child)) child.remove();
+  let at = parent.firstElementChild;
+  for (const child of wanted) {
+    if (child === at) at = at.nextElementSibling;
+    else parent.insertBefore(child, at);
+  }
+}
+
+/** Puts the texts of the chosen language in place of the markup's own. @param {ParentNode} root */
+export function translate(root) {
+  for (const [attribute, target] of [['data-t', ''], ['data-t-label', 'aria-label'], ['data-t-placeholder', 'placeholder']]) {
+    for (const element of root.querySelectorAll(`[${attribute}]`)) {
+      const key = element.getAttribute(attribute) ?? '';
+      if (!hasText(key)) continue;
+      if (target) setAttribute(element, target, t(key));
+      else setText(element, t(key));
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/** @import { Filter } from '../order/filter.js' */
+import { isNarrow, NO_FILTER, readFilter, writeFilter } from '../order/filter.js';
+import { t } from '../text/index.js';
+import { byId, setText } from './dom.js';
+
+/** Search box, chips and views; the address is where they keep their state. */
+export class Filters {
+  /** @param {() => void} changed */
+  constructor(changed) {
+    this.changed = changed;
+    /** @type {Filter} */
+    this.filter = readFilter(location.search);
+    const search = byId('search');
+    search.addEventListener('input', () => this.set({ text: search.value }));
+    byId('filters').addEventListener('click', (/** @type {Event} */ event) => this.#chip(event));
+    for (const link of document.querySelectorAll('.views a')) {
+      link.addEventListener('click', (event) => {
+        const mouse = /** @type {MouseEvent} */ (event);
+        if (mouse.ctrlKey || mouse.metaKey || mouse.shiftKey) return;
+        event.preventDefault();
+        this.view(link.getAttribute('data-view') === 'history' ? 'history' : 'board');
+      });
+    }
+    addEventListener('popstate', () => {
+      this.filter = readFilter(location.search);
+      this.#draw();
+      this.changed();
+    });
+    this.#draw();
+  }
+
+  get narrow() {
+    return isNarrow(this.filter);
+  }
+
+  /** What applies in this view: the status chips belong to the history, the board is about open orders. */
+  get effective() {
+    return this.filter.view === 'board' ? { ...this.filter, status: NO_FILTER.status } : this.filter;
+  }
+
+  /** @param {Filter['view']} view */
+  view(view) {
+    if (view === this.filter.view) return;
+    this.filter = { ...this.filter, view };
+    history.pushState(null, '', writeFilter(this.filter) || '/');
+    this.#draw();
+    this.changed();
+    scrollTo(0, 0);
+  }
+
+  /** @param {Partial<Filter>} change */
+  set(change) {
+    this.filter = { ...this.filter, ...change };
+    history.replaceState(null, '', writeFilter(this.filter) || '/');
+    this.#draw();
+    this.changed();
+  }
+
+  clear() {
+    this.set({ ...NO_FILTER, view: this.filter.view });
+  }
+
+  /** @param {number} n */
+  count(n) {
+    setText(byId('count'), this.narrow || this.filter.view === 'history' ? t('filter.count', { n }) : '');
+  }
+
+  /** @param {Event} event */
+  #chip(event) {
+    const button = /** @type {HTMLElement} */ (event.target).closest('button');
+    if (!button) return;
+    if (button.id === 'clear-filter') {
+      byId('search').focus();
+      return this.clear();
+    }
+    const [name, value] = (button.getAttribute('data-chip') ?? '').split(':');
+    const on = button.getAttribute('aria-pressed') === 'true';
+    if (name === 'today') this.set({ today: !on });
+    else if (name === 'way') this.set({ way: on ? '' : /** @type {Filter['way']} */ (value) });
+    else if (name === 'status') this.set({ status: on ? 'all' : /** @type {Filter['status']} */ (value) });
+  }
+
+  #draw() {
+    const { view, text, status, today, way } = this.filter;
+    const search = byId('search');
+    if (search.value.trim() !== text.trim()) search.value = text;
+    const pressed = new Set([today ? 'today' : '', `way:${way}`, `status:${status}`]);
+    for (const chip of byId('filters').querySelectorAll('[data-chip]')) {
+      chip.setAttribute('aria-pressed', String(pressed.has(chip.getAttribute('data-chip'))));
+    }
+    byId('clear-filter').hidden = !this.narrow;
+    for (const link of document.querySelectorAll('.views a')) {
+      if (link.getAttribute('data-view') === view) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
+    }
+    document.body.dataset.view = view;
+    byId('history').hidden = view !== 'history';
+  }
+}

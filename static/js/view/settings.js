@@ -1,0 +1,72 @@
+/** @import { Prefs } from '../prefs.js' */
+/** @import { Sound } from '../alarm/sound.js' */
+import { readPrefs } from '../prefs.js';
+import { t } from '../text/index.js';
+import { byId } from './dom.js';
+
+/**
+ * The form of the device's preferences; every change counts at once.
+ * @param {{prefs: () => Prefs, change: (prefs: Prefs) => void, sound: Sound, awakeProblem: () => string}} desk
+ */
+export function wireSettings({ prefs, change, sound, awakeProblem }) {
+  const form = /** @type {HTMLFormElement} */ (byId('settings-form'));
+  const field = (/** @type {string} */ name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
+
+  function fill() {
+    for (const [name, value] of Object.entries(prefs())) {
+      const input = field(name);
+      if (input.type === 'checkbox') input.checked = Boolean(value);
+      else input.value = String(value);
+    }
+    hints();
+  }
+
+  function read() {
+    /** @type {Record<string, unknown>} */
+    const raw = {};
+    for (const [name, value] of Object.entries(prefs())) {
+      const input = field(name);
+      if (typeof value === 'boolean') raw[name] = input.checked;
+      else raw[name] = typeof value === 'number' ? Number(input.value) : input.value;
+    }
+    return readPrefs(JSON.stringify(raw));
+  }
+
+  function hints() {
+    const notify = byId('notify-hint');
+    const able = typeof Notification === 'function' && isSecureContext;
+    notify.hidden = able && !(prefs().notify && Notification.permission === 'denied');
+    notify.textContent = t(isSecureContext ? 'settings.notify.denied' : 'settings.notify.unsafe');
+    const awake = byId('awake-hint');
+    const problem = prefs().stayAwake ? awakeProblem() : '';
+    awake.hidden = problem === '';
+    awake.textContent = problem;
+  }
+
+  form.addEventListener('submit', (event) => event.preventDefault());
+  form.addEventListener('change', async (event) => {
+    const next = read();
+    const changed = /** @type {HTMLInputElement} */ (event.target).name;
+    if (changed === 'notify' && next.notify && typeof Notification === 'function' && Notification.permission === 'default') {
+      await Notification.requestPermission();
+    }
+    change(next);
+    fill();
+  });
+  byId('test-sound').addEventListener('click', async () => {
+    const result = byId('test-result');
+    change(read());
+    const heard = (await sound.unlock()) && sound.ring(false);
+    result.dataset.kind = heard ? 'good' : 'bad';
+    result.textContent = t(heard ? 'settings.heard' : 'settings.silent');
+  });
+  return { fill };
+}
+
+/** @param {Prefs} prefs */
+export function applyLook({ theme, textSize }) {
+  const root = document.documentElement;
+  const dark = theme === 'dark' || (theme === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
+  root.dataset.theme = dark ? 'dark' : 'light';
+  root.dataset.size = textSize;
+}

@@ -1,0 +1,46 @@
+/** @import { Card } from '../order/card.js' */
+/** @import { Formats } from '../text/format.js' */
+import { isDelivery, numberOf, placeOf, plain } from '../order/card.js';
+import { t } from '../text/index.js';
+import { byId, make } from './dom.js';
+
+/**
+ * Prints one order on a roll of paper.
+ * @param {Card} card
+ * @param {{formats: Formats, shop: string, paper: number}} how
+ */
+export function printTicket(card, { formats, shop, paper }) {
+  const ticket = byId('ticket');
+  ticket.dataset.paper = String(paper);
+  ticket.replaceChildren(...ticketParts(card, formats, shop));
+  window.print();
+}
+
+/** @param {Card} card @param {Formats} formats @param {string} shop */
+function ticketParts(card, formats, shop) {
+  const items = card.items.slice(0, 200).map((item) =>
+    make('tr', {}, [
+      make('td', { text: item.quantity === null ? '' : t('card.quantity', { n: formats.number(item.quantity) }) }),
+      make('td', {}, [make('bdi', { text: plain(item.name, 200) })]),
+      make('td', { text: plain(item.price, 24) }),
+    ]),
+  );
+  const parts = [
+    make('h1', { text: shop }),
+    make('p', { class: 'ticket-number', text: numberOf(card) }),
+    make('p', { class: 'ticket-meta', text: `${formats.full(card.timestamp)} · ${t(isDelivery(card) ? 'card.delivery' : 'card.pickup')}` }),
+    make('hr'),
+    make('table', {}, [make('tbody', {}, items)]),
+    make('hr'),
+    make('p', { class: 'ticket-total' }, [
+      make('span', { text: t('detail.total') }),
+      make('span', { text: card.total === null ? t('card.nototal') : formats.money(card.total) }),
+    ]),
+  ];
+  if (card.notes) parts.push(make('p', { class: 'ticket-notes', dir: 'auto', text: plain(card.notes, 1000) }));
+  parts.push(make('hr'));
+  for (const line of [plain(card.customerName, 120), plain(card.phone, 40), placeOf(card)]) {
+    if (line) parts.push(make('p', {}, [make('bdi', { text: line })]));
+  }
+  return parts;
+}
