@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -13,6 +14,10 @@ pub struct FirestoreSettings {
     pub collection: String,
     /// How to be let in, and where.
     pub access: Access,
+    /// How long the server may say nothing before the connection is held for dead. Google's servers speak every 30 seconds.
+    pub silence: Duration,
+    /// Whether a listener that comes back asks for what has changed only. The emulator says nothing of removals then.
+    pub resume: bool,
 }
 
 /// How the database is reached.
@@ -34,6 +39,8 @@ impl FirestoreSettings {
             project_id: project_id.into(),
             database_id: "(default)".to_owned(),
             collection: "orders".to_owned(),
+            silence: Duration::from_secs(75),
+            resume: !matches!(access, Access::Emulator(_)),
             access,
         }
     }

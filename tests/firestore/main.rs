@@ -2,6 +2,10 @@
 //!
 //! The emulator is found by `FIRESTORE_EMULATOR_HOST`; `tests/emulator.sh` starts one. Each test has a project of its own.
 
+mod faults;
+mod others;
+mod outside;
+mod proxy;
 #[path = "../../src/store/story.rs"]
 mod story;
 

@@ -16,8 +16,6 @@ use super::contents::{Contents, Fate, Missing, Name, bit};
 use crate::orders::{Change, Snapshot};
 use crate::store::{SourceState, WatchEvent};
 
-/// Firestore says something at least every 30 seconds; a connection that doesn't is dead.
-pub(super) const SILENCE: Duration = Duration::from_secs(75);
 /// How long the server may take to accept a stream.
 const OPENING: Duration = Duration::from_secs(15);
 /// A lost stream is nobody's business when it is back within this time at the first attempt.
@@ -80,6 +78,7 @@ pub(super) struct Machine {
     backoff: Backoff,
     chance: Box<dyn FnMut() -> f64 + Send>,
     use_tokens: bool,
+    silence: Duration,
     /// Kept from the last consistent snapshot; empty where there is none.
     tokens: [Vec<u8>; TARGETS],
     staged_tokens: [Vec<u8>; TARGETS],
@@ -100,6 +99,7 @@ impl Machine {
     pub(super) fn new(
         contents: Contents,
         use_tokens: bool,
+        silence: Duration,
         chance: impl FnMut() -> f64 + Send + 'static,
         now: Instant,
     ) -> Self {
@@ -110,6 +110,7 @@ impl Machine {
             backoff: Backoff::default(),
             chance: Box::new(chance),
             use_tokens,
+            silence,
             tokens: Default::default(),
             staged_tokens: Default::default(),
             resumed: false,
@@ -127,7 +128,7 @@ impl Machine {
     pub(super) fn deadline(&self) -> Instant {
         let phase = match self.phase {
             Phase::Opening { since } => since + OPENING,
-            Phase::Open { heard, .. } => heard + SILENCE,
+            Phase::Open { heard, .. } => heard + self.silence,
             Phase::Waiting { until } => until,
         };
         match &self.lost {
@@ -186,7 +187,7 @@ impl Machine {
                 self.rebuild = true;
                 self.fail(now, Fault::transient("Firestore doesn't answer"), out);
             }
-            Phase::Open { heard, .. } if heard + SILENCE <= now => {
+            Phase::Open { heard, .. } if heard + self.silence <= now => {
                 self.rebuild = true;
                 self.fail(now, Fault::transient("Firestore has fallen silent"), out);
             }

@@ -31,7 +31,7 @@ use super::connection::{Connection, connect};
 use super::document::id_of;
 use super::fault::Fault;
 use super::query::{self, TimeType};
-use super::settings::{Access, FirestoreSettings};
+use super::settings::FirestoreSettings;
 use super::usage::{Cause, Meter};
 use super::{REMOVALS_COLLECTION, REMOVED_AT};
 use crate::orders::OrderId;
@@ -69,11 +69,10 @@ impl Listener {
     pub(super) async fn run(mut self) {
         let settings = self.connection.settings().clone();
         let orders = format!("{}/{}/", settings.documents(), settings.collection);
-        // The emulator sends no counts after it has resumed, so that removals made meanwhile would never be noticed.
-        let use_tokens = !matches!(settings.access, Access::Emulator(_));
         let mut machine = Machine::new(
             Contents::new(orders, [self.window; TARGETS]),
-            use_tokens,
+            settings.resume,
+            settings.silence,
             rand::random::<f64>,
             Instant::now(),
         );

@@ -148,7 +148,7 @@ impl Driven {
         let now = Instant::now();
         let contents = Contents::new(format!("{DOCUMENTS}/orders/"), [window; 3]);
         Self {
-            machine: Machine::new(contents, true, || 0.5, now),
+            machine: Machine::new(contents, true, Duration::from_secs(75), || 0.5, now),
             now,
             said: Vec::new(),
         }
