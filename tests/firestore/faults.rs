@@ -39,7 +39,7 @@ impl Place {
     async fn write(&self, id: &str, status: &str) {
         let timestamp = json!({"integerValue": "1771842312000"});
         self.phone
-            .put(&format!("orders/{id}"), &order(status, timestamp))
+            .put(&format!("orders/{id}"), &order(status, &timestamp))
             .await;
     }
 
@@ -156,7 +156,7 @@ async fn cuts_between_writes_lose_nothing_and_repeat_nothing() {
 #[tokio::test]
 async fn a_frozen_line_is_noticed_and_healed() {
     let place = Place::new(Line::Open, |settings| {
-        settings.silence = Duration::from_secs(3)
+        settings.silence = Duration::from_secs(3);
     })
     .await;
     place.watcher.live().await;

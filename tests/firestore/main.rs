@@ -6,8 +6,10 @@ mod faults;
 mod others;
 mod outside;
 mod proxy;
+mod server;
 #[path = "../../src/store/story.rs"]
 mod story;
+mod wire;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

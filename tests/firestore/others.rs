@@ -26,19 +26,19 @@ fn millis(n: u64) -> Value {
 async fn orders_of_every_kind_arrive_change_and_go() {
     let settings = settings();
     let (store, phone) = (start(&settings), Outside::new(&settings));
-    phone.put("orders/old", &order("PENDING", millis(0))).await;
+    phone.put("orders/old", &order("PENDING", &millis(0))).await;
     let watcher = Watcher::new(&store);
     let told = watcher.live().await;
     assert_eq!(told.status("old"), Some("PENDING"));
     assert!(told.changes.is_empty(), "what was there isn't new");
 
     phone
-        .put("orders/whole", &order("PENDING", millis(1)))
+        .put("orders/whole", &order("PENDING", &millis(1)))
         .await;
     phone
         .put(
             "orders/double",
-            &order("PENDING", json!({"doubleValue": 1_771_842_312_000.5})),
+            &order("PENDING", &json!({"doubleValue": 1_771_842_312_000.5})),
         )
         .await;
     phone
@@ -46,7 +46,7 @@ async fn orders_of_every_kind_arrive_change_and_go() {
             "orders/time",
             &order(
                 "PENDING",
-                json!({"timestampValue": "2026-02-23T10:25:12.345678Z"}),
+                &json!({"timestampValue": "2026-02-23T10:25:12.345678Z"}),
             ),
         )
         .await;
@@ -175,7 +175,7 @@ async fn numbers_go_on_from_the_counter_that_others_use() {
         script
             .put(
                 &format!("orders/ORD{number}"),
-                &order("PENDING", millis(number)),
+                &order("PENDING", &millis(number)),
             )
             .await;
     }
@@ -232,7 +232,7 @@ async fn two_instances_tell_the_same_at_the_same_positions() {
         told.status("ORD1") == Some("CONFIRMED")
     })
     .await;
-    phone.put("orders/p1", &order("PENDING", millis(1))).await;
+    phone.put("orders/p1", &order("PENDING", &millis(1))).await;
     both("the phone's", &|told| told.status("p1").is_some()).await;
     phone.delete("orders/p1").await;
     both("its removal", &|told| told.is_removed("p1")).await;

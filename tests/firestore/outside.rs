@@ -75,6 +75,6 @@ impl Outside {
 }
 
 /// An order as a phone writes it.
-pub(crate) fn order(status: &str, timestamp: Value) -> Value {
+pub(crate) fn order(status: &str, timestamp: &Value) -> Value {
     json!({"status": {"stringValue": status}, "totalAmount": {"doubleValue": 5.5}, "timestamp": timestamp})
 }
