@@ -77,14 +77,14 @@ pub(super) async fn connect(settings: &FirestoreSettings) -> Result<FirestoreDb,
         .unwrap_or_else(|_| Err(Fault::transient("Firestore can't be reached: no answer")))
 }
 
+/// The crate's error has its cause as debugging text only; the last thing quoted in there is what the system says.
 fn describe(error: &firestore::errors::FirestoreError) -> Fault {
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        message = error.to_string();
-        cause = error.source();
+    let text = error.to_string();
+    if text.contains("CredentialsBuild") {
+        return Fault::no_credentials(&text);
     }
-    Fault::transient(format!("Firestore can't be reached: {message}"))
+    let cause = text.rsplit('"').nth(1).unwrap_or(&text);
+    Fault::transient(format!("Firestore can't be reached: {cause}"))
 }
 
 /// The emulator takes anybody; this name also passes its security rules.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use firestore::gcloud_sdk::error::{Error as SdkError, ErrorKind};
 use firestore::gcloud_sdk::tonic::{Code, ConnectError, Status};
 
 use crate::store::StoreError;
@@ -156,6 +157,25 @@ impl Fault {
     }
 }
 
+impl Fault {
+    fn of_credentials(error: &SdkError) -> Self {
+        if let ErrorKind::Credentials(error) = error.kind()
+            && error.is_transient()
+        {
+            return Self::transient(format!("Google's sign-in can't be reached: {error}"));
+        }
+        Self::no_credentials(&error.to_string())
+    }
+
+    /// Nobody lets this process in, and it doesn't know why not.
+    pub(super) fn no_credentials(reason: &str) -> Self {
+        Self::permanent(format!(
+            "no usable Google credentials ({reason}): set GOOGLE_APPLICATION_CREDENTIALS to the file of a service \
+             account's key, or FIREBASE_SERVICE_ACCOUNT_BASE64 to its Base64 text"
+        ))
+    }
+}
+
 impl From<&Status> for Fault {
     fn from(status: &Status) -> Self {
         let causes = causes(status);
@@ -164,10 +184,7 @@ impl From<&Status> for Fault {
             return Self::transient(format!("Firestore can't be reached: {deepest}"));
         }
         if let Some(error) = causes.iter().find_map(|cause| credentials_error(*cause)) {
-            return Self::permanent(format!(
-                "no usable Google credentials ({error}): set GOOGLE_APPLICATION_CREDENTIALS to the file of a service \
-                 account's key, or FIREBASE_SERVICE_ACCOUNT_BASE64 to its Base64 text"
-            ));
+            return Self::of_credentials(error);
         }
         Self::from_code(status.code(), status.message())
     }
@@ -179,11 +196,75 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)
 }
 
 /// Credentials are looked for at the first call; it fails before anything is sent.
-fn credentials_error<'a>(
-    error: &'a (dyn Error + 'static),
-) -> Option<&'a firestore::gcloud_sdk::error::Error> {
-    use firestore::gcloud_sdk::error::Error as SdkError;
+fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a SdkError> {
     error
         .downcast_ref::<SdkError>()
         .or_else(|| error.downcast_ref::<Box<SdkError>>().map(AsRef::as_ref))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_sent_is_not_done() {
+        let refused = Status::from_error(Box::new(ConnectError("connection refused".into())));
+        let fault = Fault::from(&refused);
+        assert_eq!(
+            (fault.kind, fault.maybe_done),
+            (FaultKind::Transient, false)
+        );
+        assert!(
+            fault.message.contains("can't be reached"),
+            "{}",
+            fault.message
+        );
+        let lost = Fault::from(&Status::unavailable("broken pipe"));
+        assert_eq!((lost.kind, lost.maybe_done), (FaultKind::Transient, true));
+    }
+
+    #[test]
+    fn missing_credentials_are_for_a_person_to_mend() {
+        let error = SdkError::from(ErrorKind::CryptoProviderMissing);
+        // As the client's middleware wraps it.
+        let status = Status::from_error(Box::new(Box::new(error)));
+        let fault = Fault::from(&status);
+        assert_eq!(
+            (fault.kind, fault.maybe_done),
+            (FaultKind::Permanent, false)
+        );
+        assert!(
+            fault.message.contains("GOOGLE_APPLICATION_CREDENTIALS"),
+            "{}",
+            fault.message
+        );
+    }
+
+    #[test]
+    fn answers_that_refuse_a_commit_have_not_done_it() {
+        for code in [
+            Code::InvalidArgument,
+            Code::NotFound,
+            Code::AlreadyExists,
+            Code::PermissionDenied,
+            Code::ResourceExhausted,
+            Code::FailedPrecondition,
+            Code::Aborted,
+            Code::OutOfRange,
+            Code::Unimplemented,
+            Code::Unauthenticated,
+        ] {
+            assert!(!Fault::from_code(code, "").maybe_done, "{code:?}");
+        }
+        for code in [
+            Code::Cancelled,
+            Code::Unknown,
+            Code::DeadlineExceeded,
+            Code::Internal,
+            Code::Unavailable,
+            Code::DataLoss,
+        ] {
+            assert!(Fault::from_code(code, "").maybe_done, "{code:?}");
+        }
+    }
 }

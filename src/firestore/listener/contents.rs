@@ -25,6 +25,8 @@ pub(super) struct Contents {
     staged: HashMap<Name, Staged>,
     /// Targets whose contents come again from the beginning.
     fresh: [bool; TARGETS],
+    /// Targets whose first contents are billed: those of a new query, not what comes again after a reset.
+    queried: [bool; TARGETS],
     /// How many documents the server counts.
     counts: [Option<usize>; TARGETS],
     /// Documents that can't be shown; each is logged once.
@@ -96,6 +98,7 @@ impl Contents {
             suspects: HashMap::new(),
             staged: HashMap::new(),
             fresh: [true; TARGETS],
+            queried: [true; TARGETS],
             counts: [None; TARGETS],
             unreadable: HashSet::new(),
             orders,
@@ -107,6 +110,7 @@ impl Contents {
         self.staged.clear();
         self.counts = [None; TARGETS];
         self.fresh = fresh;
+        self.queried = fresh;
     }
 
     /// The contents of a target are void and come again. Nobody is told: what comes again unchanged cancels out.
@@ -119,7 +123,14 @@ impl Contents {
         }
     }
 
-    pub(super) fn upsert(&mut self, document: Document, join: u8, leave: u8) {
+    /// A document is in the targets `join` and no longer in those of `leave`. Answers whether that is billed.
+    pub(super) fn upsert(&mut self, document: Document, join: u8, leave: u8) -> bool {
+        let updated = document.update_time.as_ref().map_or(0, value::micros);
+        let known = self
+            .known
+            .get(document.name.as_str())
+            .map(|known| known.updated);
+        let queried = (0..TARGETS).any(|target| self.queried[target] && join & bit(target) != 0);
         let staged = self
             .staged
             .entry(document.name.as_str().into())
@@ -127,7 +138,13 @@ impl Contents {
         staged.join = (staged.join & !leave) | join;
         staged.leave = (staged.leave & !join) | leave;
         staged.deleted = false;
-        staged.document = Some(document);
+        let before = staged.document.replace(document);
+        let before = before
+            .and_then(|before| before.update_time)
+            .as_ref()
+            .map(value::micros)
+            .or(known);
+        queried || before != Some(updated)
     }
 
     pub(super) fn gone(&mut self, name: &str, leave: u8, deleted: bool) {
@@ -185,6 +202,7 @@ impl Contents {
         }
         self.staged.clear();
         self.fresh = [false; TARGETS];
+        self.queried = [false; TARGETS];
         for (name, deleted) in left {
             self.leave(&name, deleted, read_micros, &mut outcome);
         }

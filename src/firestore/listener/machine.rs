@@ -216,8 +216,9 @@ impl Machine {
             Some(ResponseType::DocumentChange(change)) => {
                 let (join, leave) = (mask(&change.target_ids), mask(&change.removed_target_ids));
                 if let Some(document) = change.document {
-                    out.push(Output::Billed(1));
-                    self.contents.upsert(document, join, leave);
+                    if self.contents.upsert(document, join, leave) {
+                        out.push(Output::Billed(1));
+                    }
                 }
             }
             Some(ResponseType::DocumentDelete(delete)) => {

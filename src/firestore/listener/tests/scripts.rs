@@ -506,3 +506,52 @@ fn a_document_that_cannot_be_read_is_counted_and_hides_no_other() {
     assert_eq!(driven.told(), ["ORD1@111"]);
     assert_eq!(driven.machine.unreadable(), 1);
 }
+
+#[test]
+fn what_comes_again_unchanged_is_not_billed() {
+    let billed = |driven: &mut Driven| {
+        let billed = driven
+            .said
+            .iter()
+            .filter(|output| matches!(output, Output::Billed(_)))
+            .count();
+        driven.said.clear();
+        billed
+    };
+    let mut driven = Driven::new(10);
+    driven.tick();
+    driven.give(Input::Opened);
+    let first = [
+        changed(order("ORD1", 1, 10), NUMBERS),
+        changed(order("ORD2", 2, 11), NUMBERS),
+    ];
+    driven.hear(first.clone());
+    driven.hear([current(), consistent(100)]);
+    assert_eq!(billed(&mut driven), 2);
+    driven.hear([
+        reset(NUMBERS),
+        changed(order("ORD1", 1, 10), NUMBERS),
+        changed(order("ORD2", 2, 110), NUMBERS),
+    ]);
+    driven.hear([
+        target(TargetChangeType::Current, &[NUMBERS]),
+        consistent(120),
+    ]);
+    assert_eq!(billed(&mut driven), 1);
+    driven.hear([
+        left("ORD1", NUMBERS),
+        deleted("ORD2", NUMBERS),
+        consistent(130),
+    ]);
+    assert_eq!(
+        billed(&mut driven),
+        1,
+        "leaving is a read, a removal is none"
+    );
+    // A new query is billed whole.
+    driven.hear([counts(NUMBERS, 5), consistent(140)]);
+    driven.wait();
+    driven.give(Input::Opened);
+    driven.hear(first);
+    assert_eq!(billed(&mut driven), 2);
+}
