@@ -16,12 +16,17 @@ emulator_start() {
         echo "gcloud is not installed: see docs/firestore.md, 'The emulator'" >&2
         return 1
     fi
-    local port log waited=0
+    local port log pid waited=0
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])') || return 1
     log=$(mktemp)
-    # A session of its own: the emulator is a shell, a Python and a Java process, and all of them have to end.
-    setsid gcloud emulators firestore start --host-port="127.0.0.1:$port" >"$log" 2>&1 &
-    EMULATOR_PID=$!
+    pid=$(mktemp)
+    # A session of its own: the emulator is a shell, a Python and a Java process, and all of them have to end. Its leader
+    # says who it is, since setsid forks in some shells and not in others.
+    setsid bash -c 'echo $$ >"$1"; exec gcloud emulators firestore start --host-port="127.0.0.1:$2"' _ "$pid" "$port" \
+        >"$log" 2>&1 &
+    until [ -s "$pid" ]; do sleep 0.1; done
+    EMULATOR_PID=$(cat "$pid")
+    rm -f "$pid"
     until curl --silent --output /dev/null --max-time 2 "http://127.0.0.1:$port/"; do
         waited=$((waited + 1))
         if [ "$waited" -gt 120 ] || ! kill -0 "$EMULATOR_PID" 2>/dev/null; then
@@ -40,7 +45,11 @@ emulator_stop() {
     if [ -n "$EMULATOR_PID" ]; then
         # Negative: the whole session.
         kill -- "-$EMULATOR_PID" 2>/dev/null
-        wait "$EMULATOR_PID" 2>/dev/null
+        local waited=0
+        while kill -0 -- "-$EMULATOR_PID" 2>/dev/null && [ "$waited" -lt 50 ]; do
+            waited=$((waited + 1))
+            sleep 0.2
+        done
         EMULATOR_PID=""
         unset FIRESTORE_EMULATOR_HOST
     fi

@@ -215,10 +215,10 @@ impl Machine {
             Some(ResponseType::TargetChange(change)) => self.target_change(now, change, out),
             Some(ResponseType::DocumentChange(change)) => {
                 let (join, leave) = (mask(&change.target_ids), mask(&change.removed_target_ids));
-                if let Some(document) = change.document {
-                    if self.contents.upsert(document, join, leave) {
-                        out.push(Output::Billed(1));
-                    }
+                if let Some(document) = change.document
+                    && self.contents.upsert(document, join, leave)
+                {
+                    out.push(Output::Billed(1));
                 }
             }
             Some(ResponseType::DocumentDelete(delete)) => {
