@@ -5,7 +5,7 @@
 //! A submit never touches the hub: what is shown has come down the road.
 //!
 //! * [`orders`]: what an order is. Knows no HTTP and no store.
-//! * [`store`]: the port that stores implement; [`embedded`]: the port on SQLite.
+//! * [`store`]: the port that stores implement; [`embedded`]: the port on SQLite; [`firestore`]: on Cloud Firestore.
 //! * [`hub`]: the window of orders in memory, cursors, frames, subscribers.
 //! * [`auth`]: admins, sessions, tokens, throttling.
 //! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
@@ -16,9 +16,14 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod embedded;
+pub mod firestore;
 pub mod hub;
 pub mod orders;
 pub mod routes;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+
+// Tests that are shared with those in `tests/` name the crate as those do.
+#[cfg(test)]
+extern crate self as orderbell;

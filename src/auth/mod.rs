@@ -6,9 +6,11 @@
 
 mod credential;
 mod error;
+pub mod firebase;
 mod password;
 mod streams;
 mod throttle;
+pub mod werkzeug;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

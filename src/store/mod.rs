@@ -6,6 +6,10 @@
 
 mod accounts;
 mod error;
+#[cfg(test)]
+pub(crate) mod story;
+#[cfg(test)]
+mod tests;
 
 pub use accounts::{AccountStore, Admin, Digest, NewAdmin, NewSession, Session, Token};
 use async_trait::async_trait;

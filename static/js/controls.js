@@ -48,6 +48,7 @@ export function wireControls(room) {
   wireOrders(room);
   wireShift(room);
   wireDialogs(room);
+  wireInstall();
   wireKeys(room);
   byId('csv').addEventListener('click', async () => {
     byId('menu').open = false;
@@ -167,6 +168,26 @@ function wireDialogs({ desk, formats, prefs, change, sound, wakeLock }) {
       if (event.target === dialog) dialog.close();
     });
   }
+}
+
+/** Browsers offer to install the page at a moment of their own; the menu keeps the offer. */
+function wireInstall() {
+  const entry = byId('install');
+  /** @type {any} */
+  let offer = null;
+  addEventListener('beforeinstallprompt', (event) => {
+    event.preventDefault();
+    offer = event;
+    entry.hidden = false;
+  });
+  addEventListener('appinstalled', () => {
+    entry.hidden = true;
+  });
+  entry.addEventListener('click', () => {
+    byId('menu').open = false;
+    entry.hidden = true;
+    void offer?.prompt();
+  });
 }
 
 /** @param {Room} room */

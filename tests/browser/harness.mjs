@@ -1,186 +1,61 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { after, before } from 'node:test';
+import { ADMIN, Server } from './server.mjs';
 
 const require = createRequire(new URL('../web/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
 export const axePath = require.resolve('axe-core/axe.min.js');
 
-export const ADMIN = { email: 'owner@example.com', password: 'a long enough password' };
-const TOKEN = 'test-token-0123456789abcdef0123456789abcdef';
+/** @typedef {import('playwright-core').Page} Page */
 
-/** @returns {Promise<number>} a port that was free a moment ago */
-async function freePort() {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = /** @type {import('node:net').AddressInfo} */ (probe.address());
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
-/** A line to the server: cut, it refuses connections as an absent network does. */
-class Line {
-  /** @param {number} target */
-  constructor(target) {
-    this.target = target;
-    this.port = 0;
-    /** @type {Set<import('node:net').Socket>} */
-    this.sockets = new Set();
-    /** @type {import('node:net').Server | null} */
-    this.server = null;
-  }
-
-  async mend() {
-    this.server = createServer((near) => {
-      const far = connect(this.target, '127.0.0.1');
-      for (const [socket, peer] of [[near, far], [far, near]]) {
-        this.sockets.add(socket);
-        socket.on('error', () => peer.destroy());
-        socket.on('close', () => {
-          this.sockets.delete(socket);
-          peer.destroy();
-        });
-        socket.pipe(peer);
-      }
-    });
-    this.server.listen(this.port, '127.0.0.1');
-    await once(this.server, 'listening');
-    this.port = /** @type {import('node:net').AddressInfo} */ (this.server.address()).port;
-  }
-
-  cut() {
-    this.server?.close();
-    this.server = null;
-    for (const socket of this.sockets) socket.destroy();
-  }
-}
-
-/** A real server on a throw-away store, which can be stopped and started again at the same address. */
-export class Server {
+/** A browser and a server for the stories of one file. */
+export class Stage {
   /** @param {Record<string, string>} [settings] */
-  static async start(settings = {}) {
-    const binary = process.env.ORDERBELL_BIN;
-    if (!binary) throw new Error('ORDERBELL_BIN must name the orderbell binary to test');
-    const server = new Server(binary, await mkdtemp(join(tmpdir(), 'orderbell-desk-')), settings);
-    server.port = await freePort();
-    server.line = new Line(server.port);
-    await server.up();
-    await server.plugIn();
-    return server;
-  }
-
-  /** @param {string} binary @param {string} folder @param {Record<string, string>} settings */
-  constructor(binary, folder, settings) {
-    this.binary = binary;
-    this.folder = folder;
-    this.settings = settings;
-    this.port = 0;
-    this.line = new Line(0);
-    /** @type {import('node:child_process').ChildProcess | null} */
-    this.process = null;
-  }
-
-  /** Where browsers find it: through a line that can be cut. */
-  get address() {
-    return `http://127.0.0.1:${this.line.port}`;
-  }
-
-  /** Where phones and other devices find it, cut or not. */
-  get direct() {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
-  unplug() {
-    this.line.cut();
-  }
-
-  plugIn() {
-    return this.line.mend();
-  }
-
-  async up() {
-    const child = spawn(this.binary, ['serve'], {
-      env: {
-        PATH: process.env.PATH,
-        TZ: 'UTC',
-        ORDERBELL_SERVER__PORT: String(this.port),
-        ORDERBELL_EMBEDDED__PATH: join(this.folder, 'orderbell.db'),
-        ORDERBELL_AUTH__ADMIN_EMAIL: ADMIN.email,
-        ORDERBELL_AUTH__ADMIN_PASSWORD: ADMIN.password,
-        ORDERBELL_AUTH__ADMIN_TOKEN: TOKEN,
-        ...this.settings,
-      },
-      cwd: this.folder,
-      stdio: ['ignore', 'pipe', 'pipe'],
+  constructor(settings = { ORDERBELL_STREAM__HEARTBEAT_SECONDS: '2' }) {
+    /** @type {import('playwright-core').Browser} */
+    this.browser = /** @type {any} */ (null);
+    /** @type {Server} */
+    this.server = /** @type {any} */ (null);
+    /** @type {string[]} */
+    this.placed = [];
+    before(async () => {
+      this.browser = await openBrowser();
+      this.server = await Server.start(settings);
     });
-    this.process = child;
-    let log = '';
-    child.stderr.on('data', (chunk) => (log += chunk));
-    const lines = createInterface({ input: child.stdout });
-    await new Promise((resolve, reject) => {
-      lines.on('line', (line) => {
-        log += `${line}\n`;
-        if (line.includes('listening on http://')) resolve(undefined);
-      });
-      child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${log}`)));
-      child.once('error', reject);
+    after(async () => {
+      await this.browser?.close();
+      await this.server?.remove();
     });
   }
 
-  async down() {
-    const child = this.process;
-    this.process = null;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGTERM');
-    await gone;
+  /** A device that signs in for one story. @param {Parameters<typeof signIn>[2]} [options] */
+  signIn(options) {
+    return signIn(this.browser, this.server, options);
   }
 
-  async remove() {
-    this.line.cut();
-    await this.down();
-    await rm(this.folder, { recursive: true, force: true });
+  /** @param {Parameters<typeof signIn>[2]} options @param {(device: Awaited<ReturnType<typeof signIn>>) => Promise<void>} story */
+  async onDevice(options, story) {
+    const device = await this.signIn(options);
+    try {
+      await story(device);
+      assert.deepEqual(device.problems, []);
+    } finally {
+      await device.context.close();
+      await this.clear();
+    }
   }
 
-  /** @param {object} [order] @returns {Promise<string>} the new order's id */
-  async submit(order = {}) {
-    const body = { items: [{ productName: 'Tomato', productPrice: '$2.50', quantity: 2 }], totalAmount: 5, customerName: 'Ana', ...order };
-    const answer = await fetch(`${this.direct}/api/order/submit`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ userId: 'u1', order: body }),
-    });
-    if (answer.status !== 200) throw new Error(`submit: ${answer.status} ${await answer.text()}`);
-    return (await answer.json()).orderId;
+  /** @param {object} [order] */
+  async place(order) {
+    const id = await this.server.submit(order);
+    this.placed.push(id);
+    return id;
   }
 
-  /** Another device's hand. @param {string} id @param {object} change */
-  async update(id, change) {
-    const answer = await fetch(`${this.direct}/api/admin/orders/${id}`, {
-      method: 'PUT',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` },
-      body: JSON.stringify(change),
-    });
-    if (answer.status !== 200) throw new Error(`update: ${answer.status} ${await answer.text()}`);
-  }
-
-  /** @param {string} id */
-  async order(id) {
-    const answer = await fetch(`${this.direct}/api/admin/orders/${id}`, { headers: { authorization: `Bearer ${TOKEN}` } });
-    return (await answer.json()).order;
-  }
-
-  /** How many streams the server feeds. */
-  async streams() {
-    const answer = await fetch(`${this.direct}/api/admin/screens`, { headers: { authorization: `Bearer ${TOKEN}` } });
-    return (await answer.json()).screens.length;
+  /** Leaves no order waiting for the next story. */
+  async clear() {
+    for (const id of this.placed.splice(0)) await this.server.update(id, { acknowledged: true, status: 'COMPLETED' }).catch(() => {});
   }
 }
 
@@ -195,14 +70,23 @@ export async function openBrowser() {
   });
 }
 
-/** Counts strikes of the bell: every ring of one tab comes through one compressor. */
-function countRings() {
+/** Notes in the page, by its own clock, when it rang and when each order was first seen. */
+function takeNotes() {
+  const page = /** @type {any} */ (window);
+  page.rings = [];
+  page.seenAt = {};
+  // Every ring of one tab comes through one compressor.
   const make = AudioContext.prototype.createDynamicsCompressor;
-  /** @type {any} */ (window).rings = [];
   AudioContext.prototype.createDynamicsCompressor = function () {
-    /** @type {any} */ (window).rings.push(Date.now());
+    page.rings.push(Date.now());
     return make.call(this);
   };
+  new MutationObserver((records) => {
+    for (const node of records.flatMap(({ addedNodes }) => [...addedNodes])) {
+      const id = node instanceof HTMLElement && node.classList.contains('card') && node.dataset.id;
+      if (id) page.seenAt[id] ??= Date.now();
+    }
+  }).observe(document, { childList: true, subtree: true });
 }
 
 /**
@@ -213,7 +97,7 @@ function countRings() {
  */
 export async function signIn(browser, server, { query = '', ...options } = {}) {
   const context = await browser.newContext({ locale: 'en-US', timezoneId: 'UTC', viewport: { width: 1280, height: 800 }, ...options });
-  await context.addInitScript(countRings);
+  await context.addInitScript(takeNotes);
   const page = await context.newPage();
   /** @type {string[]} */
   const problems = [];
@@ -230,28 +114,43 @@ export async function signIn(browser, server, { query = '', ...options } = {}) {
   return { context, page, problems };
 }
 
-/** @param {import('playwright-core').Page} page */
+/** @param {Page} page */
 export async function ready(page) {
   await page.waitForSelector('html[data-ready]');
   await condition(page, 'live');
 }
 
-/** @param {import('playwright-core').Page} page @param {string} word @param {number} [timeout] */
+/** @param {Page} page @param {string} word @param {number} [timeout] */
 export async function condition(page, word, timeout = 20_000) {
   await page.waitForSelector(`#pill[data-condition="${word}"]`, { timeout });
 }
 
-/** @param {import('playwright-core').Page} page @param {string} id @param {string} [lane] */
+/** @param {Page} page @param {string} id @param {string} [lane] */
 export function cardOf(page, id, lane) {
   return page.locator(`${lane ? `[data-list="${lane}"]` : '#board'} .card[data-id="${id}"]`);
 }
 
-/** @param {import('playwright-core').Page} page @returns {Promise<number>} */
+/** @param {Page} page @returns {Promise<number>} */
 export function rings(page) {
   return page.evaluate(() => /** @type {any} */ (window).rings.length);
 }
 
-/** @param {import('playwright-core').Page} page @param {number} least @param {number} [timeout] */
+/** @param {Page} page @param {number} least @param {number} [timeout] */
 export async function waitForRings(page, least, timeout = 20_000) {
   await page.waitForFunction((n) => /** @type {any} */ (window).rings.length >= n, least, { timeout });
+}
+
+/** When an order was first seen, by the page's clock. @param {Page} page @param {string} id @returns {Promise<number>} */
+export async function seenAt(page, id) {
+  const handle = await page.waitForFunction((order) => /** @type {any} */ (window).seenAt[order], id, { timeout: 20_000 });
+  return handle.jsonValue();
+}
+
+/** @param {() => Promise<boolean>} check @param {string} what @param {number} [ms] */
+export async function until(check, what, ms = 20_000) {
+  const end = Date.now() + ms;
+  while (!(await check())) {
+    if (Date.now() > end) assert.fail(`never: ${what}`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
 }

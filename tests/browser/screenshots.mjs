@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { condition, openBrowser, ready, Server, signIn } from './harness.mjs';
+import { condition, openBrowser, ready, signIn } from './harness.mjs';
+import { Server } from './server.mjs';
 import { eveningOrders } from './evening.mjs';
 
 /**

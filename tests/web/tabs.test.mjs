@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Hub } from '../../static/js/tabs/hub.js';
 import { Follower } from '../../static/js/tabs/follow.js';
 import { chooseSounder, Ensemble, EXPIRY_MS, PRESENCE_MS, SETTLE_MS } from '../../static/js/tabs/sounder.js';
+import { Timers } from '../../static/js/tabs/timers.js';
 import { Watch } from '../../static/js/tabs/watch.js';
 import { cursor, T0 } from './fixtures.mjs';
 
@@ -163,4 +164,47 @@ test('the hub opens one stream for all tabs and restarts it for a page with a ne
   assert.equal(streams.length, 2);
   hub.close();
   assert.equal(streams[1].closed, true);
+});
+
+test('when the last tab has left, the stream ends; the next one starts it where it stands', () => {
+  /** @type {{url: string, closed: boolean}[]} */
+  const streams = [];
+  const world = /** @type {any} */ ({
+    openStream: (/** @type {string} */ url) => {
+      const stream = { url, closed: false, addEventListener() {}, close() { this.closed = true; } };
+      streams.push(stream);
+      return stream;
+    },
+    setTimeout: () => 0, clearTimeout: () => {}, clock: () => T0, random: () => 1,
+  });
+  const hub = new Hub(world, () => {});
+  const hello = (/** @type {number} */ at) => /** @type {any} */ ({ t: 'hello', tab: 'a', cursor: cursor(at, 'A'), skew: 0, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, window: 500, name: '' });
+  hub.hear(hello(T0), () => {});
+  hub.rest();
+  assert.deepEqual(streams.map(({ closed }) => closed), [true]);
+  hub.hear(hello(T0 + 9000), () => {});
+  assert.equal(streams.length, 2);
+  assert.match(streams[1].url, new RegExp(String(T0 + 9000)));
+  hub.close();
+});
+
+test('timers of a hidden tab run by the tick, and once', () => {
+  let now = T0;
+  const timers = new Timers(() => now);
+  /** @type {string[]} */
+  const ran = [];
+  timers.set(() => ran.push('a'), 60_000);
+  const b = timers.set(() => ran.push('b'), 60_000);
+  timers.set(() => ran.push('c'), 90_000);
+  timers.clear(b);
+  timers.clear(b);
+  timers.clear(undefined);
+  now += 60_000;
+  timers.tick();
+  timers.tick();
+  assert.deepEqual(ran, ['a']);
+  now += 30_000;
+  timers.tick();
+  assert.deepEqual(ran, ['a', 'c']);
+  assert.equal(timers.pending.size, 0);
 });

@@ -65,9 +65,16 @@ export class Hub {
     }
   }
 
+  /** Nobody listens any more; the next tab starts the stream anew. */
+  rest() {
+    this.driver?.send({ type: 'stop' });
+    this.driver = null;
+    this.feed = null;
+  }
+
   close() {
     this.closed = true;
-    this.driver?.send({ type: 'stop' });
+    this.rest();
   }
 
   /** @param {Hello} hello */
@@ -104,7 +111,7 @@ export class Hub {
   }
 }
 
-/** The world as a window or a worker has it. @returns {World & {clock: () => number, random: () => number}} */
+/** The world as a worker has it. @returns {World & {clock: () => number, random: () => number}} */
 export function realWorld() {
   return {
     openStream: (url) => new EventSource(url),

@@ -1,9 +1,17 @@
 /** @import { ToHub } from './hub.js' */
 /** @import { Line, LinkOptions } from './link.js' */
 import { Hub, realWorld } from './hub.js';
+import { Timers } from './timers.js';
 import { Watch } from './watch.js';
 
 const LOCK = 'orderbell-stream';
+/** Not all take the lock at once: the first is heard by the others. */
+const SPREAD_MS = 400;
+
+/** The world as a tab has it, hidden or not. @param {Timers} timers */
+function tabWorld(timers) {
+  return { ...realWorld(), setTimeout: timers.set.bind(timers), clearTimeout: timers.clear.bind(timers) };
+}
 
 /**
  * Where there is no SharedWorker: the tab that holds the lock owns the stream and passes it on. The browser hands the
@@ -15,6 +23,7 @@ export function linkByLeader({ hello, hear }) {
   const me = hello().tab;
   const channel = new BroadcastChannel(`orderbell:${new URL('.', import.meta.url).pathname}`);
   const watch = new Watch(Date.now());
+  const timers = new Timers(Date.now);
   /** @type {Hub | null} */
   let hub = null;
   let closed = false;
@@ -23,7 +32,7 @@ export function linkByLeader({ hello, hear }) {
   let release = () => {};
 
   function lead() {
-    hub = new Hub(realWorld(), (message) => {
+    hub = new Hub(tabWorld(timers), (message) => {
       channel.postMessage({ to: 'tabs', message });
       hear(message);
     });
@@ -77,13 +86,13 @@ export function linkByLeader({ hello, hear }) {
   return {
     post,
     check(now) {
+      timers.tick();
       if (hub || closed || stealing || !watch.silent(now)) return;
       stealing = true;
-      // Not all at once: the first to take it is heard by the others.
-      setTimeout(() => {
+      timers.set(() => {
         if (hub || closed || !watch.silent(Date.now())) stealing = false;
         else stand(true);
-      }, Math.random() * 700);
+      }, Math.random() * SPREAD_MS);
     },
     close() {
       closed = true;
@@ -101,11 +110,12 @@ export function linkByLeader({ hello, hear }) {
  * @returns {Line}
  */
 export function linkAlone({ hello, hear }) {
-  const hub = new Hub(realWorld(), hear);
+  const timers = new Timers(Date.now);
+  const hub = new Hub(tabWorld(timers), hear);
   hub.hear(hello(), hear);
   return {
     post: (message) => hub.hear(message, hear),
-    check: () => {},
+    check: () => timers.tick(),
     close: () => hub.close(),
     role: () => 'solo',
   };

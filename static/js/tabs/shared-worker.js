@@ -16,6 +16,8 @@ const hub = new Hub(realWorld(), (message) => {
     if (message.t === 'leave') {
       ports.delete(port);
       port.close();
+      // A worker that was given up while it was frozen must not keep a stream when it wakes.
+      if (ports.size === 0) hub.rest();
       return;
     }
     if (message.t === 'hello') ports.set(port, message.tab);

@@ -11,7 +11,7 @@
  */
 
 export const PRESENCE_MS = 1000;
-export const EXPIRY_MS = 3500;
+export const EXPIRY_MS = 3000;
 /** A newcomer listens before it speaks, or two tabs would ring at once. */
 export const SETTLE_MS = 400;
 

@@ -18,6 +18,7 @@ export const en = {
   'menu.settings': 'Settings',
   'menu.account': 'Account and screens',
   'menu.keys': 'Keyboard',
+  'menu.install': 'Install as an app',
   'menu.signout': 'Sign out',
   'close': 'Close',
   'cancel': 'Cancel',
@@ -252,7 +253,9 @@ export const en = {
   'account.current': 'Current password',
   'account.new': 'New password (12 characters or more)',
   'account.change': 'Change password',
-  'account.changed': 'The password was changed.',
+  'account.changed': 'The password was changed; other devices were signed out.',
+  'account.refused.current': 'This is not your current password.',
+  'account.refused.new': 'The new password needs 12 to 128 characters.',
   'account.failed': 'This could not be fetched.',
   'account.version': 'orderbell {version}',
 

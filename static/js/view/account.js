@@ -3,7 +3,7 @@
 import { call } from '../api.js';
 import { plain } from '../order/card.js';
 import { t } from '../text/index.js';
-import { byId, make } from './dom.js';
+import { byId, make, setAttribute } from './dom.js';
 
 /**
  * Who is signed in where.
@@ -68,13 +68,23 @@ function entry(name, tag, facts) {
   return make('li', {}, [title, make('small', { text: facts })]);
 }
 
+/** What is wrong with a field that the server refuses. @type {Record<string, string>} */
+const REFUSED = { current: 'account.refused.current', new: 'account.refused.new' };
+
 /** @param {HTMLFormElement} form */
 async function changePassword(form) {
   const data = new FormData(form);
   const answer = await call('POST', '/api/admin/password', { current: data.get('current'), new: data.get('new') });
   const good = answer.status === 200;
   if (good) form.reset();
-  show('password-result', good, good ? t('account.changed') : answer.message || t('account.failed'));
+  const refused = answer.body?.details?.[0]?.field;
+  for (const name of Object.keys(REFUSED)) {
+    const input = byId(`pw-${name}`);
+    setAttribute(input, 'aria-invalid', name === refused ? 'true' : null);
+    if (name === refused) input.focus();
+  }
+  const why = Object.hasOwn(REFUSED, refused) ? t(REFUSED[refused]) : answer.message || t('account.failed');
+  show('password-result', good, good ? t('account.changed') : why);
 }
 
 /** @param {string} id @param {boolean} good @param {string} text */

@@ -1,0 +1,347 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeySize, PublicKeyComponents};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::*;
+
+const NOW: u64 = 1_771_842_312;
+
+fn new_key() -> RsaKeyPair {
+    RsaKeyPair::generate(KeySize::Rsa2048).expect("a key")
+}
+
+fn jwk(id: &str, key: &RsaKeyPair) -> Value {
+    let public: PublicKeyComponents<Vec<u8>> = key.public_key().into();
+    json!({"kty": "RSA", "alg": "RS256", "use": "sig", "kid": id,
+        "n": BASE64.encode(&public.n), "e": BASE64.encode(&public.e)})
+}
+
+fn claims() -> Value {
+    json!({"iss": "https://securetoken.google.com/shop", "aud": "shop", "sub": "u1",
+        "iat": NOW - 10, "auth_time": NOW - 100, "exp": NOW + 3_000, "firebase": {}})
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[name] = value;
+    claims
+}
+
+fn token(header: &Value, claims: &Value, key: Option<&RsaKeyPair>) -> String {
+    let head = format!(
+        "{}.{}",
+        BASE64.encode(header.to_string()),
+        BASE64.encode(claims.to_string())
+    );
+    let Some(key) = key else {
+        return format!("{head}.");
+    };
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(
+        &RSA_PKCS1_SHA256,
+        &SystemRandom::new(),
+        head.as_bytes(),
+        &mut signature,
+    )
+    .expect("signed");
+    format!("{head}.{}", BASE64.encode(signature))
+}
+
+/// A server of keys, a clock, and a verifier that knows both.
+struct Place {
+    verifier: FirebaseVerifier,
+    seconds: Arc<AtomicU64>,
+    served: Arc<AtomicUsize>,
+    keys: Arc<std::sync::Mutex<Option<Value>>>,
+    key: RsaKeyPair,
+}
+
+impl Place {
+    async fn new(emulator_tokens: bool) -> Self {
+        let key = new_key();
+        let keys = Arc::new(std::sync::Mutex::new(Some(
+            json!({"keys": [jwk("k1", &key)]}),
+        )));
+        let (served, seconds) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(NOW)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let keys_url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+        tokio::spawn(serve(listener, Arc::clone(&keys), Arc::clone(&served)));
+        let now = Arc::clone(&seconds);
+        let clock = Clock::from_fn(move || now.load(Ordering::Relaxed) * 1_000_000);
+        let settings = FirebaseSettings {
+            project_id: "shop".to_owned(),
+            keys_url,
+            emulator_tokens,
+        };
+        Self {
+            verifier: FirebaseVerifier::new(settings, clock),
+            seconds,
+            served,
+            keys,
+            key,
+        }
+    }
+
+    fn signed(&self, claims: &Value) -> String {
+        token(
+            &json!({"alg": "RS256", "kid": "k1", "typ": "JWT"}),
+            claims,
+            Some(&self.key),
+        )
+    }
+
+    async fn reason(&self, token: &str) -> &'static str {
+        match self.verifier.verify(token).await {
+            Err(FirebaseError::Invalid(reason)) => reason,
+            other => panic!("refused: {other:?}"),
+        }
+    }
+
+    fn publish(&self, keys: Option<Value>) {
+        *self.keys.lock().expect("not poisoned") = keys;
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    keys: Arc<std::sync::Mutex<Option<Value>>>,
+    served: Arc<AtomicUsize>,
+) {
+    while let Ok((mut socket, _)) = listener.accept().await {
+        let mut request = [0; 4096];
+        let _ = socket.read(&mut request).await;
+        served.fetch_add(1, Ordering::Relaxed);
+        let answer = match &*keys.lock().expect("not poisoned") {
+            Some(keys) => {
+                let body = keys.to_string();
+                format!(
+                    "HTTP/1.1 200 OK\r\ncache-control: public, max-age=600\r\nconnection: close\r\n\
+                     content-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+            }
+            None => {
+                "HTTP/1.1 500 Oops\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned()
+            }
+        };
+        let _ = socket.write_all(answer.as_bytes()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_good_token_says_who_it_is() {
+    let place = Place::new(false).await;
+    for _ in 0..3 {
+        let user = place
+            .verifier
+            .verify(&place.signed(&claims()))
+            .await
+            .expect("good");
+        assert_eq!(user.as_str(), "u1");
+    }
+    assert_eq!(
+        place.served.load(Ordering::Relaxed),
+        1,
+        "keys are fetched once"
+    );
+}
+
+#[tokio::test]
+async fn claims_that_do_not_hold_are_refused() {
+    let place = Place::new(false).await;
+    let cases = [
+        (
+            with("iss", json!("https://securetoken.google.com/other")),
+            "it is of another issuer",
+        ),
+        (
+            with("iss", json!("https://accounts.google.com")),
+            "it is of another issuer",
+        ),
+        (with("aud", json!("other")), "it is for another project"),
+        (with("exp", json!(NOW - 61)), "it has expired"),
+        (with("iat", json!(NOW + 61)), "it is from the future"),
+        (with("auth_time", json!(NOW + 61)), "it is from the future"),
+        (with("sub", json!("")), "it names no user"),
+        (with("sub", json!("x".repeat(129))), "it names no user"),
+        (
+            with("sub", json!(7)),
+            "its signature or its claims are wrong",
+        ),
+        (
+            with("exp", json!(null)),
+            "its signature or its claims are wrong",
+        ),
+        (
+            with("aud", json!(["shop"])),
+            "its signature or its claims are wrong",
+        ),
+    ];
+    for (claims, reason) in cases {
+        assert_eq!(
+            place.reason(&place.signed(&claims)).await,
+            reason,
+            "{claims}"
+        );
+    }
+    for claims in [
+        with("exp", json!(NOW - 59)),
+        with("iat", json!(NOW + 59)),
+        with("auth_time", json!(NOW + 59)),
+    ] {
+        assert!(
+            place.verifier.verify(&place.signed(&claims)).await.is_ok(),
+            "{claims}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_rs256_with_a_known_key_counts() {
+    let place = Place::new(false).await;
+    let good = place.signed(&claims());
+    let mut forged = good.rsplit_once('.').expect("a signature").0.to_owned();
+    forged.push_str(".AAAA");
+    assert_eq!(
+        place.reason(&forged).await,
+        "its signature or its claims are wrong"
+    );
+    let other = token(
+        &json!({"alg": "RS256", "kid": "k1"}),
+        &claims(),
+        Some(&new_key()),
+    );
+    assert_eq!(
+        place.reason(&other).await,
+        "its signature or its claims are wrong"
+    );
+    for alg in ["none", "HS256", "RS512", "ES256", "rs256"] {
+        let token = token(
+            &json!({"alg": alg, "kid": "k1"}),
+            &claims(),
+            Some(&place.key),
+        );
+        assert_eq!(
+            place.reason(&token).await,
+            "it is not signed with RS256",
+            "{alg}"
+        );
+    }
+    let unsigned = token(&json!({"alg": "none"}), &claims(), None);
+    assert_eq!(place.reason(&unsigned).await, "it is not signed with RS256");
+    for nonsense in ["", "a.b", "a.b.c", "a.b.c.d", "....", &"x".repeat(9_000)] {
+        place.reason(nonsense).await;
+    }
+    let keyless = token(&json!({"alg": "RS256"}), &claims(), Some(&place.key));
+    assert_eq!(place.reason(&keyless).await, "its key is unknown");
+}
+
+#[tokio::test]
+async fn keys_are_renewed_when_they_expire_or_are_unknown() {
+    let place = Place::new(false).await;
+    let served = || place.served.load(Ordering::Relaxed);
+    assert!(
+        place
+            .verifier
+            .verify(&place.signed(&claims()))
+            .await
+            .is_ok()
+    );
+    let second = new_key();
+    place.publish(Some(
+        json!({"keys": [jwk("k1", &place.key), jwk("k2", &second)]}),
+    ));
+    let rotated = token(
+        &json!({"alg": "RS256", "kid": "k2"}),
+        &claims(),
+        Some(&second),
+    );
+
+    // Asked for at once, but not again within 30 seconds.
+    assert_eq!(place.reason(&rotated).await, "its key is unknown");
+    place.seconds.fetch_add(29, Ordering::Relaxed);
+    assert_eq!(place.reason(&rotated).await, "its key is unknown");
+    assert_eq!(served(), 1);
+    place.seconds.fetch_add(1, Ordering::Relaxed);
+    assert!(place.verifier.verify(&rotated).await.is_ok());
+    assert_eq!(served(), 2);
+
+    // As long as the answer said; a key that is gone is gone.
+    place.publish(Some(json!({"keys": [jwk("k2", &second)]})));
+    place.seconds.fetch_add(599, Ordering::Relaxed);
+    assert!(
+        place
+            .verifier
+            .verify(&place.signed(&claims()))
+            .await
+            .is_ok()
+    );
+    place.seconds.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(
+        place.reason(&place.signed(&claims())).await,
+        "its key is unknown"
+    );
+    assert_eq!(served(), 3);
+}
+
+#[tokio::test]
+async fn without_keys_nobody_can_tell_and_old_ones_do_for_a_while() {
+    let place = Place::new(false).await;
+    let keys = place.keys.lock().expect("not poisoned").take();
+    let good = place.signed(&claims());
+    let away = place.verifier.verify(&good).await;
+    assert!(
+        matches!(away, Err(FirebaseError::Unavailable(_))),
+        "{away:?}"
+    );
+    place.publish(keys);
+    place.seconds.fetch_add(1, Ordering::Relaxed);
+    assert!(place.verifier.verify(&good).await.is_ok());
+
+    place.publish(None);
+    place.seconds.fetch_add(1_800, Ordering::Relaxed);
+    assert!(place.verifier.verify(&good).await.is_ok());
+    place.seconds.fetch_add(7_200, Ordering::Relaxed);
+    let away = place.verifier.verify(&good).await;
+    assert!(
+        matches!(away, Err(FirebaseError::Unavailable(_))),
+        "{away:?}"
+    );
+}
+
+#[tokio::test]
+async fn tokens_of_the_emulator_need_the_flag() {
+    let unsigned = token(&json!({"alg": "none", "typ": "JWT"}), &claims(), None);
+    let place = Place::new(true).await;
+    assert_eq!(
+        place
+            .verifier
+            .verify(&unsigned)
+            .await
+            .expect("good")
+            .as_str(),
+        "u1"
+    );
+    let expired = token(
+        &json!({"alg": "none"}),
+        &with("exp", json!(NOW - 100)),
+        None,
+    );
+    assert_eq!(place.reason(&expired).await, "it has expired");
+    let signed = token(&json!({"alg": "none"}), &claims(), Some(&place.key));
+    assert_eq!(place.reason(&signed).await, "it is not signed with RS256");
+    assert!(
+        place
+            .verifier
+            .verify(&place.signed(&claims()))
+            .await
+            .is_ok(),
+        "real ones are good as well"
+    );
+}

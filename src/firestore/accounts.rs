@@ -1,0 +1,366 @@
+use async_trait::async_trait;
+use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
+use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+use firestore::gcloud_sdk::google::firestore::v1::{Document, StructuredQuery, Write};
+use sha2::{Digest as _, Sha256};
+
+use super::FirestoreStore;
+use super::connection::{delete, patch, put, unchanged};
+use super::fault::{Fault, FaultKind};
+use super::records::{
+    Fields, fields, hex, read_admin, read_session, read_token, session_fields, text_of, time,
+};
+use super::usage::Cause;
+use super::{query, value};
+use crate::store::{
+    AccountStore, Admin, Digest, NewAdmin, NewSession, Session, StoreError, Token, random_id,
+};
+
+/// Shared with the other programs of the shop.
+const ADMINS: &str = "admins";
+/// One document for each e-mail address in use, by its SHA-256: what makes addresses unique.
+const EMAILS: &str = "orderbell_emails";
+/// By the hexadecimal digest.
+const SESSIONS: &str = "orderbell_sessions";
+/// By the hexadecimal digest.
+const TOKENS: &str = "orderbell_tokens";
+/// By name.
+const SECRETS: &str = "orderbell_secrets";
+/// Most admins, tokens, or sessions of one admin.
+const MOST: usize = 500;
+/// Expired sessions that a new one takes along.
+const SWEEP: usize = 20;
+/// How often a write of unknown outcome is repeated. All of them may be: the second time changes nothing more.
+const REPEATS: u32 = 3;
+
+impl FirestoreStore {
+    async fn document(&self, collection: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        if !is_id(id) {
+            return Ok(None);
+        }
+        let name = self.connection.name(collection, id);
+        self.connection
+            .get_one(name, Cause::Lookup)
+            .await
+            .map_err(Fault::into_error)
+    }
+
+    async fn documents(&self, query: StructuredQuery) -> Result<Vec<Document>, StoreError> {
+        self.connection
+            .query(query, Cause::Lookup)
+            .await
+            .map_err(Fault::into_error)
+    }
+
+    /// Documents of a collection whose field `name` holds this text.
+    async fn with_text(
+        &self,
+        collection: &str,
+        name: &str,
+        text: &str,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.documents(query::equal(collection, name, value::text(text), MOST))
+            .await
+    }
+
+    /// Commits, also when the first answer is lost. `false` when a precondition doesn't hold.
+    async fn write(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        let mut repeats = 0;
+        loop {
+            match self.connection.commit(writes.clone()).await {
+                Ok(_) => return Ok(true),
+                Err(fault) if fault.kind == FaultKind::Conflict => return Ok(false),
+                Err(fault) if fault.maybe_done && repeats < REPEATS => repeats += 1,
+                Err(fault) => return Err(fault.into_error()),
+            }
+        }
+    }
+
+    /// Changes some fields of a document that exists; `false` when there is none.
+    async fn set(&self, collection: &str, id: &str, values: Fields) -> Result<bool, StoreError> {
+        if !is_id(id) {
+            return Ok(false);
+        }
+        let mask: Vec<&str> = values.keys().map(String::as_str).collect();
+        let name = self.connection.name(collection, id);
+        let write = patch(name, values.clone(), &mask, ConditionType::Exists(true));
+        self.write(vec![write]).await
+    }
+
+    async fn has_email(&self, email: &str) -> Result<bool, StoreError> {
+        Ok(self
+            .admins()
+            .await?
+            .iter()
+            .any(|admin| same_email(&admin.email, email)))
+    }
+}
+
+#[async_trait]
+impl AccountStore for FirestoreStore {
+    async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError> {
+        // Most people type their address as it was entered; only then is one read enough.
+        let exact = self.with_text(ADMINS, "email", email).await?;
+        if let Some(document) = exact.first() {
+            return Ok(Some(read_admin(document)));
+        }
+        Ok(self
+            .admins()
+            .await?
+            .into_iter()
+            .find(|admin| same_email(&admin.email, email)))
+    }
+
+    async fn admin_by_id(&self, id: &str) -> Result<Option<Admin>, StoreError> {
+        Ok(self.document(ADMINS, id).await?.as_ref().map(read_admin))
+    }
+
+    async fn admins(&self) -> Result<Vec<Admin>, StoreError> {
+        let documents = self.documents(query::all(ADMINS, MOST)).await?;
+        let mut admins: Vec<Admin> = documents.iter().map(read_admin).collect();
+        admins.sort_by_cached_key(|admin| admin.email.to_lowercase());
+        Ok(admins)
+    }
+
+    async fn add_admin(&self, admin: NewAdmin) -> Result<Admin, StoreError> {
+        let id = random_id();
+        let claim_id = hex(&Sha256::digest(admin.email.to_lowercase()));
+        let claim = self.document(EMAILS, &claim_id).await?;
+        // The claim of an admin that somebody has removed may be taken over.
+        if self.has_email(&admin.email).await? {
+            return Err(StoreError::Exists);
+        }
+        let writes = vec![
+            put(
+                self.connection.name(EMAILS, &claim_id),
+                fields([("adminId", value::text(&id))]),
+                Some(unchanged(claim.as_ref())),
+            ),
+            put(
+                self.connection.name(ADMINS, &id),
+                fields([
+                    ("email", value::text(&admin.email)),
+                    ("name", value::text(&admin.name)),
+                    ("password", value::text(&admin.password_hash)),
+                    ("disabled", value::wire(ValueType::BooleanValue(false))),
+                ]),
+                Some(ConditionType::Exists(false)),
+            ),
+        ];
+        if !self.write(writes).await? && self.document(ADMINS, &id).await?.is_none() {
+            return Err(StoreError::Exists);
+        }
+        Ok(Admin {
+            id,
+            email: admin.email,
+            name: admin.name,
+            password_hash: admin.password_hash,
+            disabled: false,
+        })
+    }
+
+    async fn set_admin_disabled(&self, id: &str, disabled: bool) -> Result<(), StoreError> {
+        let values = fields([("disabled", value::wire(ValueType::BooleanValue(disabled)))]);
+        if !self.set(ADMINS, id, values).await? {
+            return Err(StoreError::NotFound);
+        }
+        if disabled {
+            self.end_sessions(id, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_password_hash(&self, id: &str, hash: &str) -> Result<(), StoreError> {
+        if self
+            .set(ADMINS, id, fields([("password", value::text(hash))]))
+            .await?
+        {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
+    }
+
+    async fn begin_session(&self, new: NewSession) -> Result<(), StoreError> {
+        let expired = query::expired(
+            SESSIONS,
+            "expiresAt",
+            new.session.created_at.saturating_sub(1),
+            SWEEP,
+        );
+        let mut writes: Vec<Write> = self
+            .documents(expired)
+            .await?
+            .into_iter()
+            .map(|document| delete(document.name, None))
+            .collect();
+        let name = self.connection.name(SESSIONS, &hex(&new.digest));
+        writes.push(put(name, session_fields(&new.session), None));
+        self.write(writes).await?;
+        Ok(())
+    }
+
+    async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError> {
+        Ok(self
+            .document(SESSIONS, &hex(digest))
+            .await?
+            .as_ref()
+            .map(read_session))
+    }
+
+    async fn touch_session(
+        &self,
+        id: &str,
+        seen_at: u64,
+        expires_at: u64,
+    ) -> Result<(), StoreError> {
+        let writes: Vec<Write> = self
+            .with_text(SESSIONS, "id", id)
+            .await?
+            .into_iter()
+            .map(|document| {
+                let values = fields([("seenAt", time(seen_at)), ("expiresAt", time(expires_at))]);
+                // A session that has ended meanwhile must not come back.
+                patch(
+                    document.name,
+                    values,
+                    &["seenAt", "expiresAt"],
+                    ConditionType::Exists(true),
+                )
+            })
+            .collect();
+        if !writes.is_empty() {
+            self.write(writes).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_session(&self, id: &str) -> Result<(), StoreError> {
+        let found = self.with_text(SESSIONS, "id", id).await?;
+        let writes: Vec<Write> = found
+            .into_iter()
+            .map(|document| delete(document.name, None))
+            .collect();
+        if !writes.is_empty() {
+            self.write(writes).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_sessions(&self, admin_id: &str, keep: Option<&str>) -> Result<u64, StoreError> {
+        let found = self.with_text(SESSIONS, "adminId", admin_id).await?;
+        let writes: Vec<Write> = found
+            .into_iter()
+            .filter(|document| keep.is_none_or(|keep| text_of(&document.fields, "id") != keep))
+            .map(|document| delete(document.name, None))
+            .collect();
+        let ended = writes.len() as u64;
+        if ended > 0 {
+            self.write(writes).await?;
+        }
+        Ok(ended)
+    }
+
+    async fn sessions(&self, admin_id: &str) -> Result<Vec<Session>, StoreError> {
+        let found = self.with_text(SESSIONS, "adminId", admin_id).await?;
+        let mut sessions: Vec<Session> = found.iter().map(read_session).collect();
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.created_at));
+        Ok(sessions)
+    }
+
+    async fn add_token(&self, token: Token, digest: Digest) -> Result<(), StoreError> {
+        let values = fields([
+            ("id", value::text(token.id)),
+            ("name", value::text(token.name)),
+            ("createdAt", time(token.created_at)),
+        ]);
+        self.write(vec![put(
+            self.connection.name(TOKENS, &hex(&digest)),
+            values,
+            None,
+        )])
+        .await?;
+        Ok(())
+    }
+
+    async fn token(&self, digest: &Digest) -> Result<Option<Token>, StoreError> {
+        Ok(self
+            .document(TOKENS, &hex(digest))
+            .await?
+            .as_ref()
+            .map(read_token))
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        let documents = self.documents(query::all(TOKENS, MOST)).await?;
+        let mut tokens: Vec<Token> = documents.iter().map(read_token).collect();
+        tokens.sort_by_key(|token| token.created_at);
+        Ok(tokens)
+    }
+
+    async fn touch_token(&self, id: &str, used_at: u64) -> Result<(), StoreError> {
+        let writes: Vec<Write> = self
+            .with_text(TOKENS, "id", id)
+            .await?
+            .into_iter()
+            .map(|document| {
+                let values = fields([("usedAt", time(used_at))]);
+                patch(
+                    document.name,
+                    values,
+                    &["usedAt"],
+                    ConditionType::Exists(true),
+                )
+            })
+            .collect();
+        if !writes.is_empty() {
+            self.write(writes).await?;
+        }
+        Ok(())
+    }
+
+    async fn revoke_token(&self, id: &str) -> Result<(), StoreError> {
+        let found = self.with_text(TOKENS, "id", id).await?;
+        if found.is_empty() {
+            return Err(StoreError::NotFound);
+        }
+        self.write(
+            found
+                .into_iter()
+                .map(|document| delete(document.name, None))
+                .collect(),
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn secret(&self, name: &str, fresh: &str) -> Result<String, StoreError> {
+        let values = fields([("value", value::text(fresh))]);
+        let read = || async {
+            let kept = self.document(SECRETS, name).await?;
+            Ok::<_, StoreError>(kept.map(|document| text_of(&document.fields, "value")))
+        };
+        if let Some(kept) = read().await? {
+            return Ok(kept);
+        }
+        let create = put(
+            self.connection.name(SECRETS, name),
+            values,
+            Some(ConditionType::Exists(false)),
+        );
+        if self.write(vec![create]).await? {
+            return Ok(fresh.to_owned());
+        }
+        // Another instance was faster.
+        read().await?.ok_or(StoreError::NotFound)
+    }
+}
+
+fn same_email(a: &str, b: &str) -> bool {
+    a.to_lowercase() == b.to_lowercase()
+}
+
+/// Anything may come as an admin's id; what can't be a document's id belongs to nobody.
+fn is_id(id: &str) -> bool {
+    crate::orders::OrderId::parse(id).is_ok()
+}

@@ -1,0 +1,477 @@
+//! What the listener knows of the database, and what becomes of it at each consistent snapshot.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use firestore::gcloud_sdk::google::firestore::v1::Document;
+
+use super::super::document::{id_of, rank, to_order};
+use super::super::value;
+use super::{REMOVALS, TARGETS, removed_id};
+use crate::orders::{Change, OrderId};
+
+/// A document's full name.
+pub(super) type Name = Arc<str>;
+
+/// The contents of the targets, as published and as staged for the next snapshot.
+pub(super) struct Contents {
+    limits: [usize; TARGETS],
+    /// What has been published and is still in a target.
+    known: HashMap<Name, Known>,
+    /// When orders were removed, by the order's name, in microseconds.
+    removed: HashMap<Name, u64>,
+    /// Orders that have left their targets, where only a look at the database can tell why.
+    suspects: HashMap<Name, Suspect>,
+    staged: HashMap<Name, Staged>,
+    /// Targets whose contents come again from the beginning.
+    fresh: [bool; TARGETS],
+    /// Targets whose first contents are billed: those of a new query, not what comes again after a reset.
+    queried: [bool; TARGETS],
+    /// How many documents the server counts.
+    counts: [Option<usize>; TARGETS],
+    /// Documents that can't be shown; each is logged once.
+    unreadable: HashSet<Name>,
+    orders: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    updated: u64,
+    /// A bit for each target that the document is in.
+    targets: u8,
+    rank: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    known: Known,
+    /// Read time of the snapshot that the order was missing from, in microseconds.
+    missed: u64,
+    /// When the order was removed according to the database.
+    recorded: Option<u64>,
+    /// Commit time of the state that a look-up has found, newer than any snapshot so far.
+    found: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Staged {
+    document: Option<Document>,
+    join: u8,
+    leave: u8,
+    deleted: bool,
+}
+
+/// What a consistent snapshot comes to.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) changes: Vec<Change>,
+    /// Orders whose fate has to be looked up.
+    pub(super) suspects: Vec<Missing>,
+}
+
+/// An order that has left the listener's targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// The order's full name.
+    pub(crate) name: Name,
+    /// Its last known commit time, in microseconds.
+    pub(crate) updated: u64,
+}
+
+/// What the database says of a missing order.
+#[derive(Debug, Clone)]
+pub(crate) enum Fate {
+    /// It is there; only no longer among the newest.
+    Exists(Box<Document>),
+    /// It was removed at this time, and a record says so.
+    Removed(u64),
+    /// It was removed; there is no record of it.
+    Unrecorded,
+}
+
+impl Contents {
+    pub(super) fn new(orders: String, limits: [usize; TARGETS]) -> Self {
+        Self {
+            limits,
+            known: HashMap::new(),
+            removed: HashMap::new(),
+            suspects: HashMap::new(),
+            staged: HashMap::new(),
+            fresh: [true; TARGETS],
+            queried: [true; TARGETS],
+            counts: [None; TARGETS],
+            unreadable: HashSet::new(),
+            orders,
+        }
+    }
+
+    /// A stream begins: `fresh` targets send everything, the others what has changed.
+    pub(super) fn begin(&mut self, fresh: [bool; TARGETS]) {
+        self.staged.clear();
+        self.counts = [None; TARGETS];
+        self.fresh = fresh;
+        self.queried = fresh;
+    }
+
+    /// The contents of a target are void and come again. Nobody is told: what comes again unchanged cancels out.
+    pub(super) fn reset(&mut self, target: usize) {
+        self.fresh[target] = true;
+        self.counts[target] = None;
+        for staged in self.staged.values_mut() {
+            staged.join &= !bit(target);
+            staged.leave &= !bit(target);
+        }
+    }
+
+    /// A document is in the targets `join` and no longer in those of `leave`. Answers whether that is billed.
+    pub(super) fn upsert(&mut self, document: Document, join: u8, leave: u8) -> bool {
+        let updated = document.update_time.as_ref().map_or(0, value::micros);
+        let known = self
+            .known
+            .get(document.name.as_str())
+            .map(|known| known.updated);
+        let queried = (0..TARGETS).any(|target| self.queried[target] && join & bit(target) != 0);
+        let staged = self
+            .staged
+            .entry(document.name.as_str().into())
+            .or_default();
+        staged.join = (staged.join & !leave) | join;
+        staged.leave = (staged.leave & !join) | leave;
+        staged.deleted = false;
+        let before = staged.document.replace(document);
+        let before = before
+            .and_then(|before| before.update_time)
+            .as_ref()
+            .map(value::micros)
+            .or(known);
+        queried || before != Some(updated)
+    }
+
+    pub(super) fn gone(&mut self, name: &str, leave: u8, deleted: bool) {
+        let staged = self.staged.entry(name.into()).or_default();
+        staged.join &= !leave;
+        staged.leave |= leave;
+        if deleted {
+            staged.deleted = true;
+            staged.document = None;
+        }
+    }
+
+    pub(super) fn set_count(&mut self, target: usize, count: usize) {
+        self.counts[target] = Some(count);
+    }
+
+    /// How many documents a target holds, for the server to compare with.
+    pub(super) fn len(&self, target: usize) -> usize {
+        self.known
+            .values()
+            .filter(|known| known.targets & bit(target) != 0)
+            .count()
+    }
+
+    /// How many documents couldn't be shown.
+    pub(super) fn unreadable(&self) -> usize {
+        self.unreadable.len()
+    }
+
+    /// Applies what is staged; the database is consistent as of `read_micros`. `None`, and nothing applied, where the
+    /// server counts other documents than we do.
+    pub(super) fn commit(&mut self, read_micros: u64) -> Option<Outcome> {
+        let targets = self.staged_targets();
+        for target in 0..TARGETS {
+            if let Some(count) = self.counts[target].take() {
+                let ours = targets
+                    .iter()
+                    .filter(|(_, mask)| *mask & bit(target) != 0)
+                    .count();
+                let unchanged = self.unstaged(&targets, target);
+                if ours + unchanged != count {
+                    return None;
+                }
+            }
+        }
+        let mut outcome = Outcome::default();
+        let mut left = Vec::new();
+        for (name, targets) in targets {
+            let staged = self.staged.remove(&name).unwrap_or_default();
+            if targets == 0 {
+                left.push((name, staged.deleted));
+            } else {
+                self.keep(name, staged.document, targets, &mut outcome.changes);
+            }
+        }
+        self.staged.clear();
+        self.fresh = [false; TARGETS];
+        self.queried = [false; TARGETS];
+        for (name, deleted) in left {
+            self.leave(&name, deleted, read_micros, &mut outcome);
+        }
+        self.settle(read_micros, &mut outcome.changes);
+        self.look_again(read_micros, &mut outcome.suspects);
+        outcome.changes.sort_by_cached_key(Change::position);
+        self.forget_old_removals();
+        Some(outcome)
+    }
+
+    /// Which targets each document is in after the commit, for all that may have changed.
+    fn staged_targets(&self) -> Vec<(Name, u8)> {
+        let fresh = (0..TARGETS)
+            .filter(|target| self.fresh[*target])
+            .fold(0, |mask, target| mask | bit(target));
+        let before = |name: &Name| self.known.get(name).map_or(0, |known| known.targets);
+        let unstaged = self
+            .known
+            .iter()
+            .filter(|(name, known)| known.targets & fresh != 0 && !self.staged.contains_key(*name))
+            .map(|(name, known)| (Arc::clone(name), known.targets & !fresh));
+        self.staged
+            .iter()
+            .map(|(name, staged)| {
+                (
+                    Arc::clone(name),
+                    (before(name) & !fresh & !staged.leave) | staged.join,
+                )
+            })
+            .chain(unstaged)
+            .collect()
+    }
+
+    /// Documents of a target that nothing is staged for.
+    fn unstaged(&self, staged: &[(Name, u8)], target: usize) -> usize {
+        let touched: HashSet<&Name> = staged.iter().map(|(name, _)| name).collect();
+        self.known
+            .iter()
+            .filter(|(name, known)| known.targets & bit(target) != 0 && !touched.contains(name))
+            .count()
+    }
+
+    /// A document is in a target, new, changed or as before.
+    fn keep(
+        &mut self,
+        name: Name,
+        document: Option<Document>,
+        targets: u8,
+        changes: &mut Vec<Change>,
+    ) {
+        let before = self
+            .known
+            .get(&name)
+            .copied()
+            .or_else(|| self.suspects.get(&name).map(|suspect| suspect.known));
+        let Some(document) = document else {
+            if let Some(known) = self.known.get_mut(&name) {
+                known.targets = targets;
+            }
+            return;
+        };
+        let updated = document.update_time.as_ref().map_or(0, value::micros);
+        let known = before
+            .filter(|before| before.updated >= updated)
+            .unwrap_or(Known {
+                updated,
+                targets,
+                rank: rank(&document),
+            });
+        if !self.is_order(&name) {
+            self.known.insert(name, Known { targets, ..known });
+            self.note_removal(&document, updated, changes);
+            return;
+        }
+        if self
+            .removed
+            .get(&name)
+            .is_some_and(|removed| *removed >= updated)
+        {
+            // Told of late, after its removal.
+            return;
+        }
+        self.suspects.remove(&name);
+        self.known
+            .insert(Arc::clone(&name), Known { targets, ..known });
+        if before.is_none_or(|before| before.updated < updated) {
+            self.publish(&name, &document, changes);
+        }
+    }
+
+    fn publish(&mut self, name: &Name, document: &Document, changes: &mut Vec<Change>) {
+        match to_order(document) {
+            Ok(order) => changes.push(Change::Upsert(Arc::new(order))),
+            Err(error) => {
+                if self.unreadable.insert(Arc::clone(name)) {
+                    tracing::warn!(id = id_of(name), %error, "a document can't be read as an order and is skipped");
+                }
+            }
+        }
+    }
+
+    /// A record of a removal has come. It has the very commit time of the removal, the same for every instance.
+    fn note_removal(&mut self, record: &Document, micros: u64, changes: &mut Vec<Change>) {
+        let Some(id) = removed_id(record) else {
+            return;
+        };
+        let name: Name = format!("{}{id}", self.orders).into();
+        if self
+            .removed
+            .get(&name)
+            .is_some_and(|known| *known >= micros)
+        {
+            return;
+        }
+        self.removed.insert(Arc::clone(&name), micros);
+        if self.newest_state(&name) > micros {
+            // An order of the same id was placed again since.
+            return;
+        }
+        changes.retain(|change| !matches!(change, Change::Upsert(order) if order.id == id));
+        self.remove(&name, micros, changes);
+    }
+
+    /// Commit time of the newest state of an order that has come so far, staged or not.
+    fn newest_state(&self, name: &Name) -> u64 {
+        let staged = self
+            .staged
+            .get(name)
+            .and_then(|staged| staged.document.as_ref()?.update_time.as_ref())
+            .map_or(0, value::micros);
+        let known = self.known.get(name).map_or(0, |known| known.updated);
+        let suspect = self.suspects.get(name).map_or(0, |suspect| {
+            suspect.known.updated.max(suspect.found.unwrap_or(0))
+        });
+        staged.max(known).max(suspect)
+    }
+
+    fn remove(&mut self, name: &Name, micros: u64, changes: &mut Vec<Change>) {
+        self.known.remove(name);
+        self.suspects.remove(name);
+        self.removed.insert(Arc::clone(name), micros);
+        if let Ok(id) = OrderId::parse(id_of(name)) {
+            changes.push(Change::Remove { id, micros });
+        }
+    }
+
+    /// A document is in no target any more: removed, or pushed out by newer ones.
+    fn leave(&mut self, name: &Name, deleted: bool, read_micros: u64, outcome: &mut Outcome) {
+        let Some(known) = self.known.remove(name) else {
+            return;
+        };
+        if !self.is_order(name) || (!deleted && self.is_outranked(&known)) {
+            return;
+        }
+        self.suspects.insert(
+            Arc::clone(name),
+            Suspect {
+                known,
+                missed: read_micros,
+                recorded: None,
+                found: None,
+            },
+        );
+        outcome.suspects.push(Missing {
+            name: Arc::clone(name),
+            updated: known.updated,
+        });
+    }
+
+    /// Whether every target that the document was in is full of documents before it.
+    fn is_outranked(&self, gone: &Known) -> bool {
+        (0..TARGETS)
+            .filter(|target| gone.targets & bit(*target) != 0)
+            .all(|target| {
+                let ranks: Vec<_> = self
+                    .known
+                    .values()
+                    .filter(|known| known.targets & bit(target) != 0)
+                    .map(|known| known.rank)
+                    .collect();
+                ranks.len() >= self.limits[target]
+                    && gone
+                        .rank
+                        .is_some_and(|gone| ranks.iter().flatten().all(|rank| *rank > gone))
+            })
+    }
+
+    /// Publishes removals that the database has told the time of, once nothing earlier can come any more.
+    fn settle(&mut self, read_micros: u64, changes: &mut Vec<Change>) {
+        let ripe: Vec<_> = self
+            .suspects
+            .iter()
+            .filter_map(|(name, suspect)| Some((Arc::clone(name), suspect.recorded?)))
+            .filter(|(_, micros)| *micros <= read_micros)
+            .collect();
+        for (name, micros) in ripe {
+            self.remove(&name, micros, changes);
+        }
+    }
+
+    /// Orders that a look-up has found, and the snapshots since haven't shown, are looked up once more.
+    fn look_again(&mut self, read_micros: u64, missing: &mut Vec<Missing>) {
+        for (name, suspect) in &self.suspects {
+            if let (Some(updated), None) = (suspect.found, suspect.recorded)
+                && updated <= read_micros
+            {
+                missing.push(Missing {
+                    name: Arc::clone(name),
+                    updated,
+                });
+            }
+        }
+    }
+
+    /// Takes the answer to a look at the database; `read_micros` is the read time of the last snapshot.
+    pub(super) fn resolve(&mut self, name: &str, fate: Fate, read_micros: u64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let Some((name, suspect)) = self
+            .suspects
+            .get_key_value(name)
+            .map(|(name, suspect)| (Arc::clone(name), *suspect))
+        else {
+            return changes;
+        };
+        match fate {
+            Fate::Exists(document) => {
+                let updated = document.update_time.as_ref().map_or(0, value::micros);
+                if updated > suspect.known.updated && updated > read_micros {
+                    // A snapshot is on its way that shows the order, or another end of it.
+                    self.suspects.entry(name).or_insert(suspect).found = Some(updated);
+                    return changes;
+                }
+                self.suspects.remove(&name);
+                if updated > suspect.known.updated {
+                    self.publish(&name, &document, &mut changes);
+                }
+            }
+            Fate::Removed(micros) => {
+                self.suspects.insert(
+                    name,
+                    Suspect {
+                        recorded: Some(micros),
+                        ..suspect
+                    },
+                );
+                self.settle(read_micros, &mut changes);
+            }
+            Fate::Unrecorded => self.remove(&name, suspect.missed, &mut changes),
+        }
+        changes
+    }
+
+    /// Removals serve to recognise what is told late; those of long ago don't any more.
+    fn forget_old_removals(&mut self) {
+        let keep = self.limits[REMOVALS].max(1) * 2;
+        if self.removed.len() <= keep * 2 {
+            return;
+        }
+        let mut times: Vec<u64> = self.removed.values().copied().collect();
+        times.sort_unstable_by(|a, b| b.cmp(a));
+        let oldest = times[keep - 1];
+        self.removed.retain(|_, micros| *micros >= oldest);
+    }
+
+    fn is_order(&self, name: &str) -> bool {
+        name.starts_with(&self.orders)
+    }
+}
+
+pub(super) fn bit(target: usize) -> u8 {
+    1 << target
+}

@@ -1,0 +1,254 @@
+//! The listener: one stream from the database, however many people look.
+//!
+//! [`machine`] decides everything, as a function of messages and time; [`contents`] holds what the database has told, and
+//! turns consistent snapshots into changes; [`resolve`] finds out what has become of orders that are no longer told of.
+//! The loop in here only carries messages.
+
+mod backoff;
+mod contents;
+mod machine;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use firestore::FirestoreDb;
+use firestore::gcloud_sdk::google::firestore::v1::listen_request::TargetChange as Request;
+use firestore::gcloud_sdk::google::firestore::v1::target::query_target::QueryType;
+use firestore::gcloud_sdk::google::firestore::v1::target::{QueryTarget, ResumeType, TargetType};
+use firestore::gcloud_sdk::google::firestore::v1::{
+    Document, ListenRequest, ListenResponse, StructuredQuery, Target,
+};
+use firestore::gcloud_sdk::tonic::{self, Streaming};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_stream::StreamExt as _;
+
+use super::connection::{Connection, connect};
+use super::document::id_of;
+use super::fault::Fault;
+use super::query::{self, TimeType};
+use super::settings::FirestoreSettings;
+use super::usage::{Cause, Meter};
+use super::{REMOVALS_COLLECTION, REMOVED_AT};
+use crate::orders::OrderId;
+use crate::store::{SourceState, WatchEvent, WatchSink};
+use contents::Contents;
+use machine::{Input, Machine, Output};
+
+/// Orders with a number for a time, orders with a Timestamp, and records of removals.
+const TARGETS: usize = 3;
+/// The target of the records of removals.
+const REMOVALS: usize = 2;
+
+/// What the listener tells beside its snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Health {
+    pub(super) source: SourceState,
+    /// Documents that couldn't be read as orders.
+    pub(super) unreadable: usize,
+}
+
+/// Everything that the loop needs.
+pub(super) struct Listener {
+    pub(super) connection: Arc<Connection>,
+    pub(super) meter: Arc<Meter>,
+    pub(super) window: usize,
+    pub(super) sink: WatchSink,
+    pub(super) health: watch::Sender<Health>,
+}
+
+type Opening =
+    Pin<Box<dyn Future<Output = Result<(FirestoreDb, Streaming<ListenResponse>), Fault>> + Send>>;
+
+impl Listener {
+    /// Listens for ever.
+    pub(super) async fn run(mut self) {
+        let settings = self.connection.settings().clone();
+        let orders = format!("{}/{}/", settings.documents(), settings.collection);
+        let mut machine = Machine::new(
+            Contents::new(orders, [self.window; TARGETS]),
+            settings.resume,
+            settings.silence,
+            rand::random::<f64>,
+            Instant::now(),
+        );
+        let (missing, fates) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let resolving = resolve::run(Arc::clone(&self.connection), missing.1, fates.0);
+        let (missing, mut fates) = (missing.0, fates.1);
+        tokio::pin!(resolving);
+        let mut db: Option<FirestoreDb> = None;
+        let mut opening: Option<Opening> = None;
+        let mut stream: Option<Streaming<ListenResponse>> = None;
+        loop {
+            let input = tokio::select! {
+                Some((name, fate)) = fates.recv() => Input::Resolved(name, fate),
+                () = &mut resolving => return,
+                opened = wait_for(&mut opening) => {
+                    opening = None;
+                    match opened {
+                        Ok((connected, opened)) => {
+                            db = Some(connected);
+                            stream = Some(opened);
+                            Input::Opened
+                        }
+                        Err(fault) => Input::Failed(fault),
+                    }
+                }
+                message = next_message(&mut stream) => match message {
+                    Ok(Some(message)) => Input::Message(Box::new(message)),
+                    Ok(None) => Input::Ended,
+                    Err(status) => Input::Failed(Fault::from(&status)),
+                },
+                () = tokio::time::sleep_until(machine.deadline()) => Input::Tick,
+            };
+            for output in machine.handle(Instant::now(), input) {
+                match output {
+                    Output::Emit(event) => self.emit(event),
+                    Output::Close => (opening, stream) = (None, None),
+                    Output::Open {
+                        rebuild,
+                        tokens,
+                        counts,
+                    } => {
+                        let requests = self.requests(&settings, tokens, counts);
+                        let kept = db.take().filter(|_| !rebuild);
+                        stream = None;
+                        opening = Some(Box::pin(open(settings.clone(), kept, requests)));
+                    }
+                    Output::Resolve(orders) => {
+                        // The other end lives as long as this loop.
+                        let _ = missing.send(orders);
+                    }
+                    Output::Billed(documents) => self.meter.read(Cause::Listener, documents),
+                }
+            }
+            self.count_unreadable(machine.unreadable());
+        }
+    }
+
+    fn emit(&mut self, event: WatchEvent) {
+        if let WatchEvent::Source(state) = &event {
+            match state {
+                SourceState::Live => tracing::info!("the listener is live"),
+                SourceState::Away { message } => {
+                    tracing::warn!(reason = message, "Firestore is away");
+                }
+                SourceState::Failed { message } => {
+                    tracing::error!(reason = message, "Firestore can't be listened to");
+                }
+            }
+            self.health
+                .send_modify(|health| health.source = state.clone());
+        }
+        (self.sink)(event);
+    }
+
+    fn count_unreadable(&self, unreadable: usize) {
+        self.health.send_if_modified(|health| {
+            let changed = health.unreadable != unreadable;
+            health.unreadable = unreadable;
+            changed
+        });
+    }
+
+    fn requests(
+        &self,
+        settings: &FirestoreSettings,
+        tokens: [Vec<u8>; TARGETS],
+        counts: [usize; TARGETS],
+    ) -> Vec<ListenRequest> {
+        let queries: [StructuredQuery; TARGETS] = [
+            query::newest(
+                &settings.collection,
+                "timestamp",
+                TimeType::Number,
+                self.window,
+            ),
+            query::newest(
+                &settings.collection,
+                "timestamp",
+                TimeType::Timestamp,
+                self.window,
+            ),
+            query::newest(
+                REMOVALS_COLLECTION,
+                REMOVED_AT,
+                TimeType::Timestamp,
+                self.window,
+            ),
+        ];
+        let resumes = tokens.into_iter().zip(counts);
+        queries
+            .into_iter()
+            .zip(resumes)
+            .enumerate()
+            .map(|(target, (query, (token, count)))| ListenRequest {
+                database: settings.database(),
+                target_change: Some(Request::AddTarget(Target {
+                    target_id: machine::id(target),
+                    expected_count: (!token.is_empty())
+                        .then(|| i32::try_from(count).unwrap_or(i32::MAX)),
+                    target_type: Some(TargetType::Query(QueryTarget {
+                        parent: settings.documents(),
+                        query_type: Some(QueryType::StructuredQuery(query)),
+                    })),
+                    resume_type: (!token.is_empty()).then_some(ResumeType::ResumeToken(token)),
+                    once: false,
+                })),
+                ..ListenRequest::default()
+            })
+            .collect()
+    }
+}
+
+/// Opens a stream, over a new connection unless there is one to go on with.
+async fn open(
+    settings: FirestoreSettings,
+    db: Option<FirestoreDb>,
+    requests: Vec<ListenRequest>,
+) -> Result<(FirestoreDb, Streaming<ListenResponse>), Fault> {
+    let db = match db {
+        Some(db) => db,
+        None => connect(&settings).await?,
+    };
+    // The requests must not end: the server takes that for the end of the stream.
+    let requests = tokio_stream::iter(requests).chain(tokio_stream::pending());
+    let opened = db
+        .client()
+        .get()
+        .listen(tonic::Request::new(requests))
+        .await;
+    match opened {
+        Ok(response) => Ok((db, response.into_inner())),
+        Err(status) => Err(Fault::from(&status)),
+    }
+}
+
+/// The outcome of the attempt that is under way; never, where there is none.
+async fn wait_for(
+    opening: &mut Option<Opening>,
+) -> Result<(FirestoreDb, Streaming<ListenResponse>), Fault> {
+    match opening {
+        Some(opening) => opening.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next message of the stream; never, where there is none.
+async fn next_message(
+    stream: &mut Option<Streaming<ListenResponse>>,
+) -> Result<Option<ListenResponse>, tonic::Status> {
+    match stream {
+        Some(stream) => stream.message().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Which order a record of a removal speaks of.
+fn removed_id(record: &Document) -> Option<OrderId> {
+    OrderId::parse(id_of(&record.name)).ok()
+}

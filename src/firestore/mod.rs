@@ -1,0 +1,134 @@
+//! The store on Cloud Firestore: the same port, shared by any number of instances.
+//!
+//! One listener per process tells of every change, whoever made it. Writes are single commits with preconditions; where
+//! the outcome of one is unknown, it is found out by reading.
+
+mod accounts;
+mod connection;
+mod document;
+mod fault;
+mod list;
+mod listener;
+mod numbering;
+mod orders;
+mod pacific;
+mod query;
+mod records;
+mod removals;
+mod settings;
+mod usage;
+mod value;
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use connection::Connection;
+use listener::{Health, Listener};
+use numbering::Numbering;
+use removals::{REMOVALS_COLLECTION, REMOVED_AT};
+use usage::Meter;
+
+pub use settings::{Access, FirestoreSettings};
+pub use usage::{Cause, FREE_DELETES, FREE_READS, FREE_WRITES, Usage};
+
+use crate::clock::Clock;
+use crate::store::{SourceState, WatchSink};
+
+/// Orders and accounts in a Cloud Firestore database.
+pub struct FirestoreStore {
+    connection: Arc<Connection>,
+    meter: Arc<Meter>,
+    clock: Clock,
+    numbering: Numbering,
+    health: watch::Sender<Health>,
+    /// Set when a listener has ended by itself, with the reason.
+    ended: watch::Sender<Option<String>>,
+    stopping: CancellationToken,
+    _stop: DropGuard,
+}
+
+impl FirestoreStore {
+    /// A store that connects when it is needed, and for ever tries again: it starts with Firestore away.
+    ///
+    /// The listener begins with [`OrderStore::watch`](crate::store::OrderStore::watch).
+    pub fn start(settings: FirestoreSettings, clock: Clock) -> Self {
+        let meter = Arc::new(Meter::new(clock.clone()));
+        let stopping = CancellationToken::new();
+        Self {
+            connection: Arc::new(Connection::new(settings, Arc::clone(&meter))),
+            meter,
+            clock,
+            numbering: Numbering::default(),
+            health: watch::Sender::new(Health {
+                source: SourceState::Away {
+                    message: "starting".to_owned(),
+                },
+                unreadable: 0,
+            }),
+            ended: watch::Sender::new(None),
+            _stop: stopping.clone().drop_guard(),
+            stopping,
+        }
+    }
+
+    /// What this process has used today, in documents that Google bills.
+    pub fn usage(&self) -> Usage {
+        self.meter.today()
+    }
+
+    /// Documents of the orders' collection that the listener couldn't read as orders.
+    pub fn unreadable(&self) -> usize {
+        self.health.borrow().unreadable
+    }
+
+    /// Makes the counters of billed reads, writes and removals known to `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.meter.register(registry);
+    }
+
+    fn is_live(&self) -> bool {
+        self.health.borrow().source == SourceState::Live
+    }
+
+    fn listen(&self, window: usize, sink: WatchSink) {
+        let listener = Listener {
+            connection: Arc::clone(&self.connection),
+            meter: Arc::clone(&self.meter),
+            window,
+            sink,
+            health: self.health.clone(),
+        };
+        let stopping = self.stopping.clone();
+        let ending = Ending(self.ended.clone());
+        tokio::spawn(async move {
+            stopping.run_until_cancelled(listener.run()).await;
+            drop(ending);
+        });
+    }
+
+    async fn listener_ended(&self) -> anyhow::Error {
+        let mut ended = self.ended.subscribe();
+        let reason = match ended.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "it was dropped".to_owned(),
+        };
+        anyhow::anyhow!("the listener has ended: {reason}")
+    }
+}
+
+/// Tells that the listener is over, however it ends.
+struct Ending(watch::Sender<Option<String>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let reason = if std::thread::panicking() {
+            "it panicked"
+        } else {
+            "it was stopped"
+        };
+        self.0.send_replace(Some(reason.to_owned()));
+    }
+}

@@ -1,0 +1,208 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use firestore::gcloud_sdk::google::firestore::v1::{Document, Write};
+
+use super::connection::{commit_micros, delete, patch, unchanged};
+use super::document::to_order;
+use super::fault::{Fault, FaultKind};
+use super::usage::Cause;
+use super::{FirestoreStore, REMOVALS_COLLECTION, removals, value};
+use crate::orders::{Order, OrderDraft, OrderId, OrderPatch};
+use crate::store::{ListQuery, OrderStore, Placed, StoreError, WatchSink};
+
+/// How often a change is tried when others change the order at the same time, or the outcome is unknown.
+const ATTEMPTS: u32 = 8;
+
+#[async_trait]
+impl OrderStore for FirestoreStore {
+    async fn submit(
+        &self,
+        draft: OrderDraft,
+        idempotency_key: Option<String>,
+    ) -> Result<Placed, StoreError> {
+        self.place(draft, idempotency_key).await
+    }
+
+    async fn change(&self, id: &OrderId, patch: OrderPatch, by: &str) -> Result<Order, StoreError> {
+        let mut unsure = None;
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
+            let (document, order) = match self.find(id).await {
+                Ok(found) => found.ok_or(StoreError::NotFound)?,
+                Err(fault) => {
+                    retry(fault, &mut unsure)?;
+                    continue;
+                }
+            };
+            let Some((write, changed)) =
+                self.changing(&document, &order, &patch, by, unsure.is_some())?
+            else {
+                return Ok(order);
+            };
+            match self.connection.commit(vec![write]).await {
+                Ok(response) => {
+                    return Ok(Order {
+                        updated_micros: commit_micros(&response),
+                        ..changed
+                    });
+                }
+                Err(fault) => retry(fault, &mut unsure)?,
+            }
+        }
+        Err(given_up(unsure))
+    }
+
+    async fn remove(&self, id: &OrderId, by: &str) -> Result<(), StoreError> {
+        let mut unsure = None;
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
+            let document = match self
+                .connection
+                .get_one(self.order_name(id), Cause::Write)
+                .await
+            {
+                Ok(Some(document)) => document,
+                // Ours has come through, or somebody else's: the order is gone either way.
+                Ok(None) if unsure.is_some() => return Ok(()),
+                Ok(None) => return Err(StoreError::NotFound),
+                Err(fault) => {
+                    retry(fault, &mut unsure)?;
+                    continue;
+                }
+            };
+            let record = self.connection.name(REMOVALS_COLLECTION, id.as_str());
+            let writes = vec![
+                delete(document.name.clone(), Some(unchanged(Some(&document)))),
+                removals::by_admin(record, by, &document),
+            ];
+            match self.connection.commit(writes).await {
+                Ok(_) => return Ok(()),
+                Err(fault) => retry(fault, &mut unsure)?,
+            }
+        }
+        Err(given_up(unsure))
+    }
+
+    async fn get(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
+        let document = self
+            .connection
+            .get_one(self.order_name(id), Cause::Lookup)
+            .await
+            .map_err(Fault::into_error)?;
+        document
+            .map(|document| to_order(&document).map_err(|error| StoreError::Internal(error.into())))
+            .transpose()
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Order>, StoreError> {
+        self.list_orders(query).await.map_err(Fault::into_error)
+    }
+
+    fn watch(&self, window: usize, sink: WatchSink) {
+        self.listen(window, sink);
+    }
+
+    async fn ended(&self) -> anyhow::Error {
+        self.listener_ended().await
+    }
+}
+
+impl FirestoreStore {
+    async fn find(&self, id: &OrderId) -> Result<Option<(Document, Order)>, Fault> {
+        let document = self
+            .connection
+            .get_one(self.order_name(id), Cause::Write)
+            .await?;
+        Ok(document.and_then(|document| {
+            let order = to_order(&document).ok()?;
+            Some((document, order))
+        }))
+    }
+
+    /// The write that makes the change, and the order afterwards; `None` where nothing is to be done.
+    ///
+    /// Only the fields that change are written: the others may hold what JSON can't.
+    fn changing(
+        &self,
+        document: &Document,
+        order: &Order,
+        change: &OrderPatch,
+        by: &str,
+        unsure: bool,
+    ) -> Result<Option<(Write, Order)>, StoreError> {
+        let patched = order.patched(change, by, self.clock.millis());
+        // After a lost answer, an order that is as it should be is what our own commit has left.
+        if unsure && patched.is_none() {
+            return Ok(None);
+        }
+        if change
+            .expected_status
+            .as_ref()
+            .is_some_and(|expected| expected != order.status())
+        {
+            return Err(StoreError::Conflict(Box::new(order.clone())));
+        }
+        let Some(fields) = patched else {
+            return Ok(None);
+        };
+        let changed = fields
+            .iter()
+            .filter(|(name, value)| order.fields.get(*name) != Some(value));
+        let removed = order
+            .fields
+            .keys()
+            .filter(|name| !fields.contains_key(*name));
+        let mask: Vec<&str> = changed
+            .clone()
+            .map(|(name, _)| name)
+            .chain(removed)
+            .map(String::as_str)
+            .collect();
+        let values = changed
+            .map(|(name, value)| (name.clone(), value::from_json(value)))
+            .collect();
+        let write = patch(
+            document.name.clone(),
+            values,
+            &mask,
+            unchanged(Some(document)),
+        );
+        Ok(Some((
+            write,
+            Order {
+                fields,
+                ..order.clone()
+            },
+        )))
+    }
+}
+
+/// Others may be faster, answers may be lost: both are worth another look. Everything else is the end.
+fn retry(fault: Fault, unsure: &mut Option<String>) -> Result<(), StoreError> {
+    if fault.maybe_done {
+        *unsure = Some(fault.message);
+    } else if fault.kind != FaultKind::Conflict && unsure.is_none() {
+        return Err(fault.into_error());
+    }
+    Ok(())
+}
+
+fn given_up(unsure: Option<String>) -> StoreError {
+    match unsure {
+        Some(reason) => StoreError::Internal(anyhow::anyhow!(
+            "nobody knows whether the order was changed: {reason}"
+        )),
+        None => Fault::transient("too many others change this order").into_error(),
+    }
+}
+
+async fn pause(attempt: u32) {
+    if attempt > 0 {
+        let longest = 50 * u64::from(attempt * attempt);
+        tokio::time::sleep(Duration::from_millis(rand::random_range(
+            longest / 4..longest,
+        )))
+        .await;
+    }
+}

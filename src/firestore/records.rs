@@ -1,0 +1,117 @@
+//! Admins, sessions and tokens as documents.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+use firestore::gcloud_sdk::google::firestore::v1::{Document, Value};
+
+use super::document::id_of;
+use super::value;
+use crate::store::{Admin, Session, Token};
+
+/// The fields of a document.
+pub(super) type Fields = HashMap<String, Value>;
+
+/// Text, empty where the field holds something else.
+pub(super) fn text_of(fields: &Fields, name: &str) -> String {
+    match fields.get(name).and_then(|value| value.value_type.as_ref()) {
+        Some(ValueType::StringValue(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// A whole number, 0 where the field holds something else. Some writers know doubles only.
+pub(super) fn number_of(fields: &Fields, name: &str) -> u64 {
+    match fields.get(name).and_then(|value| value.value_type.as_ref()) {
+        Some(ValueType::IntegerValue(number)) => u64::try_from(*number).unwrap_or_default(),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturating is meant"
+        )]
+        Some(ValueType::DoubleValue(number)) => *number as u64,
+        _ => 0,
+    }
+}
+
+/// A Timestamp in milliseconds, 0 where the field holds something else.
+pub(super) fn time_of(fields: &Fields, name: &str) -> u64 {
+    match fields.get(name).and_then(|value| value.value_type.as_ref()) {
+        Some(ValueType::TimestampValue(time)) => value::micros(time) / 1_000,
+        _ => 0,
+    }
+}
+
+fn flag_of(fields: &Fields, name: &str) -> bool {
+    let value = fields.get(name).and_then(|value| value.value_type.as_ref());
+    matches!(value, Some(ValueType::BooleanValue(true)))
+}
+
+/// A time in milliseconds as a Timestamp, which Firestore's own expiry of documents understands.
+pub(super) fn time(millis: u64) -> Value {
+    value::wire(ValueType::TimestampValue(value::time_from_millis(millis)))
+}
+
+/// Named values as a document's fields.
+pub(super) fn fields<const N: usize>(values: [(&str, Value); N]) -> Fields {
+    values
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Digests serve as ids of documents.
+pub(super) fn hex(digest: &[u8]) -> String {
+    digest
+        .iter()
+        .fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
+            // Writing into a String can't fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// Documents of the collection `admins`, which other programs share: `{email, password, name, disabled?}`.
+pub(super) fn read_admin(document: &Document) -> Admin {
+    Admin {
+        id: id_of(&document.name).to_owned(),
+        email: text_of(&document.fields, "email"),
+        name: text_of(&document.fields, "name"),
+        password_hash: text_of(&document.fields, "password"),
+        disabled: flag_of(&document.fields, "disabled"),
+    }
+}
+
+pub(super) fn read_session(document: &Document) -> Session {
+    let fields = &document.fields;
+    Session {
+        id: text_of(fields, "id"),
+        admin_id: text_of(fields, "adminId"),
+        client: text_of(fields, "client"),
+        created_at: time_of(fields, "createdAt"),
+        seen_at: time_of(fields, "seenAt"),
+        expires_at: time_of(fields, "expiresAt"),
+    }
+}
+
+pub(super) fn session_fields(session: &Session) -> Fields {
+    fields([
+        ("id", value::text(&session.id)),
+        ("adminId", value::text(&session.admin_id)),
+        ("client", value::text(&session.client)),
+        ("createdAt", time(session.created_at)),
+        ("seenAt", time(session.seen_at)),
+        ("expiresAt", time(session.expires_at)),
+    ])
+}
+
+pub(super) fn read_token(document: &Document) -> Token {
+    let fields = &document.fields;
+    Token {
+        id: text_of(fields, "id"),
+        name: text_of(fields, "name"),
+        created_at: time_of(fields, "createdAt"),
+        used_at: Some(time_of(fields, "usedAt")).filter(|millis| *millis > 0),
+    }
+}

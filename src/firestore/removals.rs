@@ -1,0 +1,53 @@
+//! Records of removals: who removed an order and when, and what it was.
+//!
+//! They also tell a restarted process, and every other instance, the commit time of the removal.
+
+use std::collections::HashMap;
+
+use firestore::gcloud_sdk::google::firestore::v1::document_transform::FieldTransform;
+use firestore::gcloud_sdk::google::firestore::v1::document_transform::field_transform::{
+    ServerValue, TransformType,
+};
+use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
+use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+use firestore::gcloud_sdk::google::firestore::v1::{Document, MapValue, Value, Write};
+use firestore::gcloud_sdk::prost::Message as _;
+
+use super::connection::{put, unchanged};
+use super::value;
+
+/// Where the records are kept, by the order's id.
+pub(super) const REMOVALS_COLLECTION: &str = "orderbell_removals";
+/// When the order was removed, by the server's clock.
+pub(super) const REMOVED_AT: &str = "removedAt";
+/// A document holds 1 MiB; an order that nearly fills one isn't kept in its record.
+const LARGEST_ORDER: usize = 900 * 1024;
+
+/// The record of a removal by an admin, with the order as it was.
+pub(super) fn by_admin(name: String, by: &str, order: &Document) -> Write {
+    let mut fields = HashMap::from([("removedBy".to_owned(), value::text(by))]);
+    if order.encoded_len() <= LARGEST_ORDER {
+        let order = MapValue {
+            fields: order.fields.clone(),
+        };
+        fields.insert("order".to_owned(), value::wire(ValueType::MapValue(order)));
+    }
+    record(name, fields, None)
+}
+
+/// The record of a removal that was noticed, in place of an older one where there is one.
+pub(super) fn by_others(name: String, older: Option<&Document>) -> Write {
+    record(name, HashMap::new(), Some(unchanged(older)))
+}
+
+fn record(name: String, fields: HashMap<String, Value>, condition: Option<ConditionType>) -> Write {
+    Write {
+        update_transforms: vec![FieldTransform {
+            field_path: REMOVED_AT.to_owned(),
+            transform_type: Some(TransformType::SetToServerValue(
+                ServerValue::RequestTime.into(),
+            )),
+        }],
+        ..put(name, fields, condition)
+    }
+}

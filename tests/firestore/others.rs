@@ -1,0 +1,292 @@
+//! Others write to the same database: phones, scripts, and other instances.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use orderbell::clock::Clock;
+use orderbell::firestore::{FirestoreSettings, FirestoreStore};
+use orderbell::orders::{OrderId, Position};
+use orderbell::store::{AccountStore as _, NewSession, OrderStore as _, Session};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::outside::{Outside, order};
+use super::settings;
+use super::story::{Told, Watcher, draft, to_status};
+
+fn start(settings: &FirestoreSettings) -> FirestoreStore {
+    FirestoreStore::start(settings.clone(), Clock::system())
+}
+
+fn millis(n: u64) -> Value {
+    json!({"integerValue": (1_771_842_312_000 + n).to_string()})
+}
+
+#[tokio::test]
+async fn orders_of_every_kind_arrive_change_and_go() {
+    let settings = settings();
+    let (store, phone) = (start(&settings), Outside::new(&settings));
+    phone.put("orders/old", &order("PENDING", &millis(0))).await;
+    let watcher = Watcher::new(&store);
+    let told = watcher.live().await;
+    assert_eq!(told.status("old"), Some("PENDING"));
+    assert!(told.changes.is_empty(), "what was there isn't new");
+
+    phone
+        .put("orders/whole", &order("PENDING", &millis(1)))
+        .await;
+    phone
+        .put(
+            "orders/double",
+            &order("PENDING", &json!({"doubleValue": 1_771_842_312_000.5})),
+        )
+        .await;
+    phone
+        .put(
+            "orders/time",
+            &order(
+                "PENDING",
+                &json!({"timestampValue": "2026-02-23T10:25:12.345678Z"}),
+            ),
+        )
+        .await;
+    let told = watcher
+        .until("three orders", |told| told.orders.len() == 4)
+        .await;
+    let time = &told.orders[&OrderId::parse("time").expect("an id")];
+    assert_eq!(time.timestamp_millis(), Some(1_771_842_312_345));
+
+    for id in ["whole", "double", "time", "old"] {
+        phone
+            .set(&format!("orders/{id}"), "status", "CANCELLED")
+            .await;
+        watcher
+            .until(id, |told| told.status(id) == Some("CANCELLED"))
+            .await;
+    }
+    for id in ["whole", "double", "time", "old"] {
+        phone.delete(&format!("orders/{id}")).await;
+        watcher.until(id, |told| told.is_removed(id)).await;
+    }
+    // One event for each: three new ones, four changes, four removals.
+    assert_eq!(
+        watcher.now().changes.len(),
+        11,
+        "{:?}",
+        watcher.now().changes
+    );
+}
+
+#[tokio::test]
+async fn every_document_of_the_fixtures_is_shown() {
+    let settings = settings();
+    let (store, phone) = (start(&settings), Outside::new(&settings));
+    let fixtures: Vec<Value> =
+        serde_json::from_str(include_str!("../fixtures/documents.json")).expect("JSON");
+    for fixture in &fixtures {
+        phone
+            .put(
+                &format!("orders/{}", fixture["id"].as_str().expect("an id")),
+                &fixture["fields"],
+            )
+            .await;
+    }
+    let watcher = Watcher::new(&store);
+    let told = watcher.live().await;
+    let shown: BTreeSet<_> = told.orders.keys().map(OrderId::as_str).collect();
+    let expected: BTreeSet<_> = fixtures
+        .iter()
+        .filter_map(|fixture| fixture["id"].as_str())
+        .filter(|id| *id != "ORD10")
+        .collect();
+    assert_eq!(shown, expected);
+    assert_eq!(store.unreadable(), 0);
+    // Without a timestamp, an order is in nobody's list; it is there all the same.
+    let without = store
+        .get(&OrderId::parse("ORD10").expect("an id"))
+        .await
+        .expect("answers")
+        .expect("there");
+    assert_eq!(without.total_amount(), Some(9.0));
+}
+
+#[tokio::test]
+async fn a_change_leaves_what_json_cannot_hold_as_it_is() {
+    let settings = settings();
+    let (store, phone) = (start(&settings), Outside::new(&settings));
+    let fixtures: Vec<Value> =
+        serde_json::from_str(include_str!("../fixtures/documents.json")).expect("JSON");
+    let odd = fixtures
+        .iter()
+        .find(|fixture| fixture["id"] == "ORD7")
+        .expect("there");
+    let mut fields = odd["fields"].clone();
+    fields["driver"] = json!({"referenceValue": format!("projects/{}/databases/(default)/documents/drivers/d1", settings.project_id)});
+    fields["a.b`c"] = json!({"doubleValue": "NaN"});
+    phone.put("orders/ORD7", &fields).await;
+    let id = OrderId::sequential(7);
+    store
+        .change(&id, to_status("CONFIRMED"), "Ana")
+        .await
+        .expect("changed");
+    let after = phone.get("orders/ORD7").await;
+    for name in [
+        "signature",
+        "driver",
+        "deliveryLocation",
+        "expires",
+        "a.b`c",
+        "timestamp",
+    ] {
+        assert_eq!(after["fields"][name], fields[name], "{name}");
+    }
+    assert_eq!(after["fields"]["status"]["stringValue"], "CONFIRMED");
+}
+
+#[tokio::test]
+async fn numbers_go_on_from_the_counter_that_others_use() {
+    let settings = settings();
+    let (store, script) = (start(&settings), Outside::new(&settings));
+    script
+        .put(
+            "system/counters",
+            &json!({"orderCounter": {"integerValue": "41"}, "other": {"stringValue": "kept"}}),
+        )
+        .await;
+    assert_eq!(
+        store
+            .submit(draft("u1"), None)
+            .await
+            .expect("placed")
+            .number,
+        42
+    );
+    let counters = script.get("system/counters").await;
+    assert_eq!(counters["fields"]["orderCounter"]["integerValue"], "42");
+    assert_eq!(counters["fields"]["other"]["stringValue"], "kept");
+    // Somebody else counts in between, and somebody writes orders without counting at all.
+    script
+        .put(
+            "system/counters",
+            &json!({"orderCounter": {"doubleValue": 50.0}}),
+        )
+        .await;
+    for number in 51..55 {
+        script
+            .put(
+                &format!("orders/ORD{number}"),
+                &order("PENDING", &millis(number)),
+            )
+            .await;
+    }
+    assert_eq!(
+        store
+            .submit(draft("u1"), None)
+            .await
+            .expect("placed")
+            .number,
+        55
+    );
+    assert_eq!(
+        store
+            .submit(draft("u1"), None)
+            .await
+            .expect("placed")
+            .number,
+        56
+    );
+}
+
+/// What was told, as ids at positions.
+fn positions(told: &Told) -> Vec<Position> {
+    told.changes
+        .iter()
+        .map(orderbell::orders::Change::position)
+        .collect()
+}
+
+#[tokio::test]
+async fn two_instances_tell_the_same_at_the_same_positions() {
+    let settings = settings();
+    let (one, two) = (start(&settings), start(&settings));
+    let phone = Outside::new(&settings);
+    let watchers = [Watcher::new(&one), Watcher::new(&two)];
+    for watcher in &watchers {
+        watcher.live().await;
+    }
+    let both = async |what: &str, wanted: &(dyn Fn(&Told) -> bool + Sync)| {
+        for watcher in &watchers {
+            watcher.until(what, wanted).await;
+        }
+    };
+    let id = one
+        .submit(draft("u1"), None)
+        .await
+        .expect("placed")
+        .order_id;
+    both("the order", &|told| told.status("ORD1").is_some()).await;
+    two.change(&id, to_status("CONFIRMED"), "Ana")
+        .await
+        .expect("changed");
+    both("the change", &|told| {
+        told.status("ORD1") == Some("CONFIRMED")
+    })
+    .await;
+    phone.put("orders/p1", &order("PENDING", &millis(1))).await;
+    both("the phone's", &|told| told.status("p1").is_some()).await;
+    phone.delete("orders/p1").await;
+    both("its removal", &|told| told.is_removed("p1")).await;
+    one.remove(&id, "Ana").await.expect("removed");
+    both("the removal", &|told| told.is_removed("ORD1")).await;
+    let [first, second] = [watchers[0].now(), watchers[1].now()];
+    assert_eq!(positions(&first), positions(&second));
+    assert_eq!(first.changes.len(), 5);
+    // And the same for an instance that starts afterwards.
+    let third = start(&settings);
+    let later = Watcher::new(&third).live().await;
+    assert_eq!(later.removed, first.removed);
+}
+
+#[tokio::test]
+async fn two_instances_share_numbers_keys_and_sessions() {
+    let settings = settings();
+    let instances = [Arc::new(start(&settings)), Arc::new(start(&settings))];
+    let mut submits = JoinSet::new();
+    for n in 0..50 {
+        let store = Arc::clone(&instances[n % 2]);
+        submits.spawn(async move {
+            store
+                .submit(draft("u1"), None)
+                .await
+                .expect("placed")
+                .number
+        });
+    }
+    let numbers: BTreeSet<u64> = submits.join_all().await.into_iter().collect();
+    assert_eq!(numbers, (1..=50).collect());
+
+    let key = Some("key".to_owned());
+    let (first, second) = tokio::join!(
+        instances[0].submit(draft("u1"), key.clone()),
+        instances[1].submit(draft("u1"), key)
+    );
+    assert_eq!(first.expect("placed"), second.expect("answered"));
+
+    let session = Session {
+        id: "s1".to_owned(),
+        admin_id: "a1".to_owned(),
+        client: "test".to_owned(),
+        created_at: 1,
+        seen_at: 1,
+        expires_at: 9,
+    };
+    let new = NewSession {
+        session: session.clone(),
+        digest: [1; 32],
+    };
+    instances[0].begin_session(new).await.expect("begun");
+    assert_eq!(
+        instances[1].session(&[1; 32]).await.expect("answers"),
+        Some(session)
+    );
+}

@@ -1,0 +1,96 @@
+//! A TCP proxy that cuts, refuses and freezes.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What happens to connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// They work.
+    Open,
+    /// They are closed, and new ones at once.
+    Refused,
+    /// They are there, and nothing gets through.
+    Frozen,
+}
+
+/// A proxy in front of an address.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    line: watch::Sender<Line>,
+    /// Counts up when all connections of the moment are to be cut.
+    cuts: watch::Sender<u64>,
+}
+
+impl Proxy {
+    pub(crate) async fn new(target: String, line: Line) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let proxy = Self {
+            address: listener.local_addr().expect("an address"),
+            line: watch::Sender::new(line),
+            cuts: watch::Sender::new(0),
+        };
+        let (line, cuts) = (proxy.line.subscribe(), proxy.cuts.subscribe());
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve(socket, target.clone(), line.clone(), cuts.clone()));
+            }
+        });
+        proxy
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub(crate) fn set(&self, line: Line) {
+        self.line.send_replace(line);
+    }
+
+    /// Resets every connection; new ones are made as the line says.
+    pub(crate) fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+async fn serve(
+    client: TcpStream,
+    target: String,
+    mut line: watch::Receiver<Line>,
+    mut cuts: watch::Receiver<u64>,
+) {
+    cuts.mark_unchanged();
+    if *line.borrow() == Line::Refused {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(target).await else {
+        return;
+    };
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
+    let refused = line.clone();
+    tokio::select! {
+        () = pump(from_client, to_server, line.clone()) => {}
+        () = pump(from_server, to_client, refused) => {}
+        _ = cuts.changed() => {}
+        _ = line.wait_for(|line| *line == Line::Refused) => {}
+    }
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut line: watch::Receiver<Line>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        if line.wait_for(|line| *line != Line::Frozen).await.is_err()
+            || to.write_all(&buffer[..read]).await.is_err()
+        {
+            return;
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A Firestore that says what a test wants: what the emulator never says.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use firestore::gcloud_sdk::google::firestore::v1::batch_get_documents_response::Result as Found;
+use firestore::gcloud_sdk::google::firestore::v1::listen_response::ResponseType;
+use firestore::gcloud_sdk::google::firestore::v1::{
+    BatchGetDocumentsRequest, BatchGetDocumentsResponse, CommitRequest, CommitResponse, Document,
+    ListenRequest, ListenResponse,
+};
+use firestore::gcloud_sdk::prost_types::Timestamp;
+use firestore::gcloud_sdk::tonic::body::Body;
+use firestore::gcloud_sdk::tonic::codegen::{Service, http};
+use firestore::gcloud_sdk::tonic::server::{
+    Grpc, NamedService, ServerStreamingService, StreamingService, UnaryService,
+};
+use firestore::gcloud_sdk::tonic::transport::server::TcpIncoming;
+use firestore::gcloud_sdk::tonic::{Code, Request, Response, Status, Streaming, transport};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic_prost::ProstCodec;
+
+type Answer<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send>>;
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// How many targets the store asks for on a stream.
+const TARGETS: usize = 3;
+
+/// A stream that the store has opened; it ends when this is dropped.
+pub(crate) struct Listen {
+    pub(crate) requests: Vec<ListenRequest>,
+    answers: UnboundedSender<Result<ListenResponse, Status>>,
+}
+
+impl Listen {
+    pub(crate) fn say(&self, messages: impl IntoIterator<Item = ResponseType>) {
+        for message in messages {
+            let response = ListenResponse {
+                response_type: Some(message),
+            };
+            self.answers.send(Ok(response)).expect("somebody listens");
+        }
+    }
+
+    pub(crate) fn fail(self, code: Code) {
+        self.answers
+            .send(Err(Status::new(code, "because")))
+            .expect("somebody listens");
+    }
+}
+
+struct Shared {
+    listens: UnboundedSender<Listen>,
+    refusal: Mutex<Option<Code>>,
+    documents: Mutex<HashMap<String, Document>>,
+    commits: Mutex<Vec<CommitRequest>>,
+    commit_time: Timestamp,
+}
+
+/// The server, on a port of its own.
+pub(crate) struct Server {
+    pub(crate) host: String,
+    shared: Arc<Shared>,
+    listens: UnboundedReceiver<Listen>,
+}
+
+impl Server {
+    /// Starts a server whose commits are all made at `commit_time`.
+    pub(crate) fn start(commit_time: Timestamp) -> Self {
+        let (sender, listens) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            listens: sender,
+            refusal: Mutex::default(),
+            documents: Mutex::default(),
+            commits: Mutex::default(),
+            commit_time,
+        });
+        let incoming =
+            TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let host = incoming.local_addr().expect("an address").to_string();
+        let serving = transport::Server::builder()
+            .add_service(Rpc(Arc::clone(&shared)))
+            .serve_with_incoming(incoming);
+        tokio::spawn(serving);
+        Self {
+            host,
+            shared,
+            listens,
+        }
+    }
+
+    /// The next stream that is opened.
+    pub(crate) async fn listen(&mut self) -> Listen {
+        let waiting = tokio::time::timeout(std::time::Duration::from_secs(20), self.listens.recv());
+        waiting
+            .await
+            .expect("a stream is opened in time")
+            .expect("the server lives")
+    }
+
+    /// Refuses streams from now on.
+    pub(crate) fn refuse(&self, code: Option<Code>) {
+        *self.shared.refusal.lock().expect("not poisoned") = code;
+    }
+
+    pub(crate) fn commits(&self) -> Vec<CommitRequest> {
+        self.shared.commits.lock().expect("not poisoned").clone()
+    }
+}
+
+#[derive(Clone)]
+struct Rpc(Arc<Shared>);
+
+impl NamedService for Rpc {
+    const NAME: &'static str = "google.firestore.v1.Firestore";
+}
+
+impl Service<http::Request<Body>> for Rpc {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let rpc = self.clone();
+        Box::pin(async move {
+            let method = request
+                .uri()
+                .path()
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            Ok(match method.as_str() {
+                "Listen" => {
+                    Grpc::new(ProstCodec::default())
+                        .streaming(rpc, request)
+                        .await
+                }
+                "BatchGetDocuments" => {
+                    Grpc::new(ProstCodec::default())
+                        .server_streaming(rpc, request)
+                        .await
+                }
+                "Commit" => Grpc::new(ProstCodec::default()).unary(rpc, request).await,
+                _ => Status::unimplemented("not in this play").into_http(),
+            })
+        })
+    }
+}
+
+impl StreamingService<ListenRequest> for Rpc {
+    type Response = ListenResponse;
+    type ResponseStream = UnboundedReceiverStream<Result<ListenResponse, Status>>;
+    type Future = Answer<Self::ResponseStream>;
+
+    fn call(&mut self, request: Request<Streaming<ListenRequest>>) -> Self::Future {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move {
+            if let Some(code) = *shared.refusal.lock().expect("not poisoned") {
+                return Err(Status::new(code, "because"));
+            }
+            let mut stream = request.into_inner();
+            let mut requests = Vec::new();
+            while requests.len() < TARGETS {
+                requests.extend(stream.message().await?);
+            }
+            let (answers, receiver) = mpsc::unbounded_channel();
+            // The test may be over.
+            let _ = shared.listens.send(Listen { requests, answers });
+            Ok(Response::new(UnboundedReceiverStream::new(receiver)))
+        })
+    }
+}
+
+impl ServerStreamingService<BatchGetDocumentsRequest> for Rpc {
+    type Response = BatchGetDocumentsResponse;
+    type ResponseStream = Answers<BatchGetDocumentsResponse>;
+    type Future = Answer<Self::ResponseStream>;
+
+    fn call(&mut self, request: Request<BatchGetDocumentsRequest>) -> Self::Future {
+        let documents = self.0.documents.lock().expect("not poisoned");
+        let found: Vec<_> = request
+            .into_inner()
+            .documents
+            .into_iter()
+            .map(|name| {
+                let result = match documents.get(&name) {
+                    Some(document) => Found::Found(document.clone()),
+                    None => Found::Missing(name),
+                };
+                Ok(BatchGetDocumentsResponse {
+                    result: Some(result),
+                    ..BatchGetDocumentsResponse::default()
+                })
+            })
+            .collect();
+        Box::pin(async move {
+            Ok(Response::new(
+                Box::pin(tokio_stream::iter(found)) as Self::ResponseStream
+            ))
+        })
+    }
+}
+
+impl UnaryService<CommitRequest> for Rpc {
+    type Response = CommitResponse;
+    type Future = Answer<CommitResponse>;
+
+    fn call(&mut self, request: Request<CommitRequest>) -> Self::Future {
+        self.0
+            .commits
+            .lock()
+            .expect("not poisoned")
+            .push(request.into_inner());
+        let response = CommitResponse {
+            commit_time: Some(self.0.commit_time),
+            ..CommitResponse::default()
+        };
+        Box::pin(async move { Ok(Response::new(response)) })
+    }
+}
