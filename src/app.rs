@@ -4,6 +4,7 @@
 //! process with an error.
 
 mod sockets;
+mod stores;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,20 +14,26 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App as ActixApp, HttpServer, web};
 use anyhow::Context as _;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing_actix_web::TracingLogger;
 
+use crate::auth::firebase::FirebaseVerifier;
 use crate::auth::{Auth, FirstAdmin, OpenStreams};
 use crate::clock::Clock;
-use crate::embedded::EmbeddedStore;
 use crate::hub::{Hub, HubSettings, Relay};
 use crate::routes::{self, AppState, Assets, Templates};
-use crate::settings::{Settings, StoreKind};
-use crate::store::{AccountStore, OrderStore};
+use crate::settings::{AuthSettings, Settings, SubmitAuth};
+use crate::store::OrderStore;
 use crate::telemetry::{self, RouteMetrics};
+use stores::Stores;
+
+pub use stores::accounts;
 
 /// How often open streams are checked against what their credentials are worth.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
+/// How long to wait before the first admin is tried again.
+const ADMIN_RETRY: Duration = Duration::from_secs(5);
 /// How long requests and streams may take to end, once the process is told to stop. Those that don't are cut.
 const SHUTDOWN_PATIENCE_SECONDS: u64 = 2;
 
@@ -43,26 +50,29 @@ pub struct App {
 impl App {
     /// Opens the store, fills the hub and binds the address.
     pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
-        let (store, accounts): (Arc<dyn OrderStore>, Arc<dyn AccountStore>) =
-            match &settings.store.kind {
-                StoreKind::Embedded(path) => {
-                    let store = Arc::new(EmbeddedStore::open(path, clock.clone())?);
-                    (Arc::clone(&store) as _, store)
-                }
-            };
+        let Stores {
+            orders: store,
+            accounts,
+            is_local,
+            register,
+        } = Stores::open(&settings.store.kind, clock.clone())?;
         let hub = Hub::new(hub_settings(&settings), clock.clone());
-        let sink = Arc::clone(&hub);
-        store.watch(
-            settings.store.window,
-            Box::new(move |event| sink.take(event)),
-        );
+        let begun = begin_watch(&*store, &hub);
 
         let streams = OpenStreams::new(
             settings.stream.max_connections,
             settings.stream.max_per_admin,
         );
-        let auth = Arc::new(Auth::new(accounts, &settings.auth, streams, clock.clone()).await?);
-        let first_admin = auth.ensure_first_admin(&settings.auth).await?;
+        let auth = Arc::new(Auth::new(accounts, &settings.auth, streams, clock.clone()));
+        let first_admin = if is_local {
+            begun
+                .await
+                .context("the store's watch has ended before it began")?;
+            auth.ensure_first_admin(&settings.auth).await?
+        } else {
+            make_admin_when_possible(Arc::clone(&auth), settings.auth.clone());
+            None
+        };
 
         let host = SocketAddr::new(settings.server.host, settings.server.port);
         let listener =
@@ -73,11 +83,19 @@ impl App {
         let registry = telemetry::registry(|registry| {
             hub.metrics().register(registry);
             metrics.register(registry);
+            register(registry);
         });
+        let customers = match &settings.submit.auth {
+            SubmitAuth::Open => None,
+            SubmitAuth::Firebase(firebase) => {
+                Some(FirebaseVerifier::new(firebase.clone(), clock.clone()))
+            }
+        };
         let state = web::Data::new(AppState {
             store: Arc::clone(&store),
             hub: Arc::clone(&hub),
             auth: Arc::clone(&auth),
+            customers,
             templates: Templates::load()?,
             assets: Assets::load(),
             settings,
@@ -129,6 +147,38 @@ impl App {
             .context("the HTTP server has failed")?;
         result
     }
+}
+
+/// Lets the store's watch fill the hub; the answer comes with the first that it tells.
+fn begin_watch(store: &dyn OrderStore, hub: &Arc<Hub>) -> oneshot::Receiver<()> {
+    let (begin, begun) = oneshot::channel();
+    let (sink, mut begin) = (Arc::clone(hub), Some(begin));
+    let window = hub.settings().window;
+    store.watch(
+        window,
+        Box::new(move |event| {
+            sink.take(event);
+            if let Some(begin) = begin.take() {
+                // Only a store that is part of the process is waited for.
+                let _ = begin.send(());
+            }
+        }),
+    );
+    begun
+}
+
+/// Makes the admin of the settings in a store that may be away, if it has none. No password is made up there: nobody may be
+/// watching when it would be printed.
+fn make_admin_when_possible(auth: Arc<Auth>, settings: AuthSettings) {
+    if settings.admin_email.is_none() || settings.admin_password.is_none() {
+        return;
+    }
+    tokio::spawn(async move {
+        while let Err(error) = auth.ensure_first_admin(&settings).await {
+            tracing::debug!(%error, "the first admin can't be made yet");
+            tokio::time::sleep(ADMIN_RETRY).await;
+        }
+    });
 }
 
 fn hub_settings(settings: &Settings) -> HubSettings {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
 
 pub use credential::{Credential, Principal};
 pub use error::AuthError;
@@ -52,7 +53,8 @@ const TOKEN_PREFIX: &str = "obt_";
 pub struct Auth {
     accounts: Arc<dyn AccountStore>,
     clock: Clock,
-    session_key: SecretString,
+    /// Read from the store when it is first needed, which may be away when the process starts.
+    session_key: OnceCell<SecretString>,
     session_idle: Duration,
     accept_admin_ids: bool,
     settings_token: Option<Digest>,
@@ -87,22 +89,15 @@ pub struct FirstAdmin {
 }
 
 impl Auth {
-    /// Reads the session key from the settings or the store, where one is made on the first run.
-    pub async fn new(
+    /// The session key is the settings', or the store's, where one is made on the first run.
+    pub fn new(
         accounts: Arc<dyn AccountStore>,
         settings: &AuthSettings,
         streams: Arc<OpenStreams>,
         clock: Clock,
-    ) -> Result<Self, StoreError> {
-        let session_key = match &settings.session_key {
-            Some(key) => key.clone(),
-            None => accounts
-                .secret("session_key", &store::random_secret())
-                .await?
-                .into(),
-        };
-        Ok(Self {
-            session_key,
+    ) -> Self {
+        Self {
+            session_key: OnceCell::new_with(settings.session_key.clone()),
             session_idle: settings.session_idle,
             accept_admin_ids: settings.accept_admin_ids,
             settings_token: settings
@@ -115,7 +110,7 @@ impl Auth {
             accounts,
             clock,
             streams,
-        })
+        }
     }
 
     /// Makes the first admin if there is none yet.
@@ -186,7 +181,7 @@ impl Auth {
 
     async fn begin_session(&self, admin: &Admin, client: &str) -> Result<SignedIn, AuthError> {
         let secret = SecretString::from(format!("{SESSION_PREFIX}{}", store::random_secret()));
-        let digest = self.session_digest(secret.expose_secret());
+        let digest = self.session_digest(secret.expose_secret()).await?;
         let now = self.clock.millis();
         let session = Session {
             id: store::random_id(),
@@ -279,8 +274,7 @@ impl Auth {
 
     /// Who presents `secret` as a bearer token.
     pub async fn bearer(&self, secret: &str) -> Result<Principal, AuthError> {
-        self.verdict(self.bearer_credential(secret).ok_or(AuthError::Unknown)?)
-            .await
+        self.verdict(self.bearer_credential(secret).await?).await
     }
 
     /// Who presents `secret` as a cookie.
@@ -288,27 +282,31 @@ impl Auth {
         if !secret.starts_with(SESSION_PREFIX) {
             return Err(AuthError::Unknown);
         }
-        self.verdict(Credential::Session(self.session_digest(secret)))
+        self.verdict(Credential::Session(self.session_digest(secret).await?))
             .await
     }
 
-    fn bearer_credential(&self, secret: &str) -> Option<Credential> {
+    async fn bearer_credential(&self, secret: &str) -> Result<Credential, AuthError> {
         use subtle::ConstantTimeEq as _;
         let digest = sha256(secret);
         if self
             .settings_token
             .is_some_and(|token| token.ct_eq(&digest).into())
         {
-            return Some(Credential::Settings);
+            return Ok(Credential::Settings);
         }
         if secret.starts_with(SESSION_PREFIX) {
-            return Some(Credential::Session(self.session_digest(secret)));
+            return Ok(Credential::Session(self.session_digest(secret).await?));
         }
         if secret.starts_with(TOKEN_PREFIX) {
-            return Some(Credential::Token(digest));
+            return Ok(Credential::Token(digest));
         }
         let plausible = !secret.is_empty() && secret.len() <= 128 && !secret.contains('/');
-        (self.accept_admin_ids && plausible).then(|| Credential::AdminId(secret.to_owned()))
+        if self.accept_admin_ids && plausible {
+            Ok(Credential::AdminId(secret.to_owned()))
+        } else {
+            Err(AuthError::Unknown)
+        }
     }
 
     /// What `credential` is worth: as remembered, or as the store says.
@@ -444,11 +442,21 @@ impl Auth {
         any
     }
 
-    fn session_digest(&self, secret: &str) -> Digest {
-        let mut mac = <Hmac<Sha256>>::new_from_slice(self.session_key.expose_secret().as_bytes())
+    async fn session_digest(&self, secret: &str) -> Result<Digest, StoreError> {
+        let fresh = store::random_secret();
+        let key = self
+            .session_key
+            .get_or_try_init(|| async {
+                self.accounts
+                    .secret("session_key", &fresh)
+                    .await
+                    .map(SecretString::from)
+            })
+            .await?;
+        let mut mac = <Hmac<Sha256>>::new_from_slice(key.expose_secret().as_bytes())
             .expect("HMAC takes keys of any length");
         mac.update(secret.as_bytes());
-        mac.finalize().into_bytes().into()
+        Ok(mac.finalize().into_bytes().into())
     }
 
     fn remember(&self, credential: Credential, verdict: Verdict) {

@@ -5,6 +5,7 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
+use super::werkzeug;
 use crate::store::StoreError;
 
 /// Shortest password that is taken for a new admin.
@@ -57,6 +58,10 @@ impl Hasher {
 }
 
 fn verify(hash: &str, password: &SecretString) -> bool {
+    // Admins of older systems sign in with the password they have.
+    if let Some(right) = werkzeug::verify(hash, password.expose_secret()) {
+        return right;
+    }
     let argon2 = Argon2::default();
     argon2
         .verify_password(password.expose_secret().as_bytes(), hash)

@@ -1,19 +1,55 @@
 use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use super::say;
+use crate::app;
 use crate::clock::Clock;
-use crate::embedded::EmbeddedStore;
+use crate::firestore::{FirestoreSettings, FirestoreStore};
 use crate::settings::{Settings, StoreKind};
-use crate::store::AccountStore;
+use crate::store::{AccountStore, OrderStore as _, SourceState, WatchEvent};
+
+/// How long Firestore may take to deliver the window.
+const FIRESTORE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Checks what can go wrong before and while serving. Settings were read already, or we would not be here.
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut report = Report::default();
     report.good("settings are valid");
-    let address = SocketAddr::new(settings.server.host, settings.server.port);
-    let serving = asks_ready(address).await;
-    match &serving {
+    check_address(
+        &mut report,
+        SocketAddr::new(settings.server.host, settings.server.port),
+    )
+    .await;
+    match &settings.store.kind {
+        StoreKind::Embedded(path) if !path.exists() => {
+            report.good(&format!(
+                "{} does not exist yet; `orderbell serve` creates it",
+                path.display()
+            ));
+        }
+        kind => match app::accounts(kind) {
+            Ok(accounts) => check_accounts(&mut report, &*accounts).await,
+            Err(error) => report.bad(
+                &format!("{error:#}"),
+                "check embedded.path and its permissions",
+            ),
+        },
+    }
+    if let StoreKind::Firestore(firestore) = &settings.store.kind {
+        check_firestore(&mut report, firestore, settings.store.window).await;
+    }
+    if !settings.server.host.is_loopback() && settings.auth.insecure_cookies {
+        report.bad(
+            "sessions travel in the clear (auth.insecure_cookies)",
+            "put HTTPS before the server",
+        );
+    }
+    report.finish()
+}
+
+async fn check_address(report: &mut Report, address: SocketAddr) {
+    match asks_ready(address).await {
         Ok(state) => report.check(
             state == "ready",
             &format!("a server on {address} says it is {state}"),
@@ -27,45 +63,6 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
             ),
         },
     }
-    match &settings.store.kind {
-        StoreKind::Embedded(path) if !path.exists() => {
-            report.good(&format!(
-                "{} does not exist yet; `orderbell serve` creates it",
-                path.display()
-            ));
-        }
-        StoreKind::Embedded(path) => {
-            match EmbeddedStore::open_for_accounts(path, Clock::system()) {
-                Ok(store) => {
-                    report.good(&format!("{} can be read", path.display()));
-                    let admins = store.admins().await?;
-                    let able = admins.iter().filter(|admin| !admin.disabled).count();
-                    report.check(
-                        able > 0,
-                        &format!("{able} admins can sign in"),
-                        "add one with `orderbell admin add`",
-                    );
-                    let writable = store.secret("doctor", "was here").await;
-                    report.check(
-                        writable.is_ok(),
-                        &format!("{} can be written", path.display()),
-                        "free space, or correct its permissions",
-                    );
-                }
-                Err(error) => report.bad(
-                    &format!("{error:#}"),
-                    "check embedded.path and its permissions",
-                ),
-            }
-        }
-    }
-    if !settings.server.host.is_loopback() && settings.auth.insecure_cookies {
-        report.bad(
-            "sessions travel in the clear (auth.insecure_cookies)",
-            "put HTTPS before the server",
-        );
-    }
-    report.finish()
 }
 
 async fn asks_ready(address: SocketAddr) -> anyhow::Result<String> {
@@ -82,6 +79,75 @@ async fn asks_ready(address: SocketAddr) -> anyhow::Result<String> {
         .as_str()
         .unwrap_or("something else")
         .to_owned())
+}
+
+async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
+    match accounts.admins().await {
+        Ok(admins) => {
+            report.good("the store can be read");
+            let able = admins.iter().filter(|admin| !admin.disabled).count();
+            report.check(
+                able > 0,
+                &format!("{able} admins can sign in"),
+                "add one with `orderbell admin add`",
+            );
+        }
+        Err(error) => {
+            return report.bad(
+                &format!("the store can't be read: {error}"),
+                "check its settings and permissions",
+            );
+        }
+    }
+    match accounts.secret("doctor", "was here").await {
+        Ok(_) => report.good("the store can be written"),
+        Err(error) => report.bad(
+            &format!("the store can't be written: {error}"),
+            "free space, or correct permissions",
+        ),
+    }
+}
+
+/// Listens as the server does, until the window has come or something is in the way.
+async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, window: usize) {
+    let store = FirestoreStore::start(settings.clone(), Clock::system());
+    let (sender, receiver) = mpsc::channel();
+    store.watch(
+        window,
+        Box::new(move |event| {
+            let _ = sender.send(event);
+        }),
+    );
+    let deadline = tokio::time::Instant::now() + FIRESTORE_PATIENCE;
+    let mut said = "it did not answer".to_owned();
+    while tokio::time::Instant::now() < deadline {
+        match receiver.try_recv() {
+            Ok(WatchEvent::Snapshot(snapshot)) => {
+                report.good(&format!(
+                    "the listener delivers: {} orders in the window",
+                    snapshot.changes.len()
+                ));
+                let unreadable = store.unreadable();
+                if unreadable > 0 {
+                    report.bad(
+                        &format!("{unreadable} documents can't be read as orders"),
+                        "see docs/firestore.md",
+                    );
+                }
+                return;
+            }
+            Ok(WatchEvent::Source(SourceState::Failed { message })) => {
+                return report.bad(&message, "see docs/firestore.md");
+            }
+            Ok(WatchEvent::Source(SourceState::Away { message })) => said = message,
+            Ok(WatchEvent::Source(SourceState::Live)) => {}
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    report.bad(
+        &format!("the listener delivers nothing: {said}"),
+        "check the network and the credentials",
+    );
 }
 
 #[derive(Default)]

@@ -13,10 +13,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::clock::Clock;
-use crate::embedded::EmbeddedStore;
-use crate::settings::{Settings, SettingsError, StoreKind};
-use crate::store::AccountStore;
+use crate::app;
+use crate::settings::{Settings, SettingsError};
 use crate::telemetry;
 
 /// Exit code of bad settings, as sysexits.h has it (`EX_CONFIG`).
@@ -85,20 +83,10 @@ impl Cli {
             Command::Serve => serve::run(settings).await,
             Command::Demo(demo) => demo.run(settings).await,
             Command::Doctor => doctor::run(&settings).await,
-            Command::Admin(command) => command.run(&*accounts(&settings)?).await,
-            Command::Token(command) => command.run(&*accounts(&settings)?).await,
+            Command::Admin(command) => command.run(&*app::accounts(&settings.store.kind)?).await,
+            Command::Token(command) => command.run(&*app::accounts(&settings.store.kind)?).await,
             Command::Tail(tail) => tail.run(&settings).await,
         }
-    }
-}
-
-/// The store's accounts, beside a server that may be running on it.
-fn accounts(settings: &Settings) -> anyhow::Result<Box<dyn AccountStore>> {
-    match &settings.store.kind {
-        StoreKind::Embedded(path) => Ok(Box::new(EmbeddedStore::open_for_accounts(
-            path,
-            Clock::system(),
-        )?)),
     }
 }
 

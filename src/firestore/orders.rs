@@ -6,10 +6,10 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Write};
 use super::connection::{commit_micros, delete, patch, unchanged};
 use super::document::to_order;
 use super::fault::{Fault, FaultKind};
-use super::usage::Cause;
+use super::usage::{Cause, FREE_READS, FREE_WRITES};
 use super::{FirestoreStore, REMOVALS_COLLECTION, removals, value};
 use crate::orders::{Order, OrderDraft, OrderId, OrderPatch};
-use crate::store::{ListQuery, OrderStore, Placed, StoreError, WatchSink};
+use crate::store::{ListQuery, OrderStore, Placed, StoreError, Usage, WatchSink};
 
 /// How often a change is tried when others change the order at the same time, or the outcome is unknown.
 const ATTEMPTS: u32 = 8;
@@ -101,6 +101,16 @@ impl OrderStore for FirestoreStore {
 
     fn watch(&self, window: usize, sink: WatchSink) {
         self.listen(window, sink);
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        let today = self.meter.today();
+        Some(Usage {
+            reads: today.reads,
+            writes: today.writes,
+            read_limit: FREE_READS,
+            write_limit: FREE_WRITES,
+        })
     }
 
     async fn ended(&self) -> anyhow::Error {

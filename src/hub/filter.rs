@@ -20,12 +20,12 @@ impl Filter {
                 .is_none_or(|status| self.has(status))
     }
 
-    /// Whether a reader that comes back with `position` is told of `item`.
+    /// Whether a reader that is being caught up is told of `item`: when it is in the reader's set now, or may ever have been.
     ///
-    /// It may have been cut off in the middle of a replay, so that its position says what it was told of the orders that it
-    /// was told of, and not that it knows all others as they were then. What it shows is what they were at some time before.
-    pub(super) fn passes_replay(&self, item: &Item, position: &Position) -> bool {
-        self.is_in(item) || item.may_have_been(position, |status| self.has(status))
+    /// The reader's position doesn't say what it shows. It may have been cut off in the middle of a replay, and not know
+    /// other orders as they were then; and it may have fetched some that are newer.
+    pub(super) fn passes_replay(&self, item: &Item) -> bool {
+        self.is_in(item) || item.may_have_been(|status| self.has(status))
     }
 
     /// Removals are told to everybody: they are few, and an order may have changed unseen while it was outside of the window.

@@ -107,24 +107,13 @@ impl Item {
         then.map(|(_, status)| &**status)
     }
 
-    /// Whether the order may have had a status that `is_wanted`, at any time up to `position`.
-    pub(super) fn may_have_been(
-        &self,
-        position: &Position,
-        is_wanted: impl Fn(&str) -> bool,
-    ) -> bool {
-        if self.is_new_to(position) {
-            return false;
-        }
+    /// Whether the order may ever have had a status that `is_wanted`.
+    pub(super) fn may_have_been(&self, is_wanted: impl Fn(&str) -> bool) -> bool {
         let is_remembered_whole = self
             .past
             .first()
             .is_some_and(|(since, _)| Some(since) == self.created.as_ref());
-        !is_remembered_whole
-            || self
-                .past
-                .iter()
-                .any(|(since, status)| since <= position && is_wanted(status))
+        !is_remembered_whole || self.past.iter().any(|(_, status)| is_wanted(status))
     }
 
     fn is_new_to(&self, position: &Position) -> bool {

@@ -252,10 +252,7 @@ impl Hub {
             }
         };
         if let Some(filter) = filter {
-            // To a poller that starts anew, what isn't in its set now is nothing.
-            let beginning = Position::beginning();
-            let origin = if reset { &beginning } else { cursor };
-            items.retain(|item| filter.passes_replay(item, origin));
+            items.retain(|item| filter.passes_replay(item));
         }
         if items.len() > limit && !reset {
             items.truncate(limit);

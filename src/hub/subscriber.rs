@@ -168,7 +168,7 @@ impl Subscriber {
     fn begin_replay(&mut self, origin: Position, mut missed: Vec<Arc<Item>>, head: Position) {
         self.relay.hub().metrics().replays.inc();
         if let Some(filter) = &self.filter {
-            missed.retain(|item| filter.passes_replay(item, &origin));
+            missed.retain(|item| filter.passes_replay(item));
         }
         if missed.is_empty() {
             self.position = Some(head);

@@ -76,15 +76,22 @@ impl FromRequest for CookieAdmin {
 }
 
 async fn bearer(request: &HttpRequest) -> Result<Principal, AuthError> {
-    let Some(value) = request.headers().get(header::AUTHORIZATION) else {
-        return Err(AuthError::Missing);
-    };
+    let secret = bearer_secret(request)?;
+    state(request)?.auth.bearer(secret).await
+}
+
+/// What the header `Authorization: Bearer …` holds.
+pub(super) fn bearer_secret(request: &HttpRequest) -> Result<&str, AuthError> {
+    let value = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .ok_or(AuthError::Missing)?;
     let value = value.to_str().map_err(|_| AuthError::Unknown)?;
     let (scheme, secret) = value.split_once(' ').ok_or(AuthError::Unknown)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(AuthError::Unknown);
     }
-    state(request)?.auth.bearer(secret.trim()).await
+    Ok(secret.trim())
 }
 
 async fn cookie(request: &HttpRequest) -> Result<Principal, AuthError> {

@@ -25,6 +25,7 @@ pub use assets::Assets;
 pub use pages::Templates;
 
 use crate::auth::Auth;
+use crate::auth::firebase::FirebaseVerifier;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::settings::Settings;
@@ -39,6 +40,8 @@ pub struct AppState {
     pub hub: Arc<Hub>,
     /// Who may.
     pub auth: Arc<Auth>,
+    /// Who the customers are, where they have to say so.
+    pub customers: Option<FirebaseVerifier>,
     /// What the operator has decided.
     pub settings: Settings,
     /// The time.

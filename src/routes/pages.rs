@@ -11,6 +11,8 @@ use super::error::ApiError;
 use crate::auth::Principal;
 use crate::hub::Source;
 use crate::orders::Card;
+use crate::settings::StoreKind;
+use crate::store::Usage;
 
 /// The pages. Built into the program; a debug build reads the files anew each time.
 #[derive(RustEmbed)]
@@ -68,7 +70,7 @@ struct Desk {
     source: Source,
     version: &'static str,
     store: &'static str,
-    usage: Option<()>,
+    usage: Option<Usage>,
     /// Newest first.
     orders: Vec<Card>,
 }
@@ -165,8 +167,11 @@ fn desk_of(admin: &Principal, state: &AppState) -> Desk {
         },
         source: state.hub.source(),
         version: env!("CARGO_PKG_VERSION"),
-        store: "embedded",
-        usage: None,
+        store: match state.settings.store.kind {
+            StoreKind::Embedded(_) => "embedded",
+            StoreKind::Firestore(_) => "firestore",
+        },
+        usage: state.store.usage(),
         orders: newest
             .items
             .iter()

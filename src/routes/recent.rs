@@ -87,9 +87,10 @@ fn encode(recent: &Recent, desk: bool, state: &AppState) -> BytesMut {
     if desk {
         let source = json!(state.hub.source());
         let more = format!(
-            ",\"serverTime\":{},\"source\":{source},\"assets\":\"{}\"",
+            ",\"serverTime\":{},\"source\":{source},\"assets\":\"{}\",\"usage\":{}",
             state.clock.millis(),
-            state.assets.prefix()
+            state.assets.prefix(),
+            json!(state.store.usage())
         );
         body.put_slice(more.as_bytes());
     }

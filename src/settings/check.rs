@@ -7,6 +7,9 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use crate::auth::firebase::{FirebaseSettings, GOOGLE_KEYS_URL};
+use crate::firestore::{Access, FirestoreSettings};
+
 use super::{
     AuthSettings, LogSettings, ServerSettings, Settings, SettingsError, ShopSettings, StoreKind,
     StoreSettings, StreamSettings, SubmitAuth, SubmitSettings,
@@ -18,6 +21,7 @@ pub(super) struct Raw {
     server: RawServer,
     store: RawStore,
     embedded: RawEmbedded,
+    firestore: RawFirestore,
     stream: RawStream,
     auth: RawAuth,
     submit: RawSubmit,
@@ -39,6 +43,13 @@ struct RawServer {
 struct RawStore {
     kind: String,
     window: u64,
+}
+
+#[derive(Deserialize)]
+struct RawFirestore {
+    project_id: String,
+    database_id: String,
+    collection: String,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +83,9 @@ struct RawAuth {
 #[derive(Deserialize)]
 struct RawSubmit {
     auth: String,
+    firebase_project_id: String,
+    firebase_keys_url: String,
+    firebase_emulator_tokens: bool,
     max_items: u64,
 }
 
@@ -90,11 +104,34 @@ struct RawLog {
 /// Turns raw values into settings, and knows whom to blame.
 pub(super) struct Check<'a> {
     origins: &'a BTreeMap<String, String>,
+    google: &'a Google,
+}
+
+/// What Google's tools and hosts say by environment variables of their own.
+#[derive(Default)]
+pub(super) struct Google {
+    emulator: Option<String>,
+    service_account: Option<SecretString>,
+}
+
+impl Google {
+    pub(super) fn of(environment: &BTreeMap<String, String>) -> Self {
+        let set = |name| {
+            environment
+                .get(name)
+                .filter(|value: &&String| !value.is_empty())
+                .cloned()
+        };
+        Self {
+            emulator: set("FIRESTORE_EMULATOR_HOST"),
+            service_account: set("FIREBASE_SERVICE_ACCOUNT_BASE64").map(Into::into),
+        }
+    }
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(origins: &'a BTreeMap<String, String>) -> Self {
-        Self { origins }
+    pub(super) fn new(origins: &'a BTreeMap<String, String>, google: &'a Google) -> Self {
+        Self { origins, google }
     }
 
     fn bad(&self, key: &str, problem: impl std::fmt::Display) -> SettingsError {
@@ -153,21 +190,10 @@ impl<'a> Check<'a> {
     pub(super) fn settings(&self, raw: Raw) -> Result<Settings, SettingsError> {
         Ok(Settings {
             server: self.server(&raw.server)?,
-            store: self.store(&raw.store, &raw.embedded)?,
+            store: self.store(&raw.store, &raw.embedded, &raw.firestore)?,
             stream: self.stream(&raw.stream)?,
+            submit: self.submit(&raw)?,
             auth: self.auth(raw.auth)?,
-            submit: SubmitSettings {
-                auth: match raw.submit.auth.as_str() {
-                    "open" => SubmitAuth::Open,
-                    other => {
-                        return Err(self.bad(
-                            "submit.auth",
-                            format_args!("must be \"open\", not {other:?}"),
-                        ));
-                    }
-                },
-                max_items: self.range("submit.max_items", raw.submit.max_items, 1..=5_000)?,
-            },
             shop: self.shop(raw.shop)?,
             log: self.log(raw.log)?,
         })
@@ -218,26 +244,96 @@ impl<'a> Check<'a> {
             .collect()
     }
 
+    fn submit(&self, raw: &Raw) -> Result<SubmitSettings, SettingsError> {
+        let RawSubmit {
+            auth,
+            firebase_project_id,
+            firebase_keys_url,
+            ..
+        } = &raw.submit;
+        let auth = match auth.as_str() {
+            "open" => SubmitAuth::Open,
+            "firebase" => {
+                let project = [firebase_project_id, &raw.firestore.project_id]
+                    .into_iter()
+                    .find(|id| !id.is_empty());
+                let emulator_tokens = raw.submit.firebase_emulator_tokens;
+                if emulator_tokens && !self.server(&raw.server)?.host.is_loopback() {
+                    return Err(self.bad(
+                        "submit.firebase_emulator_tokens",
+                        "is only for development: it needs server.host = \"127.0.0.1\"",
+                    ));
+                }
+                SubmitAuth::Firebase(FirebaseSettings {
+                    project_id: project.cloned().ok_or_else(|| {
+                        self.bad(
+                            "submit.firebase_project_id",
+                            "must be set, or firestore.project_id",
+                        )
+                    })?,
+                    keys_url: Some(firebase_keys_url.clone())
+                        .filter(|url| !url.is_empty())
+                        .unwrap_or_else(|| GOOGLE_KEYS_URL.to_owned()),
+                    emulator_tokens,
+                })
+            }
+            other => {
+                return Err(self.bad(
+                    "submit.auth",
+                    format_args!("must be \"open\" or \"firebase\", not {other:?}"),
+                ));
+            }
+        };
+        Ok(SubmitSettings {
+            auth,
+            max_items: self.range("submit.max_items", raw.submit.max_items, 1..=5_000)?,
+        })
+    }
+
     fn store(
         &self,
         raw: &RawStore,
         embedded: &RawEmbedded,
+        firestore: &RawFirestore,
     ) -> Result<StoreSettings, SettingsError> {
         let kind = match raw.kind.as_str() {
             "embedded" if embedded.path.is_empty() => {
                 return Err(self.bad("embedded.path", "must not be empty"));
             }
             "embedded" => StoreKind::Embedded(PathBuf::from(&embedded.path)),
+            "firestore" => StoreKind::Firestore(self.firestore(firestore)?),
             other => {
                 return Err(self.bad(
                     "store.kind",
-                    format_args!("must be \"embedded\", not {other:?}"),
+                    format_args!("must be \"embedded\" or \"firestore\", not {other:?}"),
                 ));
             }
         };
         Ok(StoreSettings {
             kind,
             window: self.range("store.window", raw.window, 1..=10_000)?,
+        })
+    }
+
+    fn firestore(&self, raw: &RawFirestore) -> Result<FirestoreSettings, SettingsError> {
+        for (key, value) in [
+            ("firestore.project_id", &raw.project_id),
+            ("firestore.database_id", &raw.database_id),
+            ("firestore.collection", &raw.collection),
+        ] {
+            if value.is_empty() || value.contains('/') {
+                return Err(self.bad(key, "must be set, without a slash"));
+            }
+        }
+        let access = match (&self.google.emulator, &self.google.service_account) {
+            (Some(host), _) => Access::Emulator(host.clone()),
+            (None, Some(key)) => Access::ServiceAccount(service_account(key)?),
+            (None, None) => Access::Default,
+        };
+        Ok(FirestoreSettings {
+            database_id: raw.database_id.clone(),
+            collection: raw.collection.clone(),
+            ..FirestoreSettings::new(&raw.project_id, access)
         })
     }
 
@@ -327,4 +423,23 @@ impl<'a> Check<'a> {
             level: raw.level,
         })
     }
+}
+
+/// The JSON text of a service account's key, as hosts keep it in one line.
+fn service_account(base64: &SecretString) -> Result<SecretString, SettingsError> {
+    use base64::Engine as _;
+    let bad = |problem: &str| {
+        SettingsError(format!(
+            "the environment variable FIREBASE_SERVICE_ACCOUNT_BASE64 {problem}"
+        ))
+    };
+    let compact: String = base64.expose_secret().split_whitespace().collect();
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(compact)
+        .map_err(|_| bad("is not Base64"))?;
+    let text = String::from_utf8(bytes).map_err(|_| bad("is not text in Base64"))?;
+    if !text.trim_start().starts_with('{') {
+        return Err(bad("is not the JSON key of a service account in Base64"));
+    }
+    Ok(text.into())
 }

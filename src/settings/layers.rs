@@ -3,7 +3,7 @@ use std::path::Path;
 
 use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value, ValueKind};
 
-use super::check::{Check, Raw};
+use super::check::{Check, Google, Raw};
 use super::{Settings, SettingsError};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -11,6 +11,7 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// The layers read so far, and which of them has set each key last.
 pub(super) struct Layers {
     builder: config::ConfigBuilder<config::builder::DefaultState>,
+    google: Google,
     origins: BTreeMap<String, String>,
 }
 
@@ -24,6 +25,7 @@ impl Layers {
         );
         Ok(Self {
             builder: Config::builder().add_source(source),
+            google: Google::default(),
             origins: keys
                 .into_iter()
                 .map(|key| (key, "the built-in defaults".to_owned()))
@@ -45,14 +47,20 @@ impl Layers {
             .filter(|(name, _)| name.starts_with("ORDERBELL_"))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        if let Some(port) = environment.get("PORT").filter(|port| !port.is_empty())
-            && !ours.contains_key("ORDERBELL_SERVER__PORT")
-        {
-            let only_port = [("ORDERBELL_SERVER__PORT".to_owned(), port.clone())];
-            self.add(&environment_source(only_port.into_iter().collect()), |_| {
-                "the environment variable PORT".to_owned()
-            })?;
+        for (variable, key) in [
+            ("PORT", "SERVER__PORT"),
+            ("GOOGLE_CLOUD_PROJECT", "FIRESTORE__PROJECT_ID"),
+        ] {
+            let own = format!("ORDERBELL_{key}");
+            if let Some(value) = environment.get(variable).filter(|value| !value.is_empty())
+                && !ours.contains_key(&own)
+            {
+                let origin = format!("the environment variable {variable}");
+                let only = Map::from_iter([(own, value.clone())]);
+                self.add(&environment_source(only), |_| origin.clone())?;
+            }
         }
+        self.google = Google::of(environment);
         // An empty variable means what an empty text means, also where a number is expected: not set.
         ours.retain(|_, value| !value.is_empty());
         self.add(&environment_source(ours), |key| {
@@ -110,7 +118,7 @@ impl Layers {
         let raw: Raw = config
             .try_deserialize()
             .map_err(|error| bad_type(&error, &self.origins))?;
-        Check::new(&self.origins).settings(raw)
+        Check::new(&self.origins, &self.google).settings(raw)
     }
 }
 

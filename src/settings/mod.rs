@@ -18,6 +18,9 @@ use secrecy::SecretString;
 
 use layers::Layers;
 
+use crate::auth::firebase::FirebaseSettings;
+use crate::firestore::FirestoreSettings;
+
 /// What the operator has decided, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -64,10 +67,12 @@ pub struct StoreSettings {
 }
 
 /// Which store orders are kept in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum StoreKind {
     /// SQLite in this file.
     Embedded(PathBuf),
+    /// Cloud Firestore.
+    Firestore(FirestoreSettings),
 }
 
 /// `stream.*`
@@ -120,10 +125,12 @@ pub struct SubmitSettings {
 }
 
 /// Who may place orders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum SubmitAuth {
     /// Anybody.
     Open,
+    /// Customers with a Firebase ID token.
+    Firebase(FirebaseSettings),
 }
 
 /// `shop.*`

@@ -29,9 +29,8 @@ fn the_defaults_are_complete_and_in_range() {
     assert_eq!(settings.server.host.to_string(), "127.0.0.1");
     assert_eq!(settings.server.port, 8080);
     assert_eq!(settings.store.window, 500);
-    assert_eq!(
-        settings.store.kind,
-        StoreKind::Embedded("data/orderbell.db".into())
+    assert!(
+        matches!(&settings.store.kind, StoreKind::Embedded(path) if path.as_os_str() == "data/orderbell.db")
     );
     assert_eq!(settings.stream.heartbeat, Duration::from_secs(30));
     assert_eq!(settings.stream.max_connections, 10_000);
@@ -137,4 +136,70 @@ fn a_bad_value_is_named_with_its_source() {
     }
     let error = refused(&[("PORT", "http")]);
     assert!(error.contains("variable PORT"), "{error}");
+}
+
+#[test]
+fn firestore_takes_two_settings_and_what_google_says() {
+    use crate::firestore::Access;
+
+    let kind = |variables: &[(&str, &str)]| match Settings::load(None, &environment(variables)) {
+        Ok(Settings {
+            store:
+                StoreSettings {
+                    kind: StoreKind::Firestore(settings),
+                    ..
+                },
+            ..
+        }) => settings,
+        other => panic!("{other:?}"),
+    };
+    let store = ("ORDERBELL_STORE__KIND", "firestore");
+    let project = ("ORDERBELL_FIRESTORE__PROJECT_ID", "shop");
+    let settings = kind(&[store, project]);
+    assert_eq!(
+        (settings.project_id.as_str(), settings.collection.as_str()),
+        ("shop", "orders")
+    );
+    assert!(matches!(settings.access, Access::Default));
+    let host = ("FIRESTORE_EMULATOR_HOST", "127.0.0.1:8200");
+    assert!(
+        matches!(kind(&[store, project, host]).access, Access::Emulator(host) if host == "127.0.0.1:8200")
+    );
+    // {"a":1} in Base64
+    let key = ("FIREBASE_SERVICE_ACCOUNT_BASE64", "eyJhIjox\nfQ==");
+    let settings = kind(&[store, project, key]);
+    assert!(
+        matches!(&settings.access, Access::ServiceAccount(_))
+            && !format!("{settings:?}").contains("{\"a\"")
+    );
+    assert_eq!(
+        kind(&[store, ("GOOGLE_CLOUD_PROJECT", "cloud")]).project_id,
+        "cloud"
+    );
+    assert_eq!(
+        kind(&[store, project, ("GOOGLE_CLOUD_PROJECT", "cloud")]).project_id,
+        "shop"
+    );
+    assert!(refused(&[store]).contains("`firestore.project_id`"));
+    assert!(
+        refused(&[store, project, ("FIREBASE_SERVICE_ACCOUNT_BASE64", "%")])
+            .contains("FIREBASE_SERVICE_ACCOUNT_BASE64")
+    );
+}
+
+#[test]
+fn tokens_of_the_auth_emulator_stay_on_this_machine() {
+    let firebase = [
+        ("ORDERBELL_SUBMIT__AUTH", "firebase"),
+        ("ORDERBELL_SUBMIT__FIREBASE_EMULATOR_TOKENS", "true"),
+    ];
+    assert!(refused(&firebase).contains("`submit.firebase_project_id`"));
+    let open = [
+        firebase[0],
+        firebase[1],
+        ("GOOGLE_CLOUD_PROJECT", "shop"),
+        ("ORDERBELL_SERVER__HOST", "0.0.0.0"),
+    ];
+    assert!(refused(&open).contains("`submit.firebase_emulator_tokens`"));
+    assert!(Settings::load(None, &environment(&open[..3])).is_ok());
 }

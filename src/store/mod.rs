@@ -51,12 +51,31 @@ pub trait OrderStore: Send + Sync {
     /// order finds it in the next poll.
     fn watch(&self, window: usize, sink: WatchSink);
 
+    /// What the store bills this process for today; `None` where it costs nothing.
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
+
     /// Waits until the store can't go on at all, and says why. The process ends then.
     async fn ended(&self) -> anyhow::Error;
 }
 
 /// Where a watch delivers.
 pub type WatchSink = Box<dyn FnMut(WatchEvent) + Send>;
+
+/// Documents that a store has billed today, and how many of them are free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// Documents read.
+    pub reads: u64,
+    /// Documents written.
+    pub writes: u64,
+    /// Reads that are free on each day.
+    pub read_limit: u64,
+    /// Writes that are free on each day.
+    pub write_limit: u64,
+}
 
 /// How long a repeated idempotency key is recognised, in hours.
 pub const IDEMPOTENCY_HOURS: u64 = 24;

@@ -7,7 +7,6 @@
 /** @import { Prefs } from './prefs.js' */
 /** @import { Formats } from './text/format.js' */
 /** @import { Board } from './view/board.js' */
-/** @import { Detail } from './view/detail.js' */
 /** @import { Filters } from './view/filters.js' */
 /** @import { Toasts } from './view/toasts.js' */
 import { LANES } from './order/status.js';
@@ -23,12 +22,12 @@ import { applyLook } from './view/look.js';
  * @property {Actions} actions
  * @property {Board} board
  * @property {Filters} filters
- * @property {Detail} detail
  * @property {Toasts} toasts
  * @property {Sound} sound
  * @property {Bell} bell
  * @property {WakeLock} wakeLock
  * @property {Formats} formats
+ * @property {(id: string) => void} open
  * @property {(card: Card) => void} print
  * @property {(id: string) => void} reveal
  * @property {() => Prefs} prefs
@@ -38,6 +37,7 @@ import { applyLook } from './view/look.js';
 /** Rooms nobody enters in the first seconds: fetched then, to be there when the network is not. */
 const LATER = {
   account: () => import('./view/account.js'),
+  detail: () => import('./view/detail.js'),
   download: () => import('./view/download.js'),
   settings: () => import('./view/settings.js'),
 };
@@ -67,10 +67,10 @@ export function wireControls(room) {
 }
 
 /** @param {Room} room @param {string} act @param {string} id */
-function perform({ actions, desk, detail, print }, act, id) {
+function perform({ actions, desk, open, print }, act, id) {
   switch (act) {
     case 'open':
-      return detail.open(id);
+      return open(id);
     case 'next':
       return void actions.advance(id);
     case 'back':

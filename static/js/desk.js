@@ -2,7 +2,7 @@
 /** @import { Change, Row } from './order/book.js' */
 /** @import { Mark } from './order/marks.js' */
 /** @import { Lane } from './order/status.js' */
-/** @import { Status } from './feed/machine.js' */
+/** @import { Status } from './feed/types.js' */
 /** @import { News } from './feed/drive.js' */
 import { Book } from './order/book.js';
 import { compareCursors } from './order/cursor.js';
@@ -22,7 +22,7 @@ import { Follower } from './tabs/follow.js';
  * @property {number} window
  * @property {{name: string, currency: string}} shop
  * @property {{name: string, email: string}} admin
- * @property {import('./feed/machine.js').Source} source
+ * @property {import('./feed/types.js').Source} source
  * @property {string} version
  * @property {string} store
  * @property {Usage | null} usage

@@ -1,6 +1,7 @@
 /** @import { Card } from './order/card.js' */
 /** @import { DeskState, Happenings } from './desk.js' */
 /** @import { FromHub } from './tabs/hub.js' */
+/** @import { Detail } from './view/detail.js' */
 import { Actions } from './actions.js';
 import { Attention } from './alarm/attention.js';
 import { Bell } from './alarm/bell.js';
@@ -22,7 +23,6 @@ import { drawAlarm, drawSound } from './view/alarm-bar.js';
 import { Board } from './view/board.js';
 import { Connection } from './view/connection.js';
 import { drawDay } from './view/day.js';
-import { Detail } from './view/detail.js';
 import { translate } from './view/dom.js';
 import { Filters } from './view/filters.js';
 import { History } from './view/history.js';
@@ -77,7 +77,19 @@ const actions = new Actions(desk, updateOrder, {
   // The stream has not noticed yet: let it ask, so that every tab learns it.
   ended: () => line.post({ t: 'wake', tab, reason: 'online' }),
 });
-const detail = new Detail(desk, actions, formats, print);
+/** @type {Detail | null} */
+let detail = null;
+
+/** @param {string} id */
+async function open(id) {
+  try {
+    const room = await import('./view/detail.js');
+    detail ??= new room.Detail(desk, actions, formats, print);
+    detail.open(id);
+  } catch {
+    announcer.problem(t('detail.failed'), { label: t('retry'), run: () => void open(id) });
+  }
+}
 
 /** @param {Card} card */
 function print(card) {
@@ -108,11 +120,11 @@ function drawNow() {
   const list = desk.list().filter(({ card }) => matches(card));
   const how = { formats, prefs, now, narrow: filters.narrow };
   const onBoard = filters.filter.view === 'board';
-  board.draw(list, { ...how, arrived });
+  board.draw(list, { ...how, arrived, isHeld: (id) => desk.book.get(id) !== null });
   if (!onBoard) history.draw(list, how);
   filters.count(onBoard ? board.shown.length : list.length);
   drawDay(desk, formats);
-  detail.draw();
+  detail?.draw();
 }
 
 /** @param {Happenings} happenings */
@@ -220,7 +232,7 @@ addEventListener('pageshow', (event) => {
 });
 
 wireControls({
-  desk, actions, board, filters, detail, toasts, sound, bell, wakeLock, formats, print, reveal,
+  desk, actions, board, filters, toasts, sound, bell, wakeLock, formats, open, print, reveal,
   prefs: () => prefs,
   /** @param {import('./prefs.js').Prefs} next */
   change(next) {

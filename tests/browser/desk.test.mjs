@@ -73,7 +73,7 @@ test('a hostile order is shown as text', () =>
     });
     const evil = '</script><script>pwned=true</script><img src=x onerror="pwned=true">\u202egnp.exe "onmouseover="pwned=true';
     const id = await stage.place({
-      customerName: evil, phone: 'javascript:pwned=true', notes: evil + 'A'.repeat(30_000), deliveryAddress: evil,
+      customerName: evil, phone: 'javascript:pwned=true', notes: evil + 'A'.repeat(100_000), deliveryAddress: evil,
       items: [{ productName: evil, productPrice: evil, quantity: 1e9 }, ...Array.from({ length: 40 }, (_, n) => ({ productName: `Item ${n} ${'W'.repeat(300)}`, productPrice: '$1', quantity: 1 }))],
     });
     const card = cardOf(page, id, 'new');
@@ -86,6 +86,12 @@ test('a hostile order is shown as text', () =>
     assert.ok(!(await card.textContent())?.includes('\u202e'));
     await card.locator('[data-act=open]').first().click();
     await page.locator('#detail[open] details summary').click();
+    assert.equal(await page.locator('#detail').locator('img, script, iframe').count(), 0);
+    await page.keyboard.press('Escape');
+    await page.click('.views [data-view=history]');
+    await page.locator(`#history-rows tr[data-id="${id}"]`).waitFor();
+    assert.equal(await page.locator('#history').locator('img, script, iframe').count(), 0);
+    await page.goBack();
     await page.reload();
     await ready(page);
     await card.waitFor();
@@ -159,3 +165,43 @@ test('search, chips and history keep their place in the address', () =>
     await page.goBack();
     await page.locator('#board').waitFor();
   }));
+
+test('an order that its customer changed is marked until somebody has seen it', () =>
+  stage.onDevice({ query: '?share=solo' }, async ({ page }) => {
+    const id = await stage.place({ notes: 'no onions' });
+    const card = cardOf(page, id, 'new');
+    await card.locator('.card-notes', { hasText: 'no onions' }).waitFor();
+    // Phones change orders in Firestore; here the answer is rewritten as if one had.
+    await page.route('**/api/admin/orders/recent?*', async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, body: (await answer.text()).replace('no onions', 'extra onions') });
+    });
+    await stage.server.update(id, { acknowledged: true });
+    const changed = page.locator(`.card[data-id="${id}"][data-mark=changed]`);
+    await changed.locator('.card-mark', { hasText: 'Changed by the customer' }).waitFor();
+    await changed.locator('.card-notes', { hasText: 'extra onions' }).waitFor();
+    await page.locator('#say-polite', { hasText: `Order ${id} was changed` }).waitFor({ state: 'attached' });
+    await changed.locator('[data-act=seen]').click();
+    await changed.waitFor({ state: 'detached' });
+    await card.waitFor();
+  }));
+
+test('very large text: nothing is cut off, nothing scrolls sideways', async () => {
+  for (const viewport of [{ width: 360, height: 740 }, { width: 820, height: 1180 }, { width: 1440, height: 900 }]) {
+    await stage.onDevice({ viewport }, async ({ page }) => {
+      await page.evaluate(() => localStorage.setItem('orderbell.prefs', '{"textSize":"huge"}'));
+      await page.reload();
+      await ready(page);
+      const id = await stage.place({ phone: '+213 555 12 34', deliveryAddress: '12 Main St', notes: 'ring twice' });
+      const card = cardOf(page, id, 'new');
+      await card.locator('.card-notes').waitFor();
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${viewport.width}`);
+      const cut = await card.evaluate((element) => {
+        const { left, right } = element.getBoundingClientRect();
+        const parts = [...element.querySelectorAll('.card-number, .card-age, .card-name, .card-total, .button')];
+        return parts.filter((part) => /** @type {HTMLElement} */ (part).offsetParent && (part.getBoundingClientRect().right > right || part.getBoundingClientRect().left < left)).map((part) => part.className);
+      });
+      assert.deepEqual(cut, [], `${viewport.width}`);
+    });
+  }
+});

@@ -140,6 +140,27 @@ export async function waitForRings(page, least, timeout = 20_000) {
   await page.waitForFunction((n) => /** @type {any} */ (window).rings.length >= n, least, { timeout });
 }
 
+/** Lets time pass on the page's clock. @param {Page} page @param {number} ms */
+export function pageTime(page, ms) {
+  return page.evaluate((wait) => new Promise((done) => setTimeout(done, wait)), ms);
+}
+
+/** As if the tab were in the background. @param {Page} page @param {boolean} hidden */
+export async function showHidden(page, hidden) {
+  await page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
+  }, hidden);
+}
+
+/** @param {Page} page @param {string} name */
+export async function openDialog(page, name) {
+  await page.click('#menu summary');
+  await page.click(`[data-dialog=${name}]`);
+  await page.locator(`#${name}[open]`).waitFor();
+  if (name === 'account') await page.locator('#sessions li').first().waitFor();
+}
+
 /** When an order was first seen, by the page's clock. @param {Page} page @param {string} id @returns {Promise<number>} */
 export async function seenAt(page, id) {
   const handle = await page.waitForFunction((order) => /** @type {any} */ (window).seenAt[order], id, { timeout: 20_000 });

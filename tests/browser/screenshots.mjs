@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { condition, openBrowser, ready, signIn } from './harness.mjs';
+import { condition, openBrowser, openDialog, ready, signIn } from './harness.mjs';
 import { Server } from './server.mjs';
 import { eveningOrders } from './evening.mjs';
 
@@ -129,11 +129,4 @@ async function openDetail(page) {
   if (await tab.isVisible()) await tab.click();
   await page.locator('[data-list=preparing] [data-act=open]').nth(1).click();
   await page.locator('#detail details').waitFor();
-}
-
-/** @param {Page} page @param {string} name */
-async function openDialog(page, name) {
-  await page.click('#menu summary');
-  await page.click(`[data-dialog=${name}]`);
-  if (name === 'account') await page.locator('#sessions li').first().waitFor();
 }

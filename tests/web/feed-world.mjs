@@ -1,7 +1,7 @@
 import { Feed } from '../../static/js/feed/machine.js';
 import { cursor, T0 } from './fixtures.mjs';
 
-/** @import { Effect, FeedEvent, TimerName } from '../../static/js/feed/machine.js' */
+/** @import { Effect, FeedEvent, TimerName } from '../../static/js/feed/types.js' */
 
 /** Plays the world around a feed: clock, timers, stream and requests, all by hand. */
 export class FeedWorld {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Hub } from '../../static/js/tabs/hub.js';
 import { Follower } from '../../static/js/tabs/follow.js';
-import { chooseSounder, Ensemble, EXPIRY_MS, PRESENCE_MS, SETTLE_MS } from '../../static/js/tabs/sounder.js';
+import { chooseSounder, Ensemble, EXPIRY_MS, PRESENCE_MS, SETTLE_MS, WAKE_MS } from '../../static/js/tabs/sounder.js';
 import { Timers } from '../../static/js/tabs/timers.js';
 import { Watch } from '../../static/js/tabs/watch.js';
 import { cursor, T0 } from './fixtures.mjs';
@@ -73,6 +73,18 @@ test('a newcomer listens first', () => {
   assert.deepEqual(browser.sounders(), ['b']);
 });
 
+test('a tab that slept listens first, too', () => {
+  const browser = new Browser();
+  const a = browser.open('a');
+  browser.pass(2000);
+  assert.deepEqual(browser.sounders(), ['a']);
+  browser.now += 60_000;
+  a.update({}, browser.now);
+  assert.deepEqual(browser.sounders(), []);
+  browser.pass(WAKE_MS);
+  assert.deepEqual(browser.sounders(), ['a']);
+});
+
 test('a closed tab is replaced at once, a frozen or killed one within five seconds', () => {
   const browser = new Browser();
   browser.open('a');
@@ -84,7 +96,7 @@ test('a closed tab is replaced at once, a frozen or killed one within five secon
   assert.deepEqual(browser.sounders(['a']), ['b']);
   browser.tabs.get('b')?.leave();
   browser.tabs.delete('b');
-  browser.pass(200);
+  browser.pass(WAKE_MS + 100);
   assert.deepEqual(browser.sounders(), ['a']);
 });
 

@@ -3,7 +3,7 @@ import { isWaiting } from '../order/status.js';
 
 export const REPEAT_MS = 12_000;
 export const URGENT_REPEAT_MS = 6000;
-export const ESCALATE_MS = 120_000;
+const ESCALATE_MS = 120_000;
 export const SNOOZE_MS = 60_000;
 const TOGETHER_MS = 1500;
 const FRESH_MS = 4000;

@@ -4,6 +4,7 @@ import { t } from '../text/index.js';
 export class WakeLock {
   constructor() {
     this.wanted = false;
+    this.asking = false;
     /** @type {any} */
     this.lock = null;
     this.refused = false;
@@ -13,10 +14,8 @@ export class WakeLock {
   /** @param {boolean} wanted */
   set(wanted) {
     this.wanted = wanted;
-    if (!wanted) {
-      void this.lock?.release();
-      this.lock = null;
-    } else void this.#acquire();
+    if (wanted) void this.#acquire();
+    else this.#release();
   }
 
   /** Why the screen may go dark, or "". */
@@ -26,12 +25,21 @@ export class WakeLock {
   }
 
   async #acquire() {
-    if (!this.wanted || document.hidden || !('wakeLock' in navigator) || (this.lock && !this.lock.released)) return;
+    const isHeld = this.lock !== null && !this.lock.released;
+    if (!this.wanted || this.asking || isHeld || document.hidden || !('wakeLock' in navigator)) return;
+    this.asking = true;
     try {
       this.lock = await navigator.wakeLock.request('screen');
       this.refused = false;
     } catch {
       this.refused = true;
     }
+    this.asking = false;
+    if (!this.wanted) this.#release();
+  }
+
+  #release() {
+    void this.lock?.release();
+    this.lock = null;
   }
 }

@@ -1,4 +1,4 @@
-export const BACKOFF_CAP_MS = 30_000;
+const BACKOFF_CAP_MS = 30_000;
 
 /**
  * How long to wait before the next attempt: doubling, capped, and spread over its upper half so that a shop full of

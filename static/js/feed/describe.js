@@ -1,4 +1,4 @@
-/** @import { Status } from './machine.js' */
+/** @import { Status } from './types.js' */
 
 /**
  * @typedef {'connecting' | 'live' | 'away' | 'reconnecting' | 'polling' | 'offline' | 'ended'} Condition

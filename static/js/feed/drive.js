@@ -1,4 +1,5 @@
-/** @import { Feed, Effect, FeedEvent, TimerName } from './machine.js' */
+/** @import { Feed } from './machine.js' */
+/** @import { Effect, FeedEvent, TimerName } from './types.js' */
 
 /**
  * Where the machine's effects touch the world. Everything it uses is handed in, for tests and for workers.

@@ -1,4 +1,4 @@
-/** @import { Source, Status } from '../feed/machine.js' */
+/** @import { Source, Status } from '../feed/types.js' */
 /** @import { News, World } from '../feed/drive.js' */
 import { drive } from '../feed/drive.js';
 import { Feed } from '../feed/machine.js';
@@ -22,7 +22,7 @@ import { Feed } from '../feed/machine.js';
  *   | {t: 'news', news: Exclude<News, {type: 'status'}>} | {t: 'status', status: Status}} FromHub
  */
 
-export const PULSE_MS = 1000;
+const PULSE_MS = 1000;
 
 /**
  * The one owner of the stream, wherever it lives: in a shared worker, in the leading tab, or in a tab by itself.

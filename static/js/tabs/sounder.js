@@ -14,6 +14,8 @@ export const PRESENCE_MS = 1000;
 export const EXPIRY_MS = 3000;
 /** A newcomer listens before it speaks, or two tabs would ring at once. */
 export const SETTLE_MS = 400;
+/** One that slept first has to hear what became of the orders that it missed. */
+export const WAKE_MS = 1500;
 
 /**
  * @param {Iterable<Presence>} peers
@@ -51,7 +53,8 @@ export class Ensemble {
    */
   constructor(tab, now, tell) {
     this.tell = tell;
-    this.bornAt = now;
+    this.quietUntil = now + SETTLE_MS;
+    this.updatedAt = now;
     this.saidAt = 0;
     this.lastRung = 0;
     /** @type {Presence} */
@@ -64,6 +67,8 @@ export class Ensemble {
   /** @param {Partial<Presence>} facts @param {number} now */
   update(facts, now) {
     const me = this.me;
+    if (now - this.updatedAt > EXPIRY_MS) this.quietUntil = now + WAKE_MS;
+    this.updatedAt = now;
     const changed = Object.entries(facts).some(([key, value]) => me[/** @type {keyof Presence} */ (key)] !== value);
     Object.assign(me, facts);
     if (changed || now - this.saidAt >= PRESENCE_MS) this.say(now, false);
@@ -100,7 +105,7 @@ export class Ensemble {
 
   /** @param {number} now */
   isSounder(now) {
-    if (now - this.bornAt < SETTLE_MS) return false;
+    if (now < this.quietUntil) return false;
     this.me.at = now;
     return chooseSounder(this.peers.values(), now)?.tab === this.me.tab;
   }

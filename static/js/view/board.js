@@ -27,13 +27,13 @@ export class Board {
 
   /**
    * @param {Shown[]} list
-   * @param {{formats: Formats, prefs: Prefs, now: number, narrow: boolean, arrived: Set<string>}} how
+   * @param {{formats: Formats, prefs: Prefs, now: number, narrow: boolean, arrived: Set<string>, isHeld: (id: string) => boolean}} how
    */
-  draw(list, { formats, prefs, now, narrow, arrived }) {
+  draw(list, { formats, prefs, now, narrow, arrived, isHeld }) {
     const focus = this.#focused();
     this.shown = list.filter(({ lane }) => lane !== 'done');
-    const live = new Set(this.shown.map(({ card }) => card.id));
-    for (const id of this.elements.keys()) if (!live.has(id)) this.elements.delete(id);
+    // The cards that a filter hides are kept: to make hundreds anew when it is cleared would be felt.
+    for (const id of this.elements.keys()) if (!isHeld(id)) this.elements.delete(id);
     for (const lane of LANES) {
       const inLane = this.shown.filter((shown) => shown.lane === lane).sort(laneOrder(prefs));
       const elements = inLane.map((shown) => this.#element(shown, { formats, prefs, now, arrived }));
@@ -67,7 +67,7 @@ export class Board {
   /** Brings an order into view and marks it for the eye. @param {string} id @param {boolean} focus */
   reveal(id, focus) {
     const element = this.elements.get(id);
-    if (!element) return;
+    if (!element?.isConnected) return;
     this.select(element.dataset.lane ?? 'new');
     element.scrollIntoView({ block: 'center' });
     if (focus) element.focus({ preventScroll: true });

@@ -8,7 +8,7 @@ import { isKnown, isWaiting, nextStatus, previousStatus } from '../order/status.
 import { statusName, stepName, t } from '../text/index.js';
 import { byId, make, part, setAttribute, setText } from './dom.js';
 
-export const ITEMS_SHOWN = 6;
+const ITEMS_SHOWN = 6;
 
 /** @returns {HTMLElement} */
 export function blankCard() {
@@ -130,7 +130,7 @@ function fillFoot(element, { card, mark }, formats) {
 }
 
 /** Who did what last, for a team that shares the screen. @param {Card} card */
-export function byLine(card) {
+function byLine(card) {
   if (card.status !== 'PENDING' && card.updatedBy) return t('card.moved', { status: statusName(card.status), name: plain(card.updatedBy, 60) });
   if (!card.acknowledged) return '';
   return card.acknowledgedBy ? t('card.noticed', { name: plain(card.acknowledgedBy, 60) }) : t('card.noticed.nobody');

@@ -1,4 +1,4 @@
-/** @import { Status } from '../feed/machine.js' */
+/** @import { Status } from '../feed/types.js' */
 /** @import { Condition } from '../feed/describe.js' */
 import { describe, isStale } from '../feed/describe.js';
 import { shortAge } from '../text/format.js';

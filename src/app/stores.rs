@@ -1,0 +1,59 @@
+//! Which store the settings mean.
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+
+use crate::clock::Clock;
+use crate::embedded::EmbeddedStore;
+use crate::firestore::FirestoreStore;
+use crate::settings::StoreKind;
+use crate::store::{AccountStore, OrderStore};
+
+/// A store, by what it is used for.
+pub(super) struct Stores {
+    pub(super) orders: Arc<dyn OrderStore>,
+    pub(super) accounts: Arc<dyn AccountStore>,
+    /// The store is part of this process: it is there, or there is no sense in starting.
+    pub(super) is_local: bool,
+    /// What the store counts by itself.
+    pub(super) register: Box<dyn Fn(&mut Registry)>,
+}
+
+impl Stores {
+    /// Opens the store for serving.
+    pub(super) fn open(kind: &StoreKind, clock: Clock) -> anyhow::Result<Self> {
+        Ok(match kind {
+            StoreKind::Embedded(path) => {
+                let store = Arc::new(EmbeddedStore::open(path, clock)?);
+                Self {
+                    orders: Arc::clone(&store) as _,
+                    accounts: store,
+                    is_local: true,
+                    register: Box::new(|_| {}),
+                }
+            }
+            StoreKind::Firestore(settings) => {
+                let store = Arc::new(FirestoreStore::start(settings.clone(), clock));
+                Self {
+                    orders: Arc::clone(&store) as _,
+                    accounts: Arc::clone(&store) as _,
+                    is_local: false,
+                    register: Box::new(move |registry| store.register(registry)),
+                }
+            }
+        })
+    }
+}
+
+/// The accounts of a store that a server may be running on.
+pub fn accounts(kind: &StoreKind) -> anyhow::Result<Box<dyn AccountStore>> {
+    Ok(match kind {
+        StoreKind::Embedded(path) => {
+            Box::new(EmbeddedStore::open_for_accounts(path, Clock::system())?)
+        }
+        StoreKind::Firestore(settings) => {
+            Box::new(FirestoreStore::start(settings.clone(), Clock::system()))
+        }
+    })
+}

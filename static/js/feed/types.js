@@ -1,0 +1,47 @@
+/** @import { Summary } from '../order/card.js' */
+/** @import { Row } from '../order/book.js' */
+
+/**
+ * @typedef {'idle' | 'connecting' | 'open' | 'waiting' | 'ended'} Phase
+ * @typedef {{state: string, since: number, message: string}} Source
+ *
+ * @typedef {object} Status             what a screen needs to tell the truth
+ * @property {Phase} phase
+ * @property {boolean} polling
+ * @property {boolean | null} reachable  outcome of the last request, null while unknown
+ * @property {boolean} online
+ * @property {number} failures
+ * @property {number} lastWord          local ms of the last word from the server
+ * @property {number} skew              server clock minus local clock, ms
+ * @property {Source} source
+ * @property {string | null} assets     where the server serves its scripts now
+ * @property {import('../desk.js').Usage | null} usage
+ *
+ * @typedef {'retry' | 'watchdog' | 'poll' | 'details'} TimerName
+ *
+ * @typedef {{type: 'start'} | {type: 'stop'} | {type: 'wake', reason: 'visible' | 'online' | 'signin'} | {type: 'offline'}
+ *   | {type: 'open', epoch: number} | {type: 'error', epoch: number}
+ *   | {type: 'message', epoch: number, event: string, id: string, data: string}
+ *   | {type: 'timer', name: TimerName}
+ *   | {type: 'fetched', ticket: number, status: number, body?: any, retryAfterMs?: number}} FeedEvent
+ *
+ * @typedef {{type: 'connect', epoch: number, since: string} | {type: 'disconnect'}
+ *   | {type: 'timer', name: TimerName, ms: number} | {type: 'clear', name: TimerName}
+ *   | {type: 'fetch', ticket: number, since: string | null}
+ *   | {type: 'summary', event: 'new_order' | 'order_update', id: string, summary: Summary}
+ *   | {type: 'removed', event: 'order_removed', id: string, order: string}
+ *   | {type: 'cards', from: string | null, to: string, rows: Row[], whole: boolean}
+ *   | {type: 'status'}} Effect
+ *
+ * @typedef {object} FeedOptions
+ * @property {string} cursor
+ * @property {number} now
+ * @property {number} serverTime
+ * @property {Source} source
+ * @property {number} [heartbeatMs]
+ * @property {number} [retryMs]
+ * @property {() => number} clock
+ * @property {() => number} random
+ */
+
+export {};
