@@ -118,6 +118,7 @@ impl App {
         let result = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
             error = self.store.ended() => Err(error),
+            error = self.hub.failed() => Err(error),
             ended = &mut server => return Err(anyhow::anyhow!("the HTTP server has ended by itself: {ended:?}")),
             never = recheck => match never {},
         };

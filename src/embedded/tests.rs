@@ -217,3 +217,21 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
         .filter_map(|(_, output)| output)
         .collect()
 }
+
+#[tokio::test]
+async fn a_writer_that_panics_is_the_end_and_says_so() {
+    let place = Place::new();
+    let store = place.open();
+    store.watch(
+        10,
+        Box::new(|event| {
+            assert!(
+                !matches!(event, WatchEvent::Snapshot(snapshot) if !snapshot.initial),
+                "on purpose"
+            );
+        }),
+    );
+    let refused = store.submit(draft(), None).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })));
+    assert!(store.ended().await.to_string().contains("panicked"));
+}

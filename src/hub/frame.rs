@@ -2,16 +2,47 @@
 //!
 //! JSON escapes every line break in the data, and cursors are plain ASCII, so that no text of an order can end a line.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::json;
 
+use super::gzip::Segment;
 use super::{Item, Source};
-use crate::orders::{Order, OrderId, Position};
+use crate::orders::{OrderId, Position};
 use crate::store::SourceState;
+
+/// A block that many readers get, and the same for those that take gzip, made when the first of them comes.
+pub(super) struct Frame {
+    plain: Bytes,
+    gzip: OnceLock<Segment>,
+}
+
+impl Frame {
+    pub(super) fn new(plain: Bytes) -> Self {
+        Self {
+            plain,
+            gzip: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn plain(&self) -> &Bytes {
+        &self.plain
+    }
+
+    pub(super) fn gzip(&self) -> &Segment {
+        self.gzip.get_or_init(|| Segment::compress(&self.plain))
+    }
+}
+
+/// Joined frames, in one of the codings.
+#[derive(Clone)]
+pub(super) enum Payload {
+    Plain(Bytes),
+    Gzip(Segment),
+}
 
 /// The events of one snapshot.
 pub(super) struct Batch {
@@ -21,15 +52,15 @@ pub(super) struct Batch {
     pub(super) head: Position,
     /// At least one, in the order of their positions.
     pub(super) events: Vec<Arc<Item>>,
-    /// All events as a reader at `prev` gets them.
-    pub(super) plain: Bytes,
+    plain: Bytes,
+    gzip: OnceLock<Segment>,
 }
 
 impl Batch {
     pub(super) fn new(prev: Position, events: Vec<Arc<Item>>) -> Self {
         let plain = match events.as_slice() {
-            [event] => event.frame_for(&prev).clone(),
-            events => concat(events.iter().map(|event| event.frame_for(&prev))),
+            [event] => event.frame_for(&prev).plain().clone(),
+            events => concat(events.iter().map(|event| event.frame_for(&prev).plain())),
         };
         Self {
             head: events
@@ -38,7 +69,21 @@ impl Batch {
             prev,
             events,
             plain,
+            gzip: OnceLock::new(),
         }
+    }
+
+    /// All events as a reader at `prev` gets them.
+    pub(super) fn plain(&self) -> &Bytes {
+        &self.plain
+    }
+
+    /// The same for those that take gzip.
+    pub(super) fn gzip(&self) -> &Segment {
+        self.gzip.get_or_init(|| {
+            let frames = self.events.iter().map(|event| event.frame_for(&self.prev));
+            Segment::concat(frames.map(Frame::gzip))
+        })
     }
 }
 
@@ -49,18 +94,37 @@ pub(super) fn concat<'a>(frames: impl Iterator<Item = &'a Bytes> + Clone) -> Byt
     joined.freeze()
 }
 
-/// `new_order` and `order_update`.
-pub(super) fn order(event: &str, position: &Position, order: &Order) -> Bytes {
-    block(Some(position), event, &order.summary())
+/// An event with a position: `new_order`, `order_update` or `order_removed`.
+pub(super) fn event(name: &str, position: &Position, data: &[u8]) -> Bytes {
+    encode(Some(position), name, data)
 }
 
-/// `order_removed`.
-pub(super) fn removed(position: &Position, id: &OrderId) -> Bytes {
-    block(
-        Some(position),
-        "order_removed",
-        &json!({"id": id, "orderId": id}),
-    )
+/// The data of `order_removed`.
+pub(super) fn removed(id: &OrderId) -> Bytes {
+    json(&json!({"id": id, "orderId": id}))
+}
+
+/// One event of a `batch`.
+pub(super) fn entry(name: &str, position: &Position, data: &[u8]) -> Bytes {
+    // Names and cursors have no character that JSON would escape.
+    let mut entry = BytesMut::from(
+        format!("{{\"event\":\"{name}\",\"id\":\"{position}\",\"data\":").as_bytes(),
+    );
+    entry.put_slice(data);
+    entry.put_u8(b'}');
+    entry.freeze()
+}
+
+/// Several events at once, of which the last stands at `position`.
+pub(super) fn batch(position: &Position, entries: &[Bytes]) -> Bytes {
+    let mut data =
+        BytesMut::with_capacity(entries.iter().map(|entry| entry.len() + 1).sum::<usize>() + 1);
+    for (index, entry) in entries.iter().enumerate() {
+        data.put_u8(if index == 0 { b'[' } else { b',' });
+        data.put_slice(entry);
+    }
+    data.put_u8(b']');
+    encode(Some(position), "batch", &data)
 }
 
 /// The first block of a stream: how long to wait before coming back, and where the stream starts.
@@ -94,16 +158,15 @@ pub(super) fn source(source: &Source) -> Bytes {
     block(None, "source", source)
 }
 
-/// `bye`: come back after `retry`.
+/// `bye`: come back after `retry`, which stands in the data as well because scripts in a page can't see `retry` lines.
 pub(super) fn bye(retry: Duration, reason: &str) -> Bytes {
-    let mut frame = BytesMut::from(&*retry_frame(retry));
-    frame.put_slice(&block(None, "bye", &json!({"reason": reason})));
-    frame.freeze()
-}
-
-/// A block that only sets how long clients wait before they come back.
-pub fn retry_frame(retry: Duration) -> Bytes {
-    format!("retry: {}\n\n", retry.as_millis()).into()
+    let millis = retry.as_millis();
+    let bye = block(
+        None,
+        "bye",
+        &json!({"reason": reason, "retry": u64::try_from(millis).unwrap_or(u64::MAX)}),
+    );
+    concat([Bytes::from(format!("retry: {millis}\n\n")), bye].iter())
 }
 
 /// Data as JSON; what orderbell serializes always has one.
@@ -114,7 +177,10 @@ pub(super) fn json(data: &impl Serialize) -> Bytes {
 }
 
 fn block(position: Option<&Position>, event: &str, data: &impl Serialize) -> Bytes {
-    let data = json(data);
+    encode(position, event, &json(data))
+}
+
+fn encode(position: Option<&Position>, event: &str, data: &[u8]) -> Bytes {
     let id = position
         .map(|position| format!("id: {position}\n"))
         .unwrap_or_default();
@@ -123,7 +189,7 @@ fn block(position: Option<&Position>, event: &str, data: &impl Serialize) -> Byt
     block.put_slice(b"event: ");
     block.put_slice(event.as_bytes());
     block.put_slice(b"\ndata: ");
-    block.put_slice(&data);
+    block.put_slice(data);
     block.put_slice(b"\n\n");
     block.freeze()
 }

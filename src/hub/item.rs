@@ -2,57 +2,80 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::frame;
+use super::frame::{self, Frame};
 use crate::orders::{Card, Order, OrderId, Position};
+
+/// How many changes of its status an item remembers.
+const PAST_LIMIT: usize = 8;
 
 /// One order in the view, or what is left of a removed one. Its encodings are made once, on first use.
 pub struct Item {
     id: OrderId,
     position: Position,
-    kind: Kind,
+    /// Readers at or after this position know the order, to others it is new. `None` where that isn't known any more.
+    created: Option<Position>,
+    /// `None` where the order was removed.
+    order: Option<Arc<Order>>,
+    /// Since when it had which status, as far as this process has seen it; oldest first.
+    past: Box<[(Position, Arc<str>)]>,
+    data: OnceLock<Bytes>,
+    as_new: OnceLock<Frame>,
+    as_other: OnceLock<Frame>,
     whole: OnceLock<Bytes>,
     card: OnceLock<Bytes>,
 }
 
-enum Kind {
-    Order {
-        order: Arc<Order>,
-        /// Readers at or after this position know the order, to others it is new.
-        created: Position,
-        as_new: OnceLock<Bytes>,
-        as_update: OnceLock<Bytes>,
-    },
-    Removed {
-        frame: OnceLock<Bytes>,
-    },
-}
-
 impl Item {
-    pub(super) fn order_at(order: Arc<Order>, position: Position, created: Position) -> Arc<Self> {
-        Arc::new(Self {
-            id: order.id.clone(),
-            position,
-            kind: Kind::Order {
-                order,
-                created,
-                as_new: OnceLock::new(),
-                as_update: OnceLock::new(),
-            },
-            whole: OnceLock::new(),
-            card: OnceLock::new(),
-        })
-    }
-
-    pub(super) fn removed_at(id: OrderId, position: Position) -> Arc<Self> {
-        Arc::new(Self {
+    /// The order as it is from `position` on; `known` is what it was before.
+    pub(super) fn order_at(
+        order: Arc<Order>,
+        position: Position,
+        created: Position,
+        known: Option<&Self>,
+    ) -> Arc<Self> {
+        let mut past = known.map(|known| known.past.to_vec()).unwrap_or_default();
+        if past
+            .last()
+            .is_none_or(|(_, status)| **status != *order.status())
+        {
+            past.push((position.clone(), order.status().into()));
+        }
+        past.drain(..past.len().saturating_sub(PAST_LIMIT));
+        let id = order.id.clone();
+        Arc::new(Self::new(
             id,
             position,
-            kind: Kind::Removed {
-                frame: OnceLock::new(),
-            },
+            Some(created),
+            Some(order),
+            past.into(),
+        ))
+    }
+
+    /// What is left of an order that was removed at `position`.
+    pub(super) fn removed_at(id: OrderId, position: Position, known: Option<&Self>) -> Arc<Self> {
+        let created = known.and_then(|known| known.created.clone());
+        Arc::new(Self::new(id, position, created, None, Box::default()))
+    }
+
+    fn new(
+        id: OrderId,
+        position: Position,
+        created: Option<Position>,
+        order: Option<Arc<Order>>,
+        past: Box<[(Position, Arc<str>)]>,
+    ) -> Self {
+        Self {
+            id,
+            position,
+            created,
+            order,
+            past,
+            data: OnceLock::new(),
+            as_new: OnceLock::new(),
+            as_other: OnceLock::new(),
             whole: OnceLock::new(),
             card: OnceLock::new(),
-        })
+        }
     }
 
     /// The document's id.
@@ -67,38 +90,79 @@ impl Item {
 
     /// The order, `None` where it was removed.
     pub fn order(&self) -> Option<&Arc<Order>> {
-        match &self.kind {
-            Kind::Order { order, .. } => Some(order),
-            Kind::Removed { .. } => None,
-        }
+        self.order.as_ref()
     }
 
-    /// Where the order was created, `None` where it was removed.
+    /// Where the order was created, as far as that is known.
     pub(super) fn created(&self) -> Option<&Position> {
-        match &self.kind {
-            Kind::Order { created, .. } => Some(created),
-            Kind::Removed { .. } => None,
+        self.created.as_ref()
+    }
+
+    /// The order's status at `position`; nothing where it didn't exist, `None` where that isn't remembered.
+    pub(super) fn last_status(&self, position: &Position) -> Option<&str> {
+        if self.is_new_to(position) {
+            return Some("");
+        }
+        let then = self.past.iter().rev().find(|(since, _)| since <= position);
+        then.map(|(_, status)| &**status)
+    }
+
+    /// Whether the order may have had a status that `is_wanted`, at any time up to `position`.
+    pub(super) fn may_have_been(
+        &self,
+        position: &Position,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> bool {
+        if self.is_new_to(position) {
+            return false;
+        }
+        let is_remembered_whole = self
+            .past
+            .first()
+            .is_some_and(|(since, _)| Some(since) == self.created.as_ref());
+        !is_remembered_whole
+            || self
+                .past
+                .iter()
+                .any(|(since, status)| since <= position && is_wanted(status))
+    }
+
+    fn is_new_to(&self, position: &Position) -> bool {
+        self.created
+            .as_ref()
+            .is_some_and(|created| created > position)
+    }
+
+    /// The event's name for a reader that has seen everything up to `position`.
+    fn event_for(&self, position: &Position) -> &'static str {
+        match &self.order {
+            None => "order_removed",
+            Some(_) if self.is_new_to(position) => "new_order",
+            Some(_) => "order_update",
         }
     }
 
     /// The event for a reader that has seen everything up to `position`.
-    pub(super) fn frame_for(&self, position: &Position) -> &Bytes {
-        match &self.kind {
-            Kind::Order {
-                order,
-                created,
-                as_new,
-                ..
-            } if created > position => {
-                as_new.get_or_init(|| frame::order("new_order", &self.position, order))
-            }
-            Kind::Order {
-                order, as_update, ..
-            } => as_update.get_or_init(|| frame::order("order_update", &self.position, order)),
-            Kind::Removed { frame } => {
-                frame.get_or_init(|| frame::removed(&self.position, &self.id))
-            }
-        }
+    pub(super) fn frame_for(&self, position: &Position) -> &Frame {
+        let event = self.event_for(position);
+        let slot = if event == "new_order" {
+            &self.as_new
+        } else {
+            &self.as_other
+        };
+        slot.get_or_init(|| Frame::new(frame::event(event, &self.position, self.data())))
+    }
+
+    /// The same as one of several in a `batch`.
+    pub(super) fn entry_for(&self, position: &Position) -> Bytes {
+        frame::entry(self.event_for(position), &self.position, self.data())
+    }
+
+    fn data(&self) -> &Bytes {
+        self.data.get_or_init(|| match &self.order {
+            Some(order) => frame::json(&order.summary()),
+            None => frame::removed(&self.id),
+        })
     }
 
     /// The whole order as JSON, or `{"id","removed":true}`.

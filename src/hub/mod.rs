@@ -5,9 +5,12 @@
 //! at once. A batch of frames, encoded once, goes from each snapshot to the *relays*, one for each worker thread, and
 //! from there to that thread's *subscribers*.
 
+mod filter;
 mod frame;
+mod gzip;
 mod item;
 mod metrics;
+mod outlet;
 mod relay;
 mod subscriber;
 #[cfg(test)]
@@ -18,19 +21,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
-pub use frame::retry_frame;
+pub use filter::Filter;
 pub use item::Item;
 pub use metrics::HubMetrics;
 pub use relay::Relay;
-pub use subscriber::{Start, Subscriber};
+pub use subscriber::{Options, Start, Subscriber};
 
 use crate::clock::Clock;
 use crate::orders::{Position, Snapshot};
 use crate::store::{ListQuery, SourceState, WatchEvent};
-use frame::Batch;
+use frame::{Batch, Frame};
 use view::View;
 
 /// Signals that a relay may be behind before it catches up from the view; few in tests, so that they get there.
@@ -57,6 +59,7 @@ pub struct Hub {
     clock: Clock,
     metrics: HubMetrics,
     state: RwLock<State>,
+    failure: watch::Sender<Option<&'static str>>,
 }
 
 struct State {
@@ -83,7 +86,7 @@ enum Signal {
     /// The first snapshot was applied: positions mean something from now on.
     Started,
     /// An event without a position, for everybody who is there.
-    Notice(Bytes),
+    Notice(Arc<Frame>),
     /// Somebody's permission may have ended: look.
     Check,
 }
@@ -141,6 +144,7 @@ impl Hub {
             settings,
             clock,
             metrics: HubMetrics::default(),
+            failure: watch::Sender::new(None),
         })
     }
 
@@ -181,8 +185,8 @@ impl Hub {
             state: source,
             since: self.clock.millis(),
         };
-        let frame = frame::source(&state.source);
-        state.send(Signal::Notice(frame));
+        let frame = Frame::new(frame::source(&state.source));
+        state.send(Signal::Notice(Arc::new(frame)));
     }
 
     /// The state of the store's watch.
@@ -211,11 +215,20 @@ impl Hub {
         &self.metrics
     }
 
-    /// The newest `limit` orders, newest first by the time of placing.
-    pub fn newest(&self, limit: usize) -> Recent {
+    /// The newest `limit` orders, or those of them that `filter` wants, newest first by the time of placing.
+    pub fn newest(&self, limit: usize, filter: Option<&Filter>) -> Recent {
         let state = self.read();
+        let wanted = |item: &&Arc<Item>| {
+            filter.is_none_or(|filter| item.order().is_some_and(|order| filter.has(order.status())))
+        };
         Recent {
-            items: state.view.newest().take(limit).cloned().collect(),
+            items: state
+                .view
+                .newest()
+                .filter(wanted)
+                .take(limit)
+                .cloned()
+                .collect(),
             cursor: state.view.head().clone(),
             reset: false,
         }
@@ -224,9 +237,9 @@ impl Hub {
     /// What has changed since `cursor`, oldest change first, at most `limit` of it.
     ///
     /// The answer's cursor is where the next poll goes on, whether or not `limit` has cut the answer short.
-    pub fn since(&self, cursor: &Position, limit: usize) -> Recent {
+    pub fn since(&self, cursor: &Position, limit: usize, filter: Option<&Filter>) -> Recent {
         let state = self.read();
-        let (mut items, end, reset) = match self.standing(&state.view, cursor) {
+        let (mut items, head, reset) = match self.standing(&state.view, cursor) {
             Standing::Behind { missed, head } => (missed, head, false),
             Standing::Current => (Vec::new(), cursor.clone(), false),
             Standing::Lost { head } => {
@@ -238,16 +251,24 @@ impl Hub {
                 (window.cloned().collect(), head, true)
             }
         };
+        if let Some(filter) = filter {
+            // To a poller that starts anew, what isn't in its set now is nothing.
+            let beginning = Position::beginning();
+            let origin = if reset { &beginning } else { cursor };
+            items.retain(|item| filter.passes_replay(item, origin));
+        }
         if items.len() > limit && !reset {
             items.truncate(limit);
+            let cursor = items.last().map_or(head, |last| last.position().clone());
+            return Recent {
+                items,
+                cursor,
+                reset,
+            };
         }
-        let cursor = match items.last() {
-            Some(last) if !reset => last.position().clone(),
-            _ => end,
-        };
         Recent {
             items,
-            cursor,
+            cursor: head,
             reset,
         }
     }
@@ -291,6 +312,21 @@ impl Hub {
     /// Ends every stream with a `bye`; later ones end at once.
     pub fn close(&self) {
         self.write().relays = None;
+    }
+
+    fn fail(&self, reason: &'static str) {
+        self.failure.send_replace(Some(reason));
+    }
+
+    /// Waits until a part of the hub has ended by itself, and says which. The process ends then.
+    pub async fn failed(&self) -> anyhow::Error {
+        let mut failure = self.failure.subscribe();
+        let reason = failure
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|reason| *reason);
+        anyhow::anyhow!(reason.unwrap_or("the hub was dropped"))
     }
 
     fn standing(&self, view: &View, cursor: &Position) -> Standing {

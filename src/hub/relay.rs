@@ -8,7 +8,8 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-use super::frame::{self, Batch};
+use super::frame::{self, Batch, Payload};
+use super::gzip::Segment;
 use super::{Hub, Signal};
 use crate::orders::Position;
 
@@ -42,14 +43,32 @@ struct Slots {
     first: u64,
     slots: VecDeque<Signal>,
     bytes: usize,
-    /// The last chunk that was joined, and the slots it was joined from.
-    joined: Option<(u64, u64, Bytes)>,
+    /// The chunks that were joined last, and the slots they were joined from.
+    joined: Option<Joined<Bytes>>,
+    joined_gzip: Option<Joined<Segment>>,
+}
+
+struct Joined<T> {
+    from: u64,
+    to: u64,
+    chunk: T,
 }
 
 #[derive(Default)]
 struct Wakers {
     wakers: Vec<Option<Waker>>,
     free: Vec<usize>,
+}
+
+/// How a subscriber wants what it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// As text.
+    Plain,
+    /// As gzip.
+    Gzip,
+    /// Batch by batch, to choose from.
+    Choice,
 }
 
 /// What a subscriber takes from the slots.
@@ -63,13 +82,13 @@ pub(super) enum Taken {
     /// Frames for everybody who stands where the subscriber does.
     Shared {
         /// The frames.
-        bytes: Bytes,
+        payload: Payload,
         /// Where the subscriber stands then.
         head: Option<Position>,
         /// How many events the frames carry.
         events: usize,
     },
-    /// A batch that the subscriber has to choose from.
+    /// A batch that the subscriber has to choose from, because of its position or its wish.
     Batch(Arc<Batch>),
 }
 
@@ -84,7 +103,8 @@ impl Relay {
         let receiver = hub.read().relays.as_ref().map(broadcast::Sender::subscribe);
         match receiver {
             Some(receiver) => {
-                tokio::task::spawn_local(run(Rc::clone(&shared), receiver));
+                let guard = Guard(Arc::clone(&hub));
+                tokio::task::spawn_local(run(Rc::clone(&shared), receiver, guard));
             }
             None => shared.closed.set(true),
         }
@@ -100,7 +120,18 @@ impl Relay {
     }
 }
 
-async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>) {
+/// A relay that panics leaves its thread's streams silent, which nobody would notice: the process must not go on.
+struct Guard(Arc<Hub>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("a relay has panicked");
+        }
+    }
+}
+
+async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>, _guard: Guard) {
     loop {
         match signals.recv().await {
             Ok(signal) => shared.push(signal),
@@ -134,6 +165,7 @@ impl Shared {
         slots.slots.clear();
         slots.bytes = 0;
         slots.joined = None;
+        slots.joined_gzip = None;
     }
 
     fn wake(&self) {
@@ -156,9 +188,9 @@ impl Shared {
         self.slots.borrow().end()
     }
 
-    /// What is new for a subscriber that has taken everything before `next` and stands at `position`.
-    pub(super) fn take(&self, next: &mut u64, position: Option<&Position>) -> Taken {
-        self.slots.borrow_mut().take(next, position)
+    /// What is new for a subscriber that has taken everything before `next`, stands at `position`, and wants it so.
+    pub(super) fn take(&self, next: &mut u64, position: Option<&Position>, wish: Wish) -> Taken {
+        self.slots.borrow_mut().take(next, position, wish)
     }
 
     pub(super) fn register(&self) -> usize {
@@ -202,7 +234,7 @@ impl Slots {
         }
     }
 
-    fn take(&mut self, next: &mut u64, position: Option<&Position>) -> Taken {
+    fn take(&mut self, next: &mut u64, position: Option<&Position>, wish: Wish) -> Taken {
         if *next < self.first {
             return Taken::Lagged;
         }
@@ -218,15 +250,15 @@ impl Slots {
                 {
                     *next += 1;
                 }
-                Signal::Batch(batch) if position == Some(&batch.prev) => {
-                    return self.take_shared(next);
+                Signal::Batch(batch) if wish != Wish::Choice && position == Some(&batch.prev) => {
+                    return self.take_shared(next, wish);
                 }
                 Signal::Batch(batch) => {
                     let batch = Arc::clone(batch);
                     *next += 1;
                     return Taken::Batch(batch);
                 }
-                Signal::Notice(_) => return self.take_shared(next),
+                Signal::Notice(_) => return self.take_shared(next, wish),
             }
         }
         Taken::Nothing
@@ -234,47 +266,75 @@ impl Slots {
 
     /// Joins the frames from `next` on. Each batch begins where the one before has ended, so that whoever stands at the
     /// beginning of the first can take all.
-    fn take_shared(&mut self, next: &mut u64) -> Taken {
+    fn take_shared(&mut self, next: &mut u64, wish: Wish) -> Taken {
         let from = *next;
-        let (mut to, mut bytes, mut events, mut head, mut parts) = (from, 0, 0, None, 0);
+        let (mut to, mut bytes, mut events, mut head) = (from, 0, 0, None);
         while let Some(signal) = self.at(to) {
             match signal {
                 Signal::Started => break,
                 Signal::Check => {}
                 _ if bytes > 0 && bytes + weight(signal) > CHUNK_LIMIT => break,
                 // A reader that takes a notice first need not stand where the batch behind it begins.
-                Signal::Batch(_) if parts > 0 && head.is_none() => break,
+                Signal::Batch(_) if bytes > 0 && head.is_none() => break,
                 Signal::Batch(batch) => {
                     events += batch.events.len();
                     head = Some(batch.head.clone());
-                    parts += 1;
                 }
-                Signal::Notice(_) => parts += 1,
+                Signal::Notice(_) => {}
             }
             bytes += weight(signal);
             to += 1;
         }
         *next = to;
-        let bytes = match &self.joined {
-            Some((known_from, known_to, bytes)) if (*known_from, *known_to) == (from, to) => {
-                bytes.clone()
-            }
-            _ => {
-                let frames = (from..to).filter_map(|number| self.at(number).and_then(frame));
-                let joined = if parts == 1 {
-                    frames.clone().next().cloned().unwrap_or_default()
-                } else {
-                    frame::concat(frames)
-                };
-                self.joined = Some((from, to, joined.clone()));
-                joined
-            }
+        let payload = if wish == Wish::Gzip {
+            Payload::Gzip(self.join_gzip(from, to))
+        } else {
+            Payload::Plain(self.join(from, to))
         };
         Taken::Shared {
-            bytes,
+            payload,
             head,
             events,
         }
+    }
+
+    fn join(&mut self, from: u64, to: u64) -> Bytes {
+        if let Some(joined) = self
+            .joined
+            .as_ref()
+            .filter(|joined| (joined.from, joined.to) == (from, to))
+        {
+            return joined.chunk.clone();
+        }
+        let frames = (from..to).filter_map(|number| self.at(number).and_then(plain));
+        let chunk = match to - from {
+            1 => frames.clone().next().cloned().unwrap_or_default(),
+            _ => frame::concat(frames),
+        };
+        self.joined = Some(Joined {
+            from,
+            to,
+            chunk: chunk.clone(),
+        });
+        chunk
+    }
+
+    fn join_gzip(&mut self, from: u64, to: u64) -> Segment {
+        if let Some(joined) = self
+            .joined_gzip
+            .as_ref()
+            .filter(|joined| (joined.from, joined.to) == (from, to))
+        {
+            return joined.chunk.clone();
+        }
+        let segments = (from..to).filter_map(|number| self.at(number).and_then(gzip));
+        let chunk = Segment::concat(segments);
+        self.joined_gzip = Some(Joined {
+            from,
+            to,
+            chunk: chunk.clone(),
+        });
+        chunk
     }
 
     fn at(&self, number: u64) -> Option<&Signal> {
@@ -283,14 +343,22 @@ impl Slots {
     }
 }
 
-fn frame(signal: &Signal) -> Option<&Bytes> {
+fn plain(signal: &Signal) -> Option<&Bytes> {
     match signal {
-        Signal::Batch(batch) => Some(&batch.plain),
-        Signal::Notice(frame) => Some(frame),
+        Signal::Batch(batch) => Some(batch.plain()),
+        Signal::Notice(frame) => Some(frame.plain()),
+        Signal::Started | Signal::Check => None,
+    }
+}
+
+fn gzip(signal: &Signal) -> Option<&Segment> {
+    match signal {
+        Signal::Batch(batch) => Some(batch.gzip()),
+        Signal::Notice(frame) => Some(frame.gzip()),
         Signal::Started | Signal::Check => None,
     }
 }
 
 fn weight(signal: &Signal) -> usize {
-    frame(signal).map_or(0, Bytes::len)
+    plain(signal).map_or(0, Bytes::len)
 }

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use rand::RngExt as _;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::relay::Taken;
-use super::{Item, Relay, Standing, frame};
+use super::frame::Frame;
+use super::outlet::Outlet;
+use super::relay::{Taken, Wish};
+use super::{Filter, Item, Relay, Standing, frame};
 use crate::orders::Position;
 use crate::store::SourceState;
 
@@ -30,11 +32,25 @@ pub enum Start {
     Unreadable,
 }
 
+/// What a stream is to be like.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Only orders that come into a set of statuses, are in it, or leave it.
+    pub filter: Option<Filter>,
+    /// Events are gathered for so long.
+    pub batch: Option<Duration>,
+    /// The bytes are a gzip stream.
+    pub gzip: bool,
+}
+
 /// One stream's place at the hub: what has been missed first, then what happens, in chunks ready to be written.
 ///
 /// It never holds more than one chunk and pointers to what a replay still has to send, however slow its reader is.
 pub struct Subscriber {
     relay: Relay,
+    filter: Option<Filter>,
+    gathering: Option<Gathering>,
+    outlet: Outlet,
     /// Of the relay's wakers.
     waker: usize,
     /// Of the relay's slots.
@@ -45,11 +61,7 @@ pub struct Subscriber {
     source_since: u64,
     /// Handed over before anything else.
     preamble: Option<Bytes>,
-    /// What a replay still has to send, and the position from which it began.
-    missed: VecDeque<Arc<Item>>,
-    origin: Position,
-    /// Where the replay ends.
-    replay_head: Position,
+    replay: Replay,
     /// Set from outside when the stream may not go on.
     ended: Arc<AtomicBool>,
     done: bool,
@@ -58,22 +70,47 @@ pub struct Subscriber {
     leave_at: Instant,
 }
 
+/// What a reader has missed and is being sent.
+struct Replay {
+    missed: VecDeque<Arc<Item>>,
+    /// Where the reader stood when it began: orders created later are new to it.
+    origin: Position,
+    /// Where the reader stands when it is over.
+    head: Position,
+}
+
+/// Nothing is taken while a batch is being gathered: what has come by its end is read from the view, like a replay.
+struct Gathering {
+    interval: Duration,
+    /// Runs since the first event came that wasn't handed over.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
 impl Subscriber {
     /// Subscribes the stream that starts at `start` and goes on until `ended` is set (which takes a
     /// [`Hub::check_subscribers`](super::Hub::check_subscribers) to be noticed).
-    pub fn new(relay: Relay, start: Start, ended: Arc<AtomicBool>) -> Self {
+    pub fn new(relay: Relay, start: Start, options: Options, ended: Arc<AtomicBool>) -> Self {
         let settings = relay.hub().settings();
         let now = Instant::now();
         let spread = rand::rng().random_range(0.8..=1.0);
+        let gathering = options.batch.map(|interval| Gathering {
+            interval,
+            timer: None,
+        });
         let mut subscriber = Self {
             waker: relay.shared().register(),
             next: relay.shared().end(),
+            filter: options.filter,
+            gathering,
+            outlet: Outlet::new(options.gzip),
             position: None,
             source_since: 0,
             preamble: None,
-            missed: VecDeque::new(),
-            origin: Position::beginning(),
-            replay_head: Position::beginning(),
+            replay: Replay {
+                missed: VecDeque::new(),
+                origin: Position::beginning(),
+                head: Position::beginning(),
+            },
             ended,
             done: false,
             heartbeat: Box::pin(sleep_until(now + settings.heartbeat)),
@@ -92,29 +129,32 @@ impl Subscriber {
         let source = state.source.clone();
         let head = state.view.started().then(|| state.view.head().clone());
         let mut reset = None;
-        self.position = match (start, head) {
+        // Where the reader stands once it was told what it has missed; `connected` says where it stands now.
+        self.position = match (&start, &head) {
+            (Start::After(cursor), None) => Some(cursor.clone()),
             // What is there when the first snapshot comes is not news to a reader that has asked for news.
-            (Start::Now, head) => head,
-            (Start::After(cursor), None) => Some(cursor),
-            (Start::After(cursor), Some(_)) => match hub.standing(&state.view, &cursor) {
-                Standing::Behind { missed, head } => {
-                    self.replay(cursor.clone(), missed, head);
-                    Some(cursor)
-                }
-                Standing::Current => Some(cursor),
-                Standing::Lost { head } => {
-                    reset = Some("the position is older than the window");
-                    Some(head)
-                }
-            },
-            (Start::Unreadable, head) => {
-                reset = Some("the position can't be read");
-                head
-            }
+            _ => head,
         };
+        let mut connected = self.position.clone();
+        match start {
+            Start::Now => {}
+            Start::Unreadable => reset = Some("the position can't be read"),
+            Start::After(_) if !state.view.started() => {}
+            Start::After(cursor) => match hub.standing(&state.view, &cursor) {
+                Standing::Behind { missed, head } => {
+                    connected = Some(cursor.clone());
+                    self.begin_replay(cursor, missed, head);
+                }
+                Standing::Current => {
+                    connected = Some(cursor.clone());
+                    self.position = Some(cursor);
+                }
+                Standing::Lost { .. } => reset = Some("the position is older than the window"),
+            },
+        }
         drop(state);
         self.source_since = source.since;
-        let mut preamble = vec![frame::connected(retry, self.position.as_ref())];
+        let mut preamble = vec![frame::connected(retry, connected.as_ref())];
         if let Some(reason) = reset {
             hub.metrics().resets.inc();
             preamble.push(frame::reset(reason));
@@ -125,19 +165,33 @@ impl Subscriber {
         self.preamble = Some(frame::concat(preamble.iter()));
     }
 
-    fn replay(&mut self, origin: Position, missed: Vec<Arc<Item>>, head: Position) {
+    fn begin_replay(&mut self, origin: Position, mut missed: Vec<Arc<Item>>, head: Position) {
         self.relay.hub().metrics().replays.inc();
-        self.origin = origin;
-        self.missed = missed.into();
-        self.replay_head = head;
+        if let Some(filter) = &self.filter {
+            missed.retain(|item| filter.passes_replay(item, &origin));
+        }
+        if missed.is_empty() {
+            self.position = Some(head);
+            return;
+        }
+        self.position = Some(origin.clone());
+        self.replay = Replay {
+            missed: missed.into(),
+            origin,
+            head,
+        };
     }
 
     /// The next bytes for the reader; `None` when the stream is over.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if self.done || self.ended.load(Ordering::Relaxed) {
+        if self.done {
             return Poll::Ready(None);
         }
-        let chunk = match self.take_ready() {
+        if self.ended.load(Ordering::Relaxed) {
+            self.done = true;
+            return Poll::Ready(self.outlet.finish());
+        }
+        let chunk = match self.take_ready(cx) {
             Some(chunk) => chunk,
             None if self.relay.shared().closed() => self.bye("the server is going down"),
             None => match self.poll_clock(cx) {
@@ -152,22 +206,23 @@ impl Subscriber {
         Poll::Ready(Some(chunk))
     }
 
-    fn take_ready(&mut self) -> Option<Bytes> {
+    fn take_ready(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         if let Some(preamble) = self.preamble.take() {
-            return Some(preamble);
+            return Some(self.outlet.once(preamble));
         }
         loop {
-            if !self.missed.is_empty() {
+            if !self.replay.missed.is_empty() {
                 return Some(self.take_missed());
             }
-            match self
+            let wish = self.wish();
+            let taken = self
                 .relay
                 .shared()
-                .take(&mut self.next, self.position.as_ref())
-            {
-                Taken::Nothing => return None,
+                .take(&mut self.next, self.position.as_ref(), wish);
+            let chunk = match taken {
+                Taken::Nothing => return self.poll_gathered(cx),
                 Taken::Shared {
-                    bytes,
+                    payload,
                     head,
                     events,
                 } => {
@@ -175,24 +230,29 @@ impl Subscriber {
                         self.position = head;
                     }
                     self.relay.hub().metrics().deliveries.inc_by(events as u64);
-                    return Some(bytes);
+                    return Some(self.outlet.payload(payload));
                 }
-                Taken::Batch(batch) => {
-                    if let Some(chunk) = self.choose(&batch.events) {
-                        return Some(chunk);
-                    }
+                Taken::Batch(_) if self.gathering.is_some() => {
+                    self.gather();
+                    None
                 }
-                Taken::Started => {
-                    if let Some(chunk) = self.catch_up() {
-                        return Some(chunk);
-                    }
-                }
-                Taken::Lagged => {
-                    if let Some(chunk) = self.recover() {
-                        return Some(chunk);
-                    }
-                }
+                Taken::Batch(batch) => self.choose(&batch.events),
+                Taken::Started => self.catch_up(),
+                Taken::Lagged => self.recover(),
+            };
+            if chunk.is_some() {
+                return chunk;
             }
+        }
+    }
+
+    fn wish(&self) -> Wish {
+        if self.filter.is_some() || self.gathering.is_some() {
+            Wish::Choice
+        } else if self.outlet.is_gzip() {
+            Wish::Gzip
+        } else {
+            Wish::Plain
         }
     }
 
@@ -205,6 +265,11 @@ impl Subscriber {
         let source = hub.source();
         let notice = (source.since != self.source_since).then(|| frame::source(&source));
         self.source_since = source.since;
+        let notice = notice.map(|notice| self.outlet.once(notice));
+        if self.gathering.is_some() {
+            self.gather();
+            return notice;
+        }
         let chunks: Vec<_> = notice.into_iter().chain(self.catch_up()).collect();
         (!chunks.is_empty()).then(|| frame::concat(chunks.iter()))
     }
@@ -220,7 +285,7 @@ impl Subscriber {
         match hub.standing(&state.view, &position) {
             Standing::Behind { missed, head } => {
                 drop(state);
-                self.replay(position, missed, head);
+                self.begin_replay(position, missed, head);
                 None
             }
             Standing::Current => None,
@@ -228,39 +293,59 @@ impl Subscriber {
                 drop(state);
                 hub.metrics().resets.inc();
                 self.position = Some(head);
-                Some(frame::reset("the position is older than the window"))
+                Some(
+                    self.outlet
+                        .once(frame::reset("the position is older than the window")),
+                )
             }
         }
     }
 
     fn take_missed(&mut self) -> Bytes {
-        let mut frames = Vec::new();
-        let mut bytes = 0;
+        let Replay {
+            missed,
+            origin,
+            head,
+        } = &mut self.replay;
+        let (mut taken, mut bytes) = (Vec::new(), 0);
         while bytes < REPLAY_CHUNK
-            && let Some(item) = self.missed.pop_front()
+            && let Some(item) = missed.pop_front()
         {
-            let frame = item.frame_for(&self.origin).clone();
-            bytes += frame.len();
-            self.position = Some(item.position().clone());
-            frames.push(frame);
+            bytes += item.frame_for(origin).plain().len();
+            taken.push(item);
         }
-        if self.missed.is_empty() {
-            self.position = Some(self.replay_head.clone());
-        }
+        let last = taken.last().map(|item| item.position().clone());
+        let is_last = missed.is_empty();
         self.relay
             .hub()
             .metrics()
             .deliveries
-            .inc_by(frames.len() as u64);
-        frame::concat(frames.iter())
+            .inc_by(taken.len() as u64);
+        let chunk = if self.gathering.is_some() {
+            let entries: Vec<_> = taken.iter().map(|item| item.entry_for(origin)).collect();
+            let at = last.as_ref().unwrap_or(head);
+            self.outlet.once(frame::batch(at, &entries))
+        } else {
+            let frames: Vec<&Frame> = taken.iter().map(|item| item.frame_for(origin)).collect();
+            self.outlet.frames(&frames)
+        };
+        self.position = if is_last { Some(head.clone()) } else { last };
+        chunk
     }
 
-    /// The events of a batch that are after the reader's position, which is in the middle of it.
+    /// The events of a batch that this reader wants and that are after its position, which may be in the middle of it.
     fn choose(&mut self, events: &[Arc<Item>]) -> Option<Bytes> {
         let position = self.position.clone()?;
-        let frames: Vec<_> = events
+        let is_wanted = |item: &&Arc<Item>| {
+            *item.position() > position
+                && self
+                    .filter
+                    .as_ref()
+                    .is_none_or(|filter| filter.passes_live(item, &position))
+        };
+        let frames: Vec<&Frame> = events
             .iter()
-            .filter(|item| *item.position() > position)
+            .filter(is_wanted)
             .map(|item| item.frame_for(&position))
             .collect();
         self.position = events.last().map(|last| last.position().clone());
@@ -269,7 +354,29 @@ impl Subscriber {
             .metrics()
             .deliveries
             .inc_by(frames.len() as u64);
-        (!frames.is_empty()).then(|| frame::concat(frames.into_iter()))
+        (!frames.is_empty()).then(|| self.outlet.frames(&frames))
+    }
+
+    /// Something has come: the batch that is being gathered ends after its interval.
+    fn gather(&mut self) {
+        if let Some(gathering) = &mut self.gathering {
+            let interval = gathering.interval;
+            gathering
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + interval)));
+        }
+    }
+
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+        let gathering = self.gathering.as_mut()?;
+        if gathering.timer.as_mut()?.as_mut().poll(cx).is_pending() {
+            return None;
+        }
+        gathering.timer = None;
+        match self.catch_up() {
+            None if !self.replay.missed.is_empty() => Some(self.take_missed()),
+            chunk => chunk,
+        }
     }
 
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
@@ -283,10 +390,9 @@ impl Subscriber {
             let due = self.handed_over_at + interval;
             if now >= due {
                 self.heartbeat.as_mut().reset(now + interval);
-                return Some(frame::heartbeat(
-                    self.position.as_ref(),
-                    self.relay.hub().clock.millis(),
-                ));
+                let heartbeat =
+                    frame::heartbeat(self.position.as_ref(), self.relay.hub().clock.millis());
+                return Some(self.outlet.once(heartbeat));
             }
             self.heartbeat.as_mut().reset(due);
         }
@@ -295,10 +401,12 @@ impl Subscriber {
 
     fn bye(&mut self, reason: &str) -> Bytes {
         self.done = true;
-        frame::bye(
-            Duration::from_millis(rand::rng().random_range(RETURN_SPREAD)),
-            reason,
-        )
+        let retry = Duration::from_millis(rand::rng().random_range(RETURN_SPREAD));
+        let bye = self.outlet.once(frame::bye(retry, reason));
+        match self.outlet.finish() {
+            Some(end) => frame::concat([bye, end].iter()),
+            None => bye,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tokio::task::LocalSet;
@@ -99,7 +99,12 @@ fn parse(bytes: &[u8]) -> Vec<Event> {
 }
 
 fn subscribe(relay: &Relay, start: Start) -> Subscriber {
-    Subscriber::new(relay.clone(), start, Arc::new(AtomicBool::new(false)))
+    Subscriber::new(
+        relay.clone(),
+        start,
+        Options::default(),
+        Arc::new(AtomicBool::new(false)),
+    )
 }
 
 /// Lets the relay's task run.
@@ -334,7 +339,12 @@ fn closing_says_bye_and_ending_says_nothing() {
         let relay = Relay::start(Arc::clone(&hub));
         hub.take(initial(Vec::new()));
         let ended = Arc::new(AtomicBool::new(false));
-        let mut revoked = Subscriber::new(relay.clone(), Start::Now, Arc::clone(&ended));
+        let mut revoked = Subscriber::new(
+            relay.clone(),
+            Start::Now,
+            Options::default(),
+            Arc::clone(&ended),
+        );
         let mut other = subscribe(&relay, Start::Now);
         drain(&mut revoked).await;
         drain(&mut other).await;
@@ -350,6 +360,30 @@ fn closing_says_bye_and_ending_says_nothing() {
     });
 }
 
+struct PanicsWhenWoken;
+
+impl std::task::Wake for PanicsWhenWoken {
+    fn wake(self: Arc<Self>) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_relay_that_panics_is_a_failure_of_the_hub() {
+    run(async {
+        let (hub, _) = hub_with(10);
+        let relay = Relay::start(Arc::clone(&hub));
+        let mut reader = subscribe(&relay, Start::Now);
+        drain(&mut reader).await;
+        let slot = relay.shared().register();
+        relay
+            .shared()
+            .set_waker(slot, &Arc::new(PanicsWhenWoken).into());
+        hub.take(initial(Vec::new()));
+        assert_eq!(hub.failed().await.to_string(), "a relay has panicked");
+    });
+}
+
 #[test]
 fn polls_are_cut_short_without_a_gap() {
     let (hub, _) = hub_with(10);
@@ -361,7 +395,7 @@ fn polls_are_cut_short_without_a_gap() {
     let mut cursor = Position::beginning();
     let mut seen = Vec::new();
     for _ in 0..4 {
-        let recent = hub.since(&cursor, 2);
+        let recent = hub.since(&cursor, 2, None);
         seen.extend(recent.items.iter().map(|item| item.id().to_string()));
         cursor = recent.cursor;
     }
@@ -382,14 +416,14 @@ proptest! {
             created_micros: micros,
             updated_micros: micros,
         };
-        let events = parse(&frame::order("new_order", &order.position(), &order));
+        let events = parse(&frame::event("new_order", &order.position(), &frame::json(&order.summary())));
         prop_assert_eq!(events.len(), 1);
         prop_assert_eq!(events[0].id.as_ref().and_then(|id| id.parse().ok()), Some(order.position()));
         prop_assert_eq!(&events[0].data["id"], &json!(id));
         prop_assert_eq!(&events[0].data["status"], &json!(status));
         let expected = if name.trim().is_empty() { String::new() } else { name };
         prop_assert_eq!(&events[0].data["customerName"], &json!(expected));
-        let removed = parse(&frame::removed(&order.position(), &order.id));
+        let removed = parse(&frame::event("order_removed", &order.position(), &frame::removed(&order.id)));
         prop_assert_eq!(&removed[0].data["orderId"], &json!(id));
     }
 }

@@ -57,6 +57,7 @@ impl View {
             let oldest = self
                 .by_position
                 .values()
+                .filter(|item| item.order().is_some())
                 .filter_map(|item| item.created())
                 .min();
             self.floor = oldest
@@ -168,19 +169,30 @@ impl View {
             return None;
         }
         let position = self.after_head(order.updated_micros, &order.id);
+        // An order that comes back under the id of a removed one is another order.
+        let known = known.filter(|known| known.order().is_some());
         let created = match known.and_then(|known| known.created()) {
             Some(created) => created.clone(),
             // An order that is told of late is new to everybody, even to readers beyond its commit time.
             None if order.created_micros == order.updated_micros => position.clone(),
             None => Position::new(order.created_micros, &order.id),
         };
-        Some(Item::order_at(Arc::clone(order), position, created))
+        Some(Item::order_at(
+            Arc::clone(order),
+            position,
+            created,
+            known.map(|known| &**known),
+        ))
     }
 
     fn remove(&self, id: &OrderId, micros: u64) -> Option<Arc<Item>> {
         match self.by_id.get(id) {
             Some(known) if known.order().is_none() => None,
-            _ => Some(Item::removed_at(id.clone(), self.after_head(micros, id))),
+            known => Some(Item::removed_at(
+                id.clone(),
+                self.after_head(micros, id),
+                known.map(|known| &**known),
+            )),
         }
     }
 

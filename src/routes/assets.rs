@@ -1,5 +1,11 @@
-use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use std::collections::HashMap;
+use std::io::Write as _;
+
+use actix_web::http::header::{self, AcceptEncoding, Encoding, Header as _};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
 
@@ -11,19 +17,36 @@ use super::error::ApiError;
 #[folder = "static/"]
 struct Files;
 
-/// Where what pages load is found: under a path that changes whenever one of the files does.
+/// What pages load, ready to be sent, under a path that changes whenever one of the files does.
 pub struct Assets {
     version: String,
+    files: HashMap<String, Asset>,
+}
+
+/// One file as it is sent: scripts and styles without the comments that only their readers need.
+#[derive(Clone)]
+struct Asset {
+    kind: String,
+    plain: Bytes,
+    /// Where that is smaller.
+    gzip: Option<Bytes>,
 }
 
 impl Assets {
-    /// Reads all files, to know their version.
+    /// Reads and compresses all files.
     pub fn load() -> Self {
         let mut digest = Sha256::new();
         let mut names: Vec<_> = Files::iter().collect();
         names.sort();
-        for file in names.iter().filter_map(|name| Files::get(name)) {
-            digest.update(file.metadata.sha256_hash());
+        let mut files = HashMap::new();
+        for name in names {
+            if let Some(file) = Files::get(&name) {
+                digest.update(file.metadata.sha256_hash());
+                // A debug build prepares each file when it is asked for.
+                if !cfg!(debug_assertions) {
+                    files.insert(name.to_string(), Asset::prepare(&name, &file));
+                }
+            }
         }
         let version = digest
             .finalize()
@@ -31,25 +54,111 @@ impl Assets {
             .take(6)
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        Self { version }
+        Self { version, files }
     }
 
     /// Path under which the files are found.
     pub fn prefix(&self) -> String {
         format!("/static/{}", self.version)
     }
+
+    fn get(&self, name: &str) -> Option<Asset> {
+        match self.files.get(name) {
+            Some(asset) => Some(asset.clone()),
+            None if cfg!(debug_assertions) => {
+                Files::get(name).map(|file| Asset::prepare(name, &file))
+            }
+            None => None,
+        }
+    }
+}
+
+impl Asset {
+    fn prepare(name: &str, file: &EmbeddedFile) -> Self {
+        let is_code = name.ends_with(".js") || name.ends_with(".css");
+        let plain = match str::from_utf8(&file.data) {
+            Ok(code) if is_code => Bytes::from(without_comments(code)),
+            _ => Bytes::from(file.data.to_vec()),
+        };
+        let gzip = gzip(&plain).filter(|gzip| gzip.len() < plain.len());
+        let kind = match name.rsplit('.').next() {
+            Some("webmanifest") => "application/manifest+json".to_owned(),
+            Some("js" | "css" | "svg") => format!("{}; charset=utf-8", file.metadata.mimetype()),
+            _ => file.metadata.mimetype().to_owned(),
+        };
+        Self { kind, plain, gzip }
+    }
+
+    fn answer(self, request: &HttpRequest, caching: &'static str) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        response
+            .content_type(self.kind)
+            .insert_header((header::CACHE_CONTROL, caching))
+            .insert_header((header::VARY, "accept-encoding"));
+        match self.gzip {
+            Some(gzip) if takes_gzip(request) => response
+                .insert_header((header::CONTENT_ENCODING, "gzip"))
+                .body(gzip),
+            _ => response.body(self.plain),
+        }
+    }
+}
+
+/// Whether the client says that it can read gzip.
+pub(super) fn takes_gzip(request: &HttpRequest) -> bool {
+    AcceptEncoding::parse(request).is_ok_and(|accepted| {
+        let gzip = [Encoding::gzip()];
+        // The header's own preferences decide; a client that prefers something else still reads gzip.
+        accepted.negotiate(gzip.iter()) == Some(Encoding::gzip())
+    })
+}
+
+fn gzip(plain: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(plain).ok()?;
+    encoder.finish().ok().map(Bytes::from)
+}
+
+/// Code without the lines that are only comment, and without indentation.
+///
+/// Line by line, which is all that our own files need: no text in them spans lines, and a comment that stands in a line of
+/// code stays there.
+fn without_comments(code: &str) -> String {
+    let mut kept = String::with_capacity(code.len());
+    let mut in_comment = false;
+    for line in code.lines().map(str::trim) {
+        if in_comment {
+            in_comment = !line.contains("*/");
+            continue;
+        }
+        let opens = line.starts_with("/*");
+        if opens && !line.contains("*/") {
+            in_comment = true;
+            continue;
+        }
+        if line.is_empty() || line.starts_with("//") || (opens && line.ends_with("*/")) {
+            continue;
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    kept
 }
 
 /// One file. Under the current version it never changes, so that browsers keep it.
 pub(super) async fn asset(
     path: web::Path<(String, String)>,
+    request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (version, name) = path.into_inner();
-    let file = Files::get(&name).ok_or_else(|| ApiError::not_found("file"))?;
+    let asset = state
+        .assets
+        .get(&name)
+        .ok_or_else(|| ApiError::not_found("file"))?;
     let is_current = version == state.assets.version && !cfg!(debug_assertions);
-    Ok(answer(
-        file,
+    Ok(asset.answer(
+        &request,
         if is_current {
             "public, max-age=31536000, immutable"
         } else {
@@ -59,14 +168,46 @@ pub(super) async fn asset(
 }
 
 /// Browsers ask for this address whatever a page says.
-pub(super) async fn favicon() -> Result<HttpResponse, ApiError> {
-    let file = Files::get("icons/icon.svg").ok_or_else(|| ApiError::not_found("file"))?;
-    Ok(answer(file, "public, max-age=86400"))
+pub(super) async fn favicon(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let icon = state
+        .assets
+        .get("icons/icon.svg")
+        .ok_or_else(|| ApiError::not_found("file"))?;
+    Ok(icon.answer(&request, "public, max-age=86400"))
 }
 
-fn answer(file: EmbeddedFile, caching: &'static str) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(file.metadata.mimetype())
-        .insert_header((header::CACHE_CONTROL, caching))
-        .body(file.data.into_owned())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_go_and_code_stays() {
+        let code = "/**\n * Doc.\n * @type {X}\n */\nexport const a = '/* no */'; // why\n\n  /** one line */\n  // gone\n  const b = /** @type {T} */ (c);\n/* cast */ d();\n";
+        assert_eq!(
+            without_comments(code),
+            "export const a = '/* no */'; // why\nconst b = /** @type {T} */ (c);\n/* cast */ d();\n"
+        );
+    }
+
+    #[test]
+    fn no_text_of_the_scripts_spans_lines() {
+        for name in Files::iter().filter(|name| name.ends_with(".js")) {
+            let file = Files::get(&name).expect("it was listed");
+            for (number, line) in str::from_utf8(&file.data)
+                .expect("UTF-8")
+                .lines()
+                .enumerate()
+            {
+                let is_comment = line.trim_start().starts_with(['*', '/']);
+                assert!(
+                    is_comment || line.matches('`').count() % 2 == 0,
+                    "{name}:{}",
+                    number + 1
+                );
+            }
+        }
+    }
 }

@@ -83,8 +83,10 @@ fn too_large(limit: usize) -> ApiError {
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        // A text that ends within an object has no name for what is missing: "?".
         let path = error.path().to_string();
-        invalid_json(if path == "." { "body" } else { &path }, error.inner())
+        let field = path.trim_end_matches(['?', '.']);
+        invalid_json(if field.is_empty() { "body" } else { field }, error.inner())
     })?;
     deserializer
         .end()

@@ -75,6 +75,9 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(web::resource("/health/live").get(health::live))
         .service(web::resource("/health/ready").get(health::ready))
         .service(web::resource("/metrics").get(metrics::metrics))
+        // Compressed already.
+        .service(web::resource("/static/{version}/{path:.*}").get(assets::asset))
+        .service(web::resource("/favicon.ico").get(assets::favicon))
         .service(
             web::scope("")
                 .wrap(Compress::default())
@@ -85,8 +88,6 @@ pub fn configure(config: &mut ServiceConfig) {
                         .post(sign_in::form),
                 )
                 .service(web::resource("/logout").post(sign_in::sign_out))
-                .service(web::resource("/favicon.ico").get(assets::favicon))
-                .service(web::resource("/static/{version}/{path:.*}").get(assets::asset))
                 .default_service(web::route().to(error::not_found)),
         );
 }

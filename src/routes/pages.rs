@@ -61,6 +61,7 @@ struct Desk {
     cursor: String,
     server_time: u64,
     heartbeat_seconds: u64,
+    retry_ms: u128,
     window: usize,
     shop: DeskShop,
     admin: DeskAdmin,
@@ -143,7 +144,7 @@ pub(super) async fn desk(
 }
 
 fn desk_of(admin: &Principal, state: &AppState) -> Desk {
-    let newest = state.hub.newest(usize::MAX);
+    let newest = state.hub.newest(usize::MAX, None);
     Desk {
         cursor: if state.hub.started() {
             newest.cursor.to_string()
@@ -152,6 +153,7 @@ fn desk_of(admin: &Principal, state: &AppState) -> Desk {
         },
         server_time: state.clock.millis(),
         heartbeat_seconds: state.settings.stream.heartbeat.as_secs(),
+        retry_ms: state.settings.stream.retry.as_millis(),
         window: state.settings.store.window,
         shop: DeskShop {
             name: state.settings.shop.name.clone(),

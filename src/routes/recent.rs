@@ -7,8 +7,8 @@ use serde_json::json;
 use super::AppState;
 use super::access::Admin;
 use super::error::ApiError;
-use crate::hub::Recent;
-use crate::orders::Position;
+use crate::hub::{Filter, Recent};
+use crate::orders::{Position, Status};
 
 /// Orders of an answer when the poll says neither how many nor since when.
 const DEFAULT_LIMIT: usize = 10;
@@ -17,6 +17,7 @@ const DEFAULT_LIMIT: usize = 10;
 pub(super) struct Query {
     limit: Option<String>,
     since: Option<String>,
+    status: Option<String>,
     view: Option<String>,
 }
 
@@ -34,14 +35,19 @@ pub(super) async fn recent(
         .map(|text| limit(text, window))
         .transpose()?;
     let desk = is_desk(query.view.as_deref())?;
+    let filter = filter(query.status.as_deref())?;
     let recent = match &query.since {
         Some(since) => {
             let since: Position = since
                 .parse()
                 .map_err(|error| ApiError::invalid("since", format!("{error}")))?;
-            state.hub.since(&since, limit.unwrap_or(usize::MAX))
+            state
+                .hub
+                .since(&since, limit.unwrap_or(usize::MAX), filter.as_ref())
         }
-        None => state.hub.newest(limit.unwrap_or(DEFAULT_LIMIT)),
+        None => state
+            .hub
+            .newest(limit.unwrap_or(DEFAULT_LIMIT), filter.as_ref()),
     };
     let tag = EntityTag::new_strong(recent.cursor.to_string());
     let is_known = match IfNoneMatch::parse(&request) {
@@ -80,13 +86,12 @@ fn encode(recent: &Recent, desk: bool, state: &AppState) -> BytesMut {
     }
     if desk {
         let source = json!(state.hub.source());
-        body.put_slice(
-            format!(
-                ",\"serverTime\":{},\"source\":{source}",
-                state.clock.millis()
-            )
-            .as_bytes(),
+        let more = format!(
+            ",\"serverTime\":{},\"source\":{source},\"assets\":\"{}\"",
+            state.clock.millis(),
+            state.assets.prefix()
         );
+        body.put_slice(more.as_bytes());
     }
     body.put_u8(b'}');
     body
@@ -98,6 +103,14 @@ pub(super) fn limit(text: &str, most: usize) -> Result<usize, ApiError> {
         .ok()
         .filter(|limit| (1..=most).contains(limit))
         .ok_or_else(|| ApiError::invalid("limit", format!("must be a number from 1 to {most}")))
+}
+
+/// The statuses that are wanted; none where nothing is said.
+pub(super) fn filter(status: Option<&str>) -> Result<Option<Filter>, ApiError> {
+    let statuses = Status::parse_list(status.unwrap_or_default());
+    statuses
+        .map(Filter::new)
+        .map_err(|error| ApiError::invalid("status", error.to_string()))
 }
 
 /// Whether orders are wanted as cards, as the desk shows them.

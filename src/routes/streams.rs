@@ -9,19 +9,25 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::AppState;
 use super::access::{BearerAdmin, CookieAdmin, client_address, client_name};
+use super::assets::takes_gzip;
 use super::error::ApiError;
+use super::{AppState, recent};
 use crate::auth::{OpenStream, Principal, StreamKind, StreamRefusal};
 use crate::clock::Clock;
-use crate::hub::{Relay, Start, Subscriber};
+use crate::hub::{Options, Relay, Start, Subscriber};
 
 /// What a refused stream is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// How long events may be gathered, in milliseconds.
+const BATCH_MILLIS: std::ops::RangeInclusive<u64> = 50..=60_000;
+
 #[derive(Deserialize)]
 pub(super) struct Query {
     since: Option<String>,
+    status: Option<String>,
+    batch: Option<String>,
     name: Option<String>,
 }
 
@@ -55,6 +61,7 @@ fn open(
     let relay = request
         .app_data::<Relay>()
         .ok_or_else(|| ApiError::internal(anyhow::anyhow!("this thread has no relay")))?;
+    let options = options(request, query, state)?;
     let name = query.name.as_ref().map(|name| {
         name.chars()
             .filter(|c| !c.is_control())
@@ -84,16 +91,45 @@ fn open(
                 RETRY_AFTER,
             ),
         })?;
-    let subscriber = Subscriber::new(relay.clone(), start(request, query), place.ended());
-    Ok(HttpResponse::Ok()
+    let gzip = options.gzip;
+    let subscriber = Subscriber::new(relay.clone(), start(request, query), options, place.ended());
+    let mut response = HttpResponse::Ok();
+    response
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
-        .insert_header(("x-accel-buffering", "no"))
-        .body(StreamBody {
-            subscriber,
-            place,
-            clock: state.clock.clone(),
-        }))
+        .insert_header((header::VARY, "accept-encoding"))
+        .insert_header(("x-accel-buffering", "no"));
+    if gzip {
+        response.insert_header((header::CONTENT_ENCODING, "gzip"));
+    }
+    Ok(response.body(StreamBody {
+        subscriber,
+        place,
+        clock: state.clock.clone(),
+    }))
+}
+
+/// What the reader wishes, of what it can be given.
+fn options(request: &HttpRequest, query: &Query, state: &AppState) -> Result<Options, ApiError> {
+    let batch = query.batch.as_deref().map(|text| {
+        let millis = text
+            .parse()
+            .ok()
+            .filter(|millis| BATCH_MILLIS.contains(millis));
+        let range = format!(
+            "must be a number of milliseconds from {} to {}",
+            BATCH_MILLIS.start(),
+            BATCH_MILLIS.end()
+        );
+        millis
+            .map(Duration::from_millis)
+            .ok_or_else(|| ApiError::invalid("batch", range))
+    });
+    Ok(Options {
+        filter: recent::filter(query.status.as_deref())?,
+        batch: batch.transpose()?,
+        gzip: state.settings.stream.gzip && takes_gzip(request),
+    })
 }
 
 /// Where the stream starts. A reconnecting client's header wins over the address, which is that of its first connection.

@@ -50,6 +50,7 @@ struct RawEmbedded {
 struct RawStream {
     heartbeat_seconds: u64,
     retry_ms: u64,
+    gzip: bool,
     max_connections: u64,
     max_per_admin: u64,
     max_age_minutes: u64,
@@ -248,6 +249,7 @@ impl<'a> Check<'a> {
                 raw.retry_ms,
                 1_000..=60_000,
             )?),
+            gzip: raw.gzip,
             max_connections: self.range(
                 "stream.max_connections",
                 raw.max_connections,

@@ -77,6 +77,8 @@ pub struct StreamSettings {
     pub heartbeat: Duration,
     /// How long clients wait before they come back.
     pub retry: Duration,
+    /// Streams are sent as gzip to clients that can read it.
+    pub gzip: bool,
     /// Most open streams.
     pub max_connections: usize,
     /// Most open streams of one admin or token.

@@ -13,10 +13,9 @@
 import { LANES } from './order/status.js';
 import { readPrefs, recall, remember } from './prefs.js';
 import { t } from './text/index.js';
-import { downloadDay } from './view/day.js';
 import { byId } from './view/dom.js';
 import { commandFor, isTyping } from './view/keys.js';
-import { applyLook, wireSettings } from './view/settings.js';
+import { applyLook } from './view/look.js';
 
 /**
  * @typedef {object} Room
@@ -36,19 +35,32 @@ import { applyLook, wireSettings } from './view/settings.js';
  * @property {(prefs: Prefs) => void} change
  */
 
+/** Rooms nobody enters in the first seconds: fetched then, to be there when the network is not. */
+const LATER = {
+  account: () => import('./view/account.js'),
+  download: () => import('./view/download.js'),
+  settings: () => import('./view/settings.js'),
+};
+const LATER_MS = 5000;
+
 /** Hands on the desk: pointer, keys, menus. @param {Room} room */
 export function wireControls(room) {
   wireOrders(room);
   wireShift(room);
   wireDialogs(room);
   wireKeys(room);
-  byId('csv').addEventListener('click', () => downloadDay(room.desk));
+  byId('csv').addEventListener('click', async () => {
+    byId('menu').open = false;
+    (await LATER.download()).downloadDay(room.desk);
+  });
+  setTimeout(() => Object.values(LATER).map((load) => load().catch(() => {})), LATER_MS);
   byId('reload').addEventListener('click', () => location.reload());
   const top = /** @type {HTMLElement} */ (document.querySelector('.top'));
   const measure = () => {
     const height = getComputedStyle(top).position === 'sticky' ? top.offsetHeight : 0;
     document.documentElement.style.setProperty('--top-height', `${height}px`);
   };
+  addEventListener('scroll', () => document.documentElement.toggleAttribute('data-scrolled', scrollY > 8), { passive: true });
   new ResizeObserver(measure).observe(top);
   measure();
 }
@@ -120,14 +132,18 @@ function wireShift({ actions, bell, sound, wakeLock, toasts, prefs, change, reve
 
 /** @param {Room} room */
 function wireDialogs({ desk, formats, prefs, change, sound, wakeLock }) {
-  const settings = wireSettings({ prefs, change, sound, awakeProblem: () => wakeLock.problem() });
   const menu = byId('menu');
-  /** @type {{fill: () => Promise<void>} | null} */
-  let account = null;
-  // Of no use without the server, so it need not be here before it is asked for.
-  const openAccount = async () => {
-    account ??= (await import('./view/account.js')).wireAccount(desk, formats);
-    await account.fill();
+  /** @type {Record<string, {fill: () => unknown}>} */
+  const wired = {};
+  /** @param {string} name */
+  const open = async (name) => {
+    if (name === 'settings') {
+      wired.settings ??= (await LATER.settings()).wireSettings({ prefs, change, sound, awakeProblem: () => wakeLock.problem() });
+    } else if (name === 'account') {
+      wired.account ??= (await LATER.account()).wireAccount(desk, formats);
+    } else byId('keys-off').hidden = prefs().keys;
+    void wired[name]?.fill();
+    byId(name).showModal();
   };
   menu.addEventListener('click', (/** @type {Event} */ event) => {
     const name = /** @type {HTMLElement} */ (event.target).closest('[data-dialog]')?.getAttribute('data-dialog');
@@ -135,10 +151,7 @@ function wireDialogs({ desk, formats, prefs, change, sound, wakeLock }) {
     menu.open = false;
     // A dialog gives the focus back to where it was: that must not be an entry of the closed menu.
     menu.querySelector('summary').focus();
-    if (name === 'settings') settings.fill();
-    if (name === 'account') void openAccount();
-    if (name === 'keys') byId('keys-off').hidden = prefs().keys;
-    byId(name).showModal();
+    void open(name);
   });
   addEventListener('click', (event) => {
     if (menu.open && !menu.contains(/** @type {Node} */ (event.target))) menu.open = false;

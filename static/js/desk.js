@@ -60,7 +60,7 @@ export class Desk {
     /** @type {Status} */
     this.status = {
       phase: 'connecting', polling: false, reachable: null, online: true, failures: 0,
-      lastWord: clock(), skew: state.serverTime - clock(), source: state.source, assets: null,
+      lastWord: clock(), skew: state.serverTime - clock(), source: state.source, assets: null, usage: null,
     };
     /** @type {Set<string>} orders that were announced, or were no news to begin with */
     this.announced = new Set(state.orders.map((card) => card.id));

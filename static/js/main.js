@@ -26,7 +26,7 @@ import { Detail } from './view/detail.js';
 import { translate } from './view/dom.js';
 import { Filters } from './view/filters.js';
 import { History } from './view/history.js';
-import { applyLook } from './view/settings.js';
+import { applyLook } from './view/look.js';
 import { printTicket } from './view/ticket.js';
 import { Toasts } from './view/toasts.js';
 
@@ -47,7 +47,7 @@ const wakeLock = new WakeLock();
 const bell = new Bell({ desk, sound, prefs: () => prefs, tab });
 const attention = new Attention(document.querySelector('link[rel="icon"]')?.getAttribute('href') ?? '');
 const toasts = new Toasts(clock);
-const board = new Board();
+const board = new Board(() => filters.view('board'));
 const history = new History();
 const connection = new Connection(state.heartbeatSeconds * 1000);
 const filters = new Filters(() => draw());

@@ -43,7 +43,24 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const READERS: usize = 3;
+fn options() -> impl Strategy<Value = Options> {
+    let filter = prop::option::of(prop::sample::subsequence(STATUSES.to_vec(), 1..3));
+    (filter, any::<bool>(), any::<bool>()).prop_map(|(filter, batch, gzip)| Options {
+        filter: filter.and_then(|wanted| {
+            Filter::new(
+                wanted
+                    .iter()
+                    .map(|status| status.parse().expect("known"))
+                    .collect(),
+            )
+        }),
+        batch: batch.then_some(BATCH),
+        gzip,
+    })
+}
+
+const BATCH: Duration = Duration::from_millis(100);
+const READERS: usize = 4;
 const STATUSES: [&str; 4] = ["PENDING", "CONFIRMED", "PREPARING_ORDER", "DELIVERED"];
 
 /// The store as it is, and its history of removals.
@@ -124,8 +141,60 @@ impl Truth {
     }
 }
 
+/// What the bytes of one connection become.
+struct Inlet {
+    /// Of a gzip stream, behind its header.
+    inflate: Option<flate2::Decompress>,
+    header_left: usize,
+}
+
+impl Inlet {
+    fn new(gzip: bool) -> Self {
+        Self {
+            inflate: gzip.then(|| flate2::Decompress::new(false)),
+            header_left: 10,
+        }
+    }
+
+    /// Every chunk can be read whole as soon as it is there.
+    fn take(&mut self, chunk: &[u8]) -> Vec<Event> {
+        let Some(inflate) = &mut self.inflate else {
+            return unpacked(parse(chunk));
+        };
+        let header = self.header_left.min(chunk.len());
+        self.header_left -= header;
+        let mut text = Vec::with_capacity(1 << 20);
+        inflate
+            .decompress_vec(&chunk[header..], &mut text, flate2::FlushDecompress::Sync)
+            .expect("deflate");
+        unpacked(parse(&text))
+    }
+}
+
+/// Events as if they had come one by one.
+fn unpacked(events: Vec<Event>) -> Vec<Event> {
+    let mut all = Vec::new();
+    for event in events {
+        let Value::Array(entries) = &event.data else {
+            all.push(event);
+            continue;
+        };
+        assert_eq!(event.name, "batch");
+        let last = entries.last().expect("a batch has events");
+        assert_eq!(last["id"].as_str(), event.id.as_deref());
+        all.extend(entries.iter().map(|entry| Event {
+            name: entry["event"].as_str().expect("a name").to_owned(),
+            id: entry["id"].as_str().map(str::to_owned),
+            data: entry["data"].clone(),
+        }));
+    }
+    all
+}
+
 /// A dashboard: what it knows, by events and by what it fetched.
 struct Reader {
+    options: Options,
+    inlet: Inlet,
     subscriber: Subscriber,
     last_id: Option<String>,
     /// Position of the last event on this connection.
@@ -136,10 +205,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn open(hub: &Hub, relay: &Relay) -> Self {
-        let (known, cursor) = fetch(hub);
+    fn open(hub: &Hub, relay: &Relay, options: Options) -> Self {
+        let (known, cursor) = fetch(hub, options.filter.as_ref());
         Self {
-            subscriber: subscribe(relay, Start::After(cursor.clone())),
+            inlet: Inlet::new(options.gzip),
+            subscriber: Self::connect(relay, &options, cursor.clone()),
+            options,
             last_id: Some(cursor.to_string()),
             connection: None,
             known,
@@ -154,8 +225,37 @@ impl Reader {
             .expect("it was connected")
             .parse()
             .expect("a cursor");
-        self.subscriber = subscribe(relay, Start::After(cursor));
+        self.subscriber = Self::connect(relay, &self.options, cursor);
+        self.inlet = Inlet::new(self.options.gzip);
         self.connection = None;
+    }
+
+    fn connect(relay: &Relay, options: &Options, cursor: Position) -> Subscriber {
+        Subscriber::new(
+            relay.clone(),
+            Start::After(cursor),
+            options.clone(),
+            Arc::new(AtomicBool::new(false)),
+        )
+    }
+
+    /// One chunk, if there is one; a batch is waited for.
+    async fn chunk(&mut self) -> Option<Vec<Event>> {
+        let mut next = chunk(&mut self.subscriber).await.expect("open");
+        if next.is_none() && self.options.batch.is_some() {
+            tokio::time::advance(BATCH).await;
+            next = chunk(&mut self.subscriber).await.expect("open");
+        }
+        next.map(|chunk| self.inlet.take(&chunk))
+    }
+
+    async fn read(&mut self, hub: &Hub, all: bool) {
+        while let Some(events) = self.chunk().await {
+            self.take(hub, events);
+            if !all {
+                return;
+            }
+        }
     }
 
     fn take(&mut self, hub: &Hub, events: Vec<Event>) {
@@ -167,7 +267,7 @@ impl Reader {
             match event.name.as_str() {
                 "message" | "source" => continue,
                 "reset" => {
-                    self.known = fetch(hub).0;
+                    self.known = fetch(hub, self.options.filter.as_ref()).0;
                     // After a reset everything may come again.
                     self.announced.clear();
                     continue;
@@ -182,10 +282,7 @@ impl Reader {
                             "{id} was announced as new twice"
                         );
                     }
-                    self.known.insert(
-                        id,
-                        event.data["status"].as_str().expect("a status").to_owned(),
-                    );
+                    self.show(id, event.data["status"].as_str().expect("a status"));
                 }
             }
             let at: Position = event
@@ -202,16 +299,35 @@ impl Reader {
         }
     }
 
+    /// An order that isn't in the reader's set any more isn't shown any more.
+    fn show(&mut self, id: String, status: &str) {
+        if self
+            .options
+            .filter
+            .as_ref()
+            .is_none_or(|filter| filter.has(status))
+        {
+            self.known.insert(id, status.to_owned());
+        } else {
+            self.known.remove(&id);
+        }
+    }
+
     fn must_know(&self, hub: &Hub, truth: &Truth) {
-        must_know(hub, &self.known, &truth.outside);
+        must_know(
+            hub,
+            &self.known,
+            &truth.outside,
+            self.options.filter.as_ref(),
+        );
         for id in truth.removed.keys() {
             assert!(!self.known.contains_key(id), "{id} was removed");
         }
     }
 }
 
-fn fetch(hub: &Hub) -> (BTreeMap<String, String>, Position) {
-    let recent = hub.newest(usize::MAX);
+fn fetch(hub: &Hub, filter: Option<&Filter>) -> (BTreeMap<String, String>, Position) {
+    let recent = hub.newest(usize::MAX, filter);
     let known = recent.items.iter().filter_map(|item| item.order());
     (
         known
@@ -223,10 +339,16 @@ fn fetch(hub: &Hub) -> (BTreeMap<String, String>, Position) {
 
 /// The newest state of every order in the window is known. What has happened to orders while they were outside of the window
 /// isn't told; they are back in it when newer ones were removed.
-fn must_know(hub: &Hub, known: &BTreeMap<String, String>, outside: &BTreeSet<String>) {
-    for (id, status) in fetch(hub).0 {
+fn must_know(
+    hub: &Hub,
+    known: &BTreeMap<String, String>,
+    outside: &BTreeSet<String>,
+    filter: Option<&Filter>,
+) {
+    for (id, status) in fetch(hub, None).0 {
         if !outside.contains(&id) {
-            assert_eq!(known.get(&id), Some(&status), "{id}");
+            let is_wanted = filter.is_none_or(|filter| filter.has(&status));
+            assert_eq!(known.get(&id), is_wanted.then_some(&status), "{id}");
         }
     }
 }
@@ -238,7 +360,7 @@ struct Poller {
 
 impl Poller {
     fn poll(&mut self, hub: &Hub, limit: usize) {
-        let recent = hub.since(&self.cursor, limit);
+        let recent = hub.since(&self.cursor, limit, None);
         if recent.reset {
             self.known.clear();
         }
@@ -264,10 +386,13 @@ fn start(truth: &Truth, window: usize) -> (Arc<Hub>, Relay) {
     (hub, relay)
 }
 
-async fn story(window: usize, steps: Vec<Step>) {
+async fn story(window: usize, options: Vec<Options>, steps: Vec<Step>) {
     let mut truth = Truth::default();
     let (mut hub, mut relay) = start(&truth, window);
-    let mut readers: Vec<_> = (0..READERS).map(|_| Reader::open(&hub, &relay)).collect();
+    let mut readers: Vec<_> = options
+        .into_iter()
+        .map(|options| Reader::open(&hub, &relay, options))
+        .collect();
     let mut poller = Poller {
         cursor: Position::beginning(),
         known: BTreeMap::new(),
@@ -277,7 +402,7 @@ async fn story(window: usize, steps: Vec<Step>) {
             Step::Apply(commits) => {
                 let changes = truth.commit(&commits);
                 hub.take(live(changes));
-                let inside = fetch(&hub).0;
+                let inside = fetch(&hub, None).0;
                 let outside = truth
                     .orders
                     .keys()
@@ -285,18 +410,7 @@ async fn story(window: usize, steps: Vec<Step>) {
                     .cloned();
                 truth.outside.extend(outside.collect::<Vec<_>>());
             }
-            Step::Read(n, all) => {
-                let events = if all {
-                    drain(&mut readers[n].subscriber).await
-                } else {
-                    chunk(&mut readers[n].subscriber)
-                        .await
-                        .expect("open")
-                        .map(|chunk| parse(&chunk))
-                        .unwrap_or_default()
-                };
-                readers[n].take(&hub, events);
-            }
+            Step::Read(n, all) => readers[n].read(&hub, all).await,
             Step::Reconnect(n) => readers[n].reconnect(&relay),
             Step::Poll(limit) => poller.poll(&hub, limit),
             Step::Restart => {
@@ -308,14 +422,13 @@ async fn story(window: usize, steps: Vec<Step>) {
         }
     }
     for reader in &mut readers {
-        let events = drain(&mut reader.subscriber).await;
-        reader.take(&hub, events);
+        reader.read(&hub, true).await;
         reader.must_know(&hub, &truth);
     }
     while poller.cursor < *hub.read().view.head() {
         poller.poll(&hub, 2);
     }
-    must_know(&hub, &poller.known, &truth.outside);
+    must_know(&hub, &poller.known, &truth.outside, None);
     for id in truth.removed.keys() {
         assert!(!poller.known.contains_key(id), "poller: {id} was removed");
     }
@@ -324,7 +437,11 @@ async fn story(window: usize, steps: Vec<Step>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn readers_and_pollers_know_what_is(window in 1..7_usize, steps in prop::collection::vec(step(), 1..60)) {
-        run(story(window, steps));
+    fn readers_and_pollers_know_what_is(
+        window in 1..7_usize,
+        options in prop::collection::vec(options(), READERS),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        run(story(window, options, steps));
     }
 }

@@ -1,1 +1,92 @@
+use serde_json::json;
 
+use super::*;
+use crate::orders::{Order, OrderId};
+use crate::store::SourceState;
+
+fn desk(orders: Vec<Card>) -> Desk {
+    Desk {
+        cursor: "1771842400000002-ORD1".to_owned(),
+        server_time: 1_771_842_400_000,
+        heartbeat_seconds: 30,
+        retry_ms: 2_000,
+        window: 500,
+        shop: DeskShop {
+            name: "Corner <Shop>".to_owned(),
+            currency: "EUR".to_owned(),
+        },
+        admin: DeskAdmin {
+            name: "Ana".to_owned(),
+            email: "ana@shop.example".to_owned(),
+        },
+        source: Source {
+            state: SourceState::Away {
+                message: "it \"rests\"".to_owned(),
+            },
+            since: 1,
+        },
+        version: "0.1.0",
+        store: "embedded",
+        usage: None,
+        orders,
+    }
+}
+
+fn hostile() -> Card {
+    let fields = json!({"customerName": "</script><b>", "items": [{"name": "\"><i>", "quantity": 1}], "status": "ON_HOLD",
+        "deliveryLocation": {"latitude": 36.7, "longitude": 3.0}, "notes": "{{ shop_name }}", "customerPhone": "+1 555"});
+    let serde_json::Value::Object(fields) = fields else {
+        panic!("an object was written")
+    };
+    Card::from(&Order {
+        id: OrderId::sequential(1),
+        fields,
+        created_micros: 1_771_842_400_000_000,
+        updated_micros: 1_771_842_400_000_000,
+    })
+}
+
+#[test]
+fn every_page_renders_and_keeps_text_as_text() -> anyhow::Result<()> {
+    let templates = Templates::load()?;
+    for orders in [Vec::new(), vec![hostile()]] {
+        let desk = desk(orders);
+        let page = DeskPage {
+            shop_name: &desk.shop.name,
+            assets: "/static/x",
+            state_json: serde_json::to_string(&desk)?,
+            desk: &desk,
+        };
+        let text = templates.render("dashboard.html", &page)?;
+        assert!(
+            !text.contains("<Shop>") && !text.contains("</script><b>") && !text.contains("\"><i>")
+        );
+        assert!(desk.orders.is_empty() != text.contains("{{ shop_name }}"));
+    }
+    let sign_in = SignInPage {
+        shop_name: "Corner <Shop>",
+        assets: "/static/x",
+        error: "e-mail address or password is wrong",
+        email: "\"><script>",
+        next: "/?q=<b>",
+    };
+    let text = templates.render("login.html", &sign_in)?;
+    assert!(
+        text.contains("e-mail address or password is wrong")
+            && !text.contains("\"><script>")
+            && !text.contains("<b>")
+    );
+    let error = ErrorPage {
+        shop_name: "Corner",
+        assets: "/static/x",
+        status: 404,
+        title: "Not Found",
+        message: "There is nothing here.",
+    };
+    assert!(
+        templates
+            .render("error.html", &error)?
+            .contains("There is nothing here.")
+    );
+    Ok(())
+}

@@ -25,6 +25,7 @@ import { backoff, farewell } from './backoff.js';
  * @property {number} skew              server clock minus local clock, ms
  * @property {Source} source
  * @property {string | null} assets     where the server serves its scripts now
+ * @property {import('../desk.js').Usage | null} usage
  *
  * @typedef {'retry' | 'watchdog' | 'poll' | 'details'} TimerName
  *
@@ -85,6 +86,7 @@ export class Feed {
       skew: options.serverTime - options.now,
       source: options.source,
       assets: null,
+      usage: null,
     };
   }
 
@@ -175,6 +177,8 @@ export class Feed {
   /** @param {Extract<FeedEvent, {type: 'message'}>} event @param {Effect[]} out */
   #message({ event, id, data }, out) {
     this.#word(out);
+    // After an absence the orders are not all that may be different: the server may be another version.
+    const isBack = this.status.phase === 'connecting' && this.epoch > 1;
     if (this.status.phase === 'connecting') {
       this.status.phase = 'open';
       this.status.reachable = true;
@@ -199,7 +203,7 @@ export class Feed {
     } else if (event === 'bye') {
       return this.#farewell(body, out);
     }
-    if (compareCursors(this.seen, this.known) > 0) this.#want(out);
+    if (isBack || compareCursors(this.seen, this.known) > 0) this.#want(out);
   }
 
   /**
@@ -257,13 +261,12 @@ export class Feed {
       this.whole = true;
       return this.#want(out);
     }
-    const good = status === 304 || (status === 200 && Array.isArray(body?.orders) && typeof body.cursor === 'string');
-    if (!good) return this.#fetchFailed(retryAfterMs, out);
+    if (status !== 200 || !Array.isArray(body?.orders) || typeof body.cursor !== 'string') return this.#fetchFailed(retryAfterMs, out);
     const wasAway = this.status.reachable === false;
     this.status.lastWord = this.clock();
     this.status.reachable = true;
     this.status.online = true;
-    const moved = status === 200 && this.#answer(body, out);
+    const moved = this.#answer(body, out);
     if (this.status.phase === 'waiting' && wasAway) this.#connect(out);
     if (this.whole || (this.wanted && moved)) this.#want(out);
     else if (this.wanted || compareCursors(this.seen, this.known) > 0) {
@@ -281,6 +284,7 @@ export class Feed {
     this.#clockWord(body.serverTime);
     if (typeof body.source?.state === 'string') this.status.source = body.source;
     if (typeof body.assets === 'string') this.status.assets = body.assets;
+    if (Number.isFinite(body.usage?.reads)) this.status.usage = body.usage;
     if (whole || body.orders.length > 0 || moved) {
       out.push({ type: 'cards', from, to: body.cursor, rows: body.orders, whole });
     }

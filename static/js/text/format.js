@@ -9,6 +9,7 @@ import { formatAge } from '../order/age.js';
 export function formats(locale, currency) {
   const money = moneyFormat(locale, currency);
   const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 3 });
+  const immense = new Intl.NumberFormat(locale, { notation: 'scientific', maximumFractionDigits: 2 });
   const clock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit' });
   const full = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
   const short = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
@@ -16,7 +17,7 @@ export function formats(locale, currency) {
     /** @param {number | null} amount */
     money: (amount) => (amount === null ? '' : money(amount)),
     /** @param {number} value */
-    number: (value) => number.format(value),
+    number: (value) => (Math.abs(value) < 1e9 ? number : immense).format(value),
     /** @param {number} ms */
     clock: (ms) => (isTime(ms) ? clock.format(ms) : ''),
     /** @param {number} ms */

@@ -9,7 +9,9 @@ import { arrange, byId, setText } from './dom.js';
 
 /** The columns, and on a phone the tabs that choose one of them. */
 export class Board {
-  constructor() {
+  /** @param {() => void} chosen a column was chosen on a phone */
+  constructor(chosen) {
+    this.chosen = chosen;
     this.root = byId('board');
     /** @type {Map<string, HTMLElement>} */
     this.elements = new Map();
@@ -132,7 +134,9 @@ export class Board {
     const tabs = byId('tabs');
     tabs.addEventListener('click', (/** @type {Event} */ event) => {
       const tab = /** @type {HTMLElement} */ (event.target).closest('[data-lane]');
-      if (tab) this.select(tab.getAttribute('data-lane') ?? 'new');
+      if (!tab) return;
+      this.select(tab.getAttribute('data-lane') ?? 'new');
+      this.chosen();
     });
     tabs.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -140,6 +144,7 @@ export class Board {
       const at = LANES.indexOf(this.root.dataset.lane);
       const lane = LANES[(at + step + LANES.length) % LANES.length];
       this.select(lane);
+      this.chosen();
       byId(`tab-${lane}`).focus();
     });
   }

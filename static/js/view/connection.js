@@ -28,7 +28,8 @@ export class Connection {
     const pill = byId('pill');
     pill.dataset.condition = condition;
     setText(byId('pill-word'), t(`pill.${condition}`));
-    const age = shortAge(ageMs);
+    // "Offline now" would read as if it had just begun, or were about to end.
+    const age = shortAge(isStale(condition) ? Math.max(ageMs, 2000) : ageMs);
     setText(byId('pill-age'), age === t('pill.now') ? age : t('pill.age', { age }));
     const settled = now - this.since > GRACE_MS || condition === 'ended' || condition === 'away';
     document.body.toggleAttribute('data-stale', isStale(condition) && (settled || condition === 'offline'));

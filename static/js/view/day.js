@@ -1,8 +1,7 @@
 /** @import { Desk } from '../desk.js' */
 /** @import { Formats } from '../text/format.js' */
 import { formatAge } from '../order/age.js';
-import { csvOfDay } from '../order/csv.js';
-import { dayOf, hoursToShow, summarizeDay } from '../order/day.js';
+import { hoursToShow, summarizeDay } from '../order/day.js';
 import { numberOf } from '../order/card.js';
 import { t } from '../text/index.js';
 import { byId, setText } from './dom.js';
@@ -28,7 +27,8 @@ export function drawDay(desk, formats) {
 }
 
 /** @param {Desk} desk @param {Formats} formats */
-function drawUsage({ state: { usage } }, formats) {
+function drawUsage({ state, status }, formats) {
+  const usage = status.usage ?? state.usage;
   if (!usage) return;
   const reads = t('day.usage', { reads: formats.number(usage.reads), limit: formats.number(usage.readLimit) });
   const writes = t('day.usage.writes', { writes: formats.number(usage.writes), limit: formats.number(usage.writeLimit) });
@@ -59,17 +59,7 @@ function drawChart(perHour, hour) {
     bars.push(bar);
   }
   chart.replaceChildren(...bars);
+  setText(byId('day-hours'), t('day.hours', { from: `${from}:00`, to: `${to + 1}:00` }));
   const peak = perHour.indexOf(most);
   chart.setAttribute('aria-label', most > 0 ? t('day.chart', { hour: `${peak}:00`, n: most }) : t('day.chart.empty'));
-}
-
-/** @param {Desk} desk */
-export function downloadDay(desk) {
-  const day = dayOf(desk.now());
-  const url = URL.createObjectURL(new Blob([csvOfDay(desk.cards(), day, desk.state.shop.currency)], { type: 'text/csv;charset=utf-8' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = `orders-${day}.csv`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

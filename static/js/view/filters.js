@@ -13,7 +13,7 @@ export class Filters {
     const search = byId('search');
     search.addEventListener('input', () => this.set({ text: search.value }));
     byId('filters').addEventListener('click', (/** @type {Event} */ event) => this.#chip(event));
-    for (const link of document.querySelectorAll('.views a')) {
+    for (const link of document.querySelectorAll('a[data-view]')) {
       link.addEventListener('click', (event) => {
         const mouse = /** @type {MouseEvent} */ (event);
         if (mouse.ctrlKey || mouse.metaKey || mouse.shiftKey) return;
@@ -89,7 +89,7 @@ export class Filters {
       chip.setAttribute('aria-pressed', String(pressed.has(chip.getAttribute('data-chip'))));
     }
     byId('clear-filter').hidden = !this.narrow;
-    for (const link of document.querySelectorAll('.views a')) {
+    for (const link of document.querySelectorAll('a[data-view]')) {
       if (link.getAttribute('data-view') === view) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }

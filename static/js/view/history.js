@@ -36,15 +36,19 @@ export class History {
 /** @param {Shown['card']} card @param {Formats} formats @param {number} now */
 function makeRow(card, formats, now) {
   const number = numberOf(card);
-  const items = card.items.map((item) => `${item.quantity === null ? '' : `${formats.number(item.quantity)} × `}${plain(item.name, 60)}`);
-  const text = card.items.length > 0 ? items.slice(0, 8).join(', ') : t('card.items', { n: card.itemCount });
+  // Each in its own isolation: names in two directions on one line would change places.
+  const items = card.items.slice(0, 8).flatMap((item, at) => {
+    const quantity = item.quantity === null ? '' : `${t('card.quantity', { n: formats.number(item.quantity) })} `;
+    return [`${at > 0 ? ', ' : ''}${quantity}`, make('bdi', { text: plain(item.name, 60) })];
+  });
+  if (items.length === 0) items.push(t('card.items', { n: card.itemCount }));
   const tag = make('span', { class: 'tag', 'data-lane': laneOf(card.status), text: statusName(plain(card.status, 40)) });
   tag.toggleAttribute('data-void', isVoid(card.status));
   return make('tr', { 'data-id': card.id }, [
     make('td', {}, [make('button', { type: 'button', class: 'open', 'data-act': 'open', 'aria-label': t('card.open', { number }) }, [make('bdi', { text: number })])]),
     make('td', { class: 'placed', text: formats.moment(card.timestamp, now) }),
     make('td', { class: 'customer' }, [make('bdi', { text: plain(card.customerName, 120) || t('card.guest') })]),
-    make('td', { class: 'items' }, [make('bdi', { text })]),
+    make('td', { class: 'items' }, items),
     make('td', { class: 'number', text: card.total === null ? '–' : formats.money(card.total) }),
     make('td', { class: 'status' }, [tag]),
   ]);

@@ -62,11 +62,3 @@ export function wireSettings({ prefs, change, sound, awakeProblem }) {
   });
   return { fill };
 }
-
-/** @param {Prefs} prefs */
-export function applyLook({ theme, textSize }) {
-  const root = document.documentElement;
-  const dark = theme === 'dark' || (theme === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
-  root.dataset.theme = dark ? 'dark' : 'light';
-  root.dataset.size = textSize;
-}

@@ -1,0 +1,61 @@
+use bytes::Bytes;
+
+use super::frame::{Frame, Payload, concat};
+use super::gzip::{GzipStream, Segment};
+
+/// How a stream's text becomes the bytes of its body.
+pub(super) enum Outlet {
+    Plain,
+    Gzip(GzipStream),
+}
+
+impl Outlet {
+    pub(super) fn new(gzip: bool) -> Self {
+        if gzip {
+            Self::Gzip(GzipStream::default())
+        } else {
+            Self::Plain
+        }
+    }
+
+    pub(super) fn is_gzip(&self) -> bool {
+        matches!(self, Self::Gzip(_))
+    }
+
+    /// What only this reader gets.
+    pub(super) fn once(&mut self, text: Bytes) -> Bytes {
+        match self {
+            Self::Plain => text,
+            Self::Gzip(stream) => stream.send(&Segment::once(&text)),
+        }
+    }
+
+    /// Frames that others get as well.
+    pub(super) fn frames(&mut self, frames: &[&Frame]) -> Bytes {
+        match self {
+            Self::Plain => concat(frames.iter().map(|frame| frame.plain())),
+            Self::Gzip(stream) => {
+                stream.send(&Segment::concat(frames.iter().map(|frame| frame.gzip())))
+            }
+        }
+    }
+
+    /// Frames that were joined for all who stand at the same place. They were asked for in this outlet's coding.
+    pub(super) fn payload(&mut self, payload: Payload) -> Bytes {
+        match (self, payload) {
+            (Self::Gzip(stream), Payload::Gzip(segment)) => stream.send(&segment),
+            (Self::Gzip(stream), Payload::Plain(text)) => stream.send(&Segment::once(&text)),
+            (Self::Plain, Payload::Plain(text)) => text,
+            // Never asked for; a reader without gzip has no use for it.
+            (Self::Plain, Payload::Gzip(_)) => Bytes::new(),
+        }
+    }
+
+    /// What ends the body, if anything does.
+    pub(super) fn finish(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Plain => None,
+            Self::Gzip(stream) => Some(stream.finish()),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Black-box tests: the service as its clients see it, over HTTP. Nothing here reaches into it.
+
+mod access;
+mod app;
+mod desk;
+mod orders;
+mod process;
+mod recent;
+mod sockets;
+mod sse;
+mod streams;
+mod submit;

@@ -1,0 +1,109 @@
+//! Clients that don't behave, with their sockets in our hands.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::app::{TOKEN, TestApp, eventually};
+
+/// Sends bytes, and reads until the server closes or has said nothing for some seconds.
+pub(crate) async fn exchange(address: &str, request: &[u8]) -> String {
+    let mut socket = TcpStream::connect(address).await.expect("a connection");
+    socket.write_all(request).await.expect("sent");
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A stream whose socket is ours; what comes first has been read.
+pub(crate) async fn raw_stream(base: &str) -> TcpStream {
+    let address = base.strip_prefix("http://").expect("an address");
+    let mut socket = TcpStream::connect(address).await.expect("a connection");
+    let request = format!(
+        "GET /api/admin/stream/orders HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.expect("sent");
+    let mut head = vec![0; 4_096];
+    let length = socket.read(&mut head).await.expect("an answer");
+    assert!(head[..length].starts_with(b"HTTP/1.1 200 OK\r\n"));
+    socket
+}
+
+const OPEN: &str = "orderbell_streams_open{kind=\"api\"}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_closed_its_side_is_dropped() {
+    let app = TestApp::start().await;
+    let mut socket = raw_stream(&app.base).await;
+    assert_eq!(app.metric(OPEN).await, 1.0);
+    socket.shutdown().await.expect("half closed");
+    eventually("the end of a half-closed stream", || async {
+        app.metric(OPEN).await == 0.0
+    })
+    .await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_never_ends_is_cut() {
+    let app = TestApp::start_with(&[("ORDERBELL_SERVER__REQUEST_TIMEOUT_SECONDS", "1")]).await;
+    let address = app.base.strip_prefix("http://").expect("an address");
+    let answer = exchange(address, b"GET /api/health HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 408"),
+        "{answer}"
+    );
+    app.stop().await;
+}
+
+/// Readers that don't read, or hardly, are cut or caught up; the others don't notice, and memory doesn't grow with what
+/// they have left unread.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_readers_harm_nobody() {
+    let app = TestApp::start_with(&[("ORDERBELL_STREAM__WRITE_TIMEOUT_SECONDS", "5")]).await;
+    let _never = raw_stream(&app.base).await;
+    let mut drop_by_drop = raw_stream(&app.base).await;
+    let mut good = app.stream().await;
+    let reading = tokio::spawn(async move {
+        let mut byte = [0];
+        while drop_by_drop
+            .read(&mut byte)
+            .await
+            .is_ok_and(|length| length > 0)
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let mut body = crate::app::small_order();
+    body["order"]["customerName"] = "n".repeat(500).into();
+    let before = memory();
+    for _ in 0..1_500 {
+        app.post_order(&body).await;
+        good.next_order().await.expect("the good reader's event");
+    }
+    let grown = memory().saturating_sub(before);
+    assert!(grown < 40 << 20, "{grown} bytes");
+    eventually("the end of the reader that never reads", || async {
+        app.metric(OPEN).await < 3.0
+    })
+    .await;
+    app.submit().await;
+    good.next_order().await.expect("the good reader's event");
+    reading.abort();
+    app.stop().await;
+}
+
+/// Resident memory of this process in bytes.
+fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("a figure");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<usize>().ok())
+        .expect("a number")
+        << 10
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Installs what the tests need on a Debian machine with Rust, Node.js and Java, and runs all of them:
+#   bash tests/run.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$1"; }
+
+install_packages() {
+  local missing=()
+  command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+  command -v node >/dev/null || missing+=(nodejs)
+  command -v npm >/dev/null || missing+=(npm)
+  command -v chromium >/dev/null || missing+=(chromium)
+  if [ "${#missing[@]}" -gt 0 ]; then
+    step "installing ${missing[*]}"
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo)
+    "${as_root[@]}" apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+}
+
+install_packages
+rustup component list 2>/dev/null | grep -q 'clippy.*installed' || rustup component add clippy rustfmt
+
+step 'format'
+cargo fmt --check
+
+step 'lints'
+cargo clippy --locked --all-targets -- -D warnings
+
+step "Google's Firestore emulator"
+source tests/emulator.sh
+trap emulator_stop EXIT
+emulator_start
+
+step 'unit, property and black-box tests'
+cargo test --locked
+
+step 'documentation'
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --quiet
+
+step 'the desk: types and logic'
+npm ci --prefix tests/web --no-audit --no-fund --silent
+npm test --prefix tests/web
+
+step 'the desk: journeys in Chromium'
+ORDERBELL_BIN="$PWD/target/debug/orderbell" node --test tests/browser/
+
+printf '\nall is well\n'

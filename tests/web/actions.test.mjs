@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Actions } from '../../static/js/actions.js';
+import { Desk } from '../../static/js/desk.js';
+import { UNDO_MS } from '../../static/js/order/edits.js';
+import { card, cursor, T0 } from './fixtures.mjs';
+
+/** @import { Card } from '../../static/js/order/card.js' */
+
+/** A desk with a server that answers when told to. @param {Card[]} orders */
+function room(orders) {
+  const clock = { now: T0 };
+  const state = {
+    cursor: cursor(T0, 'A'), serverTime: T0, heartbeatSeconds: 30, window: 500, shop: { name: 'S', currency: 'USD' },
+    admin: { name: 'Ana', email: 'a@b.c' }, source: { state: 'live', since: 0, message: '' }, version: '1', store: 'embedded', usage: null, orders,
+  };
+  const desk = new Desk(state, { clock: () => clock.now });
+  /** @type {{id: string, body: any, answer: (status: number, body?: any) => Promise<void>}[]} */
+  const writes = [];
+  /** @type {string[]} */
+  const said = [];
+  const actions = new Actions(
+    desk,
+    (id, body) =>
+      new Promise((resolve) => {
+        writes.push({
+          id, body,
+          answer: async (status, answer = null) => {
+            resolve({ status, body: answer, message: answer?.message ?? '' });
+            await new Promise((done) => setImmediate(done));
+          },
+        });
+      }),
+    {
+      changed: () => {},
+      moved: (move) => said.push(`moved ${move.id} ${move.to}`),
+      undone: (move) => said.push(`undone ${move.id} ${move.from}`),
+      conflict: (was, now) => said.push(`conflict ${was.id} ${now.status} ${now.updatedBy}`),
+      failed: (was, answer) => said.push(`failed ${was.id} ${answer.status}`),
+      ended: () => said.push('ended'),
+    },
+  );
+  return { desk, actions, writes, said, clock };
+}
+
+const turn = () => new Promise((done) => setImmediate(done));
+
+test('a tap shows at once, relies on what was seen, and silences the alarm with the same write', async () => {
+  const { desk, actions, writes, said } = room([card('B')]);
+  void actions.advance('B');
+  assert.equal(desk.shown('B')?.status, 'CONFIRMED');
+  assert.equal(desk.book.get('B')?.status, 'PENDING', 'the server has the last word');
+  await turn();
+  assert.deepEqual(writes[0].body, { status: 'CONFIRMED', expectedStatus: 'PENDING', acknowledged: true });
+  await writes[0].answer(200, { order: card('B', { status: 'CONFIRMED', acknowledged: true, updatedAt: T0 + 500 }) });
+  assert.equal(desk.edits.isPending('B'), false);
+  assert.equal(desk.book.get('B')?.status, 'CONFIRMED');
+  assert.deepEqual(said, ['moved B CONFIRMED']);
+});
+
+test('a conflict takes the tap back and tells who was faster', async () => {
+  const { desk, actions, writes, said } = room([card('B')]);
+  void actions.advance('B');
+  await turn();
+  await writes[0].answer(409, { order: card('B', { status: 'CANCELLED', updatedBy: 'Omar', updatedAt: T0 + 500 }) });
+  assert.equal(desk.shown('B')?.status, 'CANCELLED');
+  assert.deepEqual(said, ['moved B CONFIRMED', 'conflict B CANCELLED Omar']);
+  assert.equal(desk.edits.undoable(T0), null);
+});
+
+test('without a server the tap is taken back, and nothing is pretended', async () => {
+  const { desk, actions, writes, said } = room([card('B')]);
+  void actions.advance('B');
+  await turn();
+  await writes[0].answer(0);
+  assert.equal(desk.shown('B')?.status, 'PENDING');
+  assert.equal(desk.shown('B')?.acknowledged, false, 'the alarm goes on');
+  assert.deepEqual(said, ['moved B CONFIRMED', 'failed B 0']);
+});
+
+test('a session that is over is told as such', async () => {
+  const { actions, writes, said } = room([card('B')]);
+  void actions.acknowledge('B');
+  await turn();
+  await writes[0].answer(401);
+  assert.deepEqual(said, ['ended']);
+});
+
+test('undo goes back to where the order was, for ten seconds', async () => {
+  const { desk, actions, writes, said, clock } = room([card('B', { status: 'CONFIRMED', acknowledged: true })]);
+  void actions.advance('B');
+  await turn();
+  await writes[0].answer(200, { order: card('B', { status: 'PREPARING_ORDER', acknowledged: true, updatedAt: T0 + 500 }) });
+  clock.now += UNDO_MS - 1;
+  void actions.undo();
+  assert.equal(desk.shown('B')?.status, 'CONFIRMED');
+  await turn();
+  assert.deepEqual(writes[1].body, { status: 'CONFIRMED', expectedStatus: 'PREPARING_ORDER' });
+  await writes[1].answer(200, { order: card('B', { status: 'CONFIRMED', acknowledged: true, updatedAt: T0 + 900 }) });
+  assert.deepEqual(said, ['moved B PREPARING_ORDER', 'undone B CONFIRMED']);
+  clock.now += 1;
+  assert.equal(await actions.undo(), false, 'once');
+});
+
+test('after ten seconds there is nothing to undo', async () => {
+  const { desk, actions, clock } = room([card('B')]);
+  void actions.advance('B');
+  clock.now += UNDO_MS;
+  assert.equal(desk.edits.undoable(clock.now), null);
+  assert.equal(await actions.undo(), false);
+});
+
+test('an undo tapped while the move is still on its way waits for it', async () => {
+  const { actions, writes } = room([card('B')]);
+  void actions.advance('B');
+  void actions.undo('B');
+  await turn();
+  assert.equal(writes.length, 1);
+  await writes[0].answer(200, { order: card('B', { status: 'CONFIRMED', acknowledged: true, updatedAt: T0 + 500 }) });
+  await turn();
+  assert.deepEqual(writes[1].body, { status: 'PENDING', expectedStatus: 'CONFIRMED' });
+});
+
+test('two taps in a row go out one after the other, each relying on the one before', async () => {
+  const { desk, actions, writes } = room([card('B')]);
+  void actions.advance('B');
+  void actions.advance('B');
+  assert.equal(desk.shown('B')?.status, 'PREPARING_ORDER');
+  await turn();
+  await writes[0].answer(200, { order: card('B', { status: 'CONFIRMED', acknowledged: true, updatedAt: T0 + 500 }) });
+  assert.equal(desk.shown('B')?.status, 'PREPARING_ORDER', 'the second one stays shown');
+  await turn();
+  assert.equal(writes[1].body.expectedStatus, 'CONFIRMED');
+});
+
+test('all are acknowledged, a few at a time, and failures are counted', async () => {
+  const orders = Array.from({ length: 8 }, (_, n) => card(`O${n}`));
+  const { desk, actions, writes } = room(orders);
+  const done = actions.acknowledgeAll(orders.map(({ id }) => id));
+  for (let n = 0; n < 8; n++) {
+    await turn();
+    assert.ok(writes.length - n <= 3);
+    const { id, answer } = writes[n];
+    await answer(n === 5 ? 503 : 200, n === 5 ? {} : { order: card(id, { acknowledged: true, updatedAt: T0 + n + 1 }) });
+  }
+  assert.equal(await done, 1);
+  assert.equal(desk.cards().filter(({ acknowledged }) => acknowledged).length, 7);
+});

@@ -1,0 +1,39 @@
+/** @import { Card } from '../../static/js/order/card.js' */
+
+export const T0 = Date.UTC(2026, 10, 23, 18, 0, 0);
+
+/** @param {number} ms @param {string} id */
+export function cursor(ms, id) {
+  return `${ms * 1000}-${id}`;
+}
+
+/**
+ * @param {string} id
+ * @param {Partial<Card>} [change]
+ * @returns {Card}
+ */
+export function card(id, change = {}) {
+  const timestamp = change.timestamp ?? T0;
+  return {
+    id, orderId: id, position: cursor(change.updatedAt ?? timestamp, id), createdAt: timestamp, updatedAt: timestamp, timestamp,
+    status: 'PENDING', acknowledged: false, acknowledgedAt: null, acknowledgedBy: null, updatedBy: null, customerName: 'Ana',
+    phone: '', email: '', total: 5, itemCount: 1, items: [{ name: 'Tomato', quantity: 2, price: '$2.50' }], notes: '', address: '',
+    location: null, ...change,
+  };
+}
+
+/** @param {string} id @param {object} [change] */
+export function summary(id, change = {}) {
+  return { id, orderId: id, totalAmount: 5, status: 'PENDING', timestamp: T0, customerName: 'Ana', itemCount: 1, ...change };
+}
+
+/** Numbers that look random and are the same in every run. @param {number} seed */
+export function dice(seed) {
+  let state = seed >>> 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
