@@ -30,6 +30,11 @@ cargo fmt --check
 step 'lints'
 cargo clippy --locked --all-targets -- -D warnings
 
+step "Google's Firestore emulator"
+source tests/emulator.sh
+trap emulator_stop EXIT
+emulator_start
+
 step 'unit, property and black-box tests'
 cargo test --locked
 

@@ -7,11 +7,19 @@ use std::time::Duration;
 use firestore::gcloud_sdk::google::firestore::v1::batch_get_documents_response::Result as Found;
 use firestore::gcloud_sdk::google::firestore::v1::firestore_client::FirestoreClient;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
+use firestore::gcloud_sdk::google::firestore::v1::run_aggregation_query_request::QueryType as AggregationType;
 use firestore::gcloud_sdk::google::firestore::v1::run_query_request::QueryType;
+use firestore::gcloud_sdk::google::firestore::v1::structured_aggregation_query::aggregation::{
+    Count, Operator,
+};
+use firestore::gcloud_sdk::google::firestore::v1::structured_aggregation_query::{
+    Aggregation, QueryType as CountedType,
+};
 use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{
     BatchGetDocumentsRequest, CommitRequest, CommitResponse, Document, DocumentMask, Precondition,
-    RunQueryRequest, StructuredQuery, Value, Write,
+    RunAggregationQueryRequest, RunQueryRequest, StructuredAggregationQuery, StructuredQuery,
+    Value, Write,
 };
 use firestore::gcloud_sdk::google_cloud_auth::credentials::{
     CacheableResource, Credentials, CredentialsProvider, EntityTag,
@@ -26,6 +34,7 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 
 use super::fault::{Fault, FaultKind};
+use super::records::number_of;
 use super::settings::{Access, FirestoreSettings};
 use super::usage::{Cause, Meter};
 use super::value;
@@ -193,6 +202,37 @@ impl Connection {
         // A query that finds nothing is billed as one read.
         self.meter.read(cause, (documents.len() as u64).max(1));
         Ok(documents)
+    }
+
+    /// How many documents a query finds. Billed as one read for each thousand.
+    pub(super) async fn count(&self, query: StructuredQuery) -> Result<u64, Fault> {
+        let request = RunAggregationQueryRequest {
+            parent: self.settings.documents(),
+            query_type: Some(AggregationType::StructuredAggregationQuery(
+                StructuredAggregationQuery {
+                    aggregations: vec![Aggregation {
+                        alias: "count".to_owned(),
+                        operator: Some(Operator::Count(Count::default())),
+                    }],
+                    query_type: Some(CountedType::StructuredQuery(query)),
+                },
+            )),
+            ..RunAggregationQueryRequest::default()
+        };
+        let count = self
+            .call("counting", async |mut client: Client| {
+                let mut stream = client.run_aggregation_query(request).await?.into_inner();
+                let mut count = 0;
+                while let Some(message) = stream.message().await? {
+                    if let Some(result) = message.result {
+                        count = number_of(&result.aggregate_fields, "count");
+                    }
+                }
+                Ok(count)
+            })
+            .await?;
+        self.meter.read(Cause::Lookup, count.div_ceil(1_000).max(1));
+        Ok(count)
     }
 
     /// Writes everything or nothing.

@@ -102,7 +102,6 @@ impl FirestoreStore {
                 },
                 None => match self.look_before(&mut submit).await {
                     Ok(before) => before,
-                    Err(fault) if submit.unsure.is_none() => return Err(fault.into_error()),
                     Err(fault) => {
                         looks += 1;
                         submit.patience(looks, fault).await?;
@@ -280,9 +279,10 @@ impl FirestoreStore {
 }
 
 impl Submit {
-    /// Waits before the outcome of a commit is looked at again; an error once that was tried too often.
+    /// Waits before the outcome of a commit is looked at again; an error where there is none to look at, or after too many
+    /// looks.
     async fn patience(&self, looks: u32, fault: Fault) -> Result<(), StoreError> {
-        if looks > LOOKS {
+        if self.unsure.is_none() || looks > LOOKS {
             return Err(self.given_up(fault));
         }
         tokio::time::sleep(Duration::from_millis(100) * looks).await;

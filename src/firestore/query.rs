@@ -95,6 +95,21 @@ pub(super) fn newest(collection: &str, name: &str, of: TimeType, limit: usize) -
     )
 }
 
+/// All documents of a collection, or those whose field `timestamp` has this type: to be counted.
+pub(super) fn counted(collection: &str, of: Option<TimeType>) -> StructuredQuery {
+    let filters = of.map(|of| {
+        compare(
+            "timestamp",
+            field_filter::Operator::GreaterThanOrEqual,
+            of.least(),
+        )
+    });
+    StructuredQuery {
+        limit: None,
+        ..query(collection, filters.into_iter().collect(), Vec::new(), 0)
+    }
+}
+
 /// Orders placed from `from` (the beginning, where absent) to `to`, both inclusive and in milliseconds, newest first.
 pub(super) fn between(
     collection: &str,

@@ -48,6 +48,8 @@ pub(crate) fn environment(path: &Path) -> BTreeMap<String, String> {
 pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
+        // A library below has the client understand gzip; here, what was sent is looked at as it is.
+        .no_gzip()
         .timeout(std::time::Duration::from_secs(60))
         .build()
         .expect("a client")

@@ -101,6 +101,8 @@ async fn every_document_of_the_fixtures_is_shown() {
         .collect();
     assert_eq!(shown, expected);
     assert_eq!(store.unreadable(), 0);
+    let census = store.census().await.expect("counted");
+    assert_eq!((census.documents, census.without_time), (11, 1));
     // Without a timestamp, an order is in nobody's list; it is there all the same.
     let without = store
         .get(&OrderId::parse("ORD10").expect("an id"))

@@ -7,6 +7,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 use super::super::document::{id_of, rank, to_order};
 use super::super::value;
+use super::staging::{Staging, bit};
 use super::{REMOVALS, TARGETS, removed_id};
 use crate::orders::{Change, OrderId};
 
@@ -22,13 +23,7 @@ pub(super) struct Contents {
     removed: HashMap<Name, u64>,
     /// Orders that have left their targets, where only a look at the database can tell why.
     suspects: HashMap<Name, Suspect>,
-    staged: HashMap<Name, Staged>,
-    /// Targets whose contents come again from the beginning.
-    fresh: [bool; TARGETS],
-    /// Targets whose first contents are billed: those of a new query, not what comes again after a reset.
-    queried: [bool; TARGETS],
-    /// How many documents the server counts.
-    counts: [Option<usize>; TARGETS],
+    staging: Staging,
     /// Documents that can't be shown; each is logged once.
     unreadable: HashSet<Name>,
     orders: String,
@@ -51,14 +46,6 @@ struct Suspect {
     recorded: Option<u64>,
     /// Commit time of the state that a look-up has found, newer than any snapshot so far.
     found: Option<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Staged {
-    document: Option<Document>,
-    join: u8,
-    leave: u8,
-    deleted: bool,
 }
 
 /// What a consistent snapshot comes to.
@@ -96,69 +83,22 @@ impl Contents {
             known: HashMap::new(),
             removed: HashMap::new(),
             suspects: HashMap::new(),
-            staged: HashMap::new(),
-            fresh: [true; TARGETS],
-            queried: [true; TARGETS],
-            counts: [None; TARGETS],
+            staging: Staging::default(),
             unreadable: HashSet::new(),
             orders,
         }
     }
 
-    /// A stream begins: `fresh` targets send everything, the others what has changed.
-    pub(super) fn begin(&mut self, fresh: [bool; TARGETS]) {
-        self.staged.clear();
-        self.counts = [None; TARGETS];
-        self.fresh = fresh;
-        self.queried = fresh;
-    }
-
-    /// The contents of a target are void and come again. Nobody is told: what comes again unchanged cancels out.
-    pub(super) fn reset(&mut self, target: usize) {
-        self.fresh[target] = true;
-        self.counts[target] = None;
-        for staged in self.staged.values_mut() {
-            staged.join &= !bit(target);
-            staged.leave &= !bit(target);
-        }
+    /// What has come and isn't consistent yet.
+    pub(super) fn staging(&mut self) -> &mut Staging {
+        &mut self.staging
     }
 
     /// A document is in the targets `join` and no longer in those of `leave`. Answers whether that is billed.
     pub(super) fn upsert(&mut self, document: Document, join: u8, leave: u8) -> bool {
-        let updated = document.update_time.as_ref().map_or(0, value::micros);
-        let known = self
-            .known
-            .get(document.name.as_str())
-            .map(|known| known.updated);
-        let queried = (0..TARGETS).any(|target| self.queried[target] && join & bit(target) != 0);
-        let staged = self
-            .staged
-            .entry(document.name.as_str().into())
-            .or_default();
-        staged.join = (staged.join & !leave) | join;
-        staged.leave = (staged.leave & !join) | leave;
-        staged.deleted = false;
-        let before = staged.document.replace(document);
-        let before = before
-            .and_then(|before| before.update_time)
-            .as_ref()
-            .map(value::micros)
-            .or(known);
-        queried || before != Some(updated)
-    }
-
-    pub(super) fn gone(&mut self, name: &str, leave: u8, deleted: bool) {
-        let staged = self.staged.entry(name.into()).or_default();
-        staged.join &= !leave;
-        staged.leave |= leave;
-        if deleted {
-            staged.deleted = true;
-            staged.document = None;
-        }
-    }
-
-    pub(super) fn set_count(&mut self, target: usize, count: usize) {
-        self.counts[target] = Some(count);
+        let known = self.known.get(document.name.as_str());
+        let known = known.map(|known| known.updated);
+        self.staging.upsert(document, join, leave, known)
     }
 
     /// How many documents a target holds, for the server to compare with.
@@ -177,32 +117,22 @@ impl Contents {
     /// Applies what is staged; the database is consistent as of `read_micros`. `None`, and nothing applied, where the
     /// server counts other documents than we do.
     pub(super) fn commit(&mut self, read_micros: u64) -> Option<Outcome> {
-        let targets = self.staged_targets();
-        for target in 0..TARGETS {
-            if let Some(count) = self.counts[target].take() {
-                let ours = targets
-                    .iter()
-                    .filter(|(_, mask)| *mask & bit(target) != 0)
-                    .count();
-                let unchanged = self.unstaged(&targets, target);
-                if ours + unchanged != count {
-                    return None;
-                }
-            }
+        let known = self.known.iter().map(|(name, known)| (name, known.targets));
+        let targets = self.staging.targets(&self.known, |known| known.targets);
+        if !self.staging.counts_match(&targets, known) {
+            return None;
         }
         let mut outcome = Outcome::default();
         let mut left = Vec::new();
         for (name, targets) in targets {
-            let staged = self.staged.remove(&name).unwrap_or_default();
+            let staged = self.staging.take(&name);
             if targets == 0 {
                 left.push((name, staged.deleted));
             } else {
                 self.keep(name, staged.document, targets, &mut outcome.changes);
             }
         }
-        self.staged.clear();
-        self.fresh = [false; TARGETS];
-        self.queried = [false; TARGETS];
+        self.staging.begin([false; TARGETS]);
         for (name, deleted) in left {
             self.leave(&name, deleted, read_micros, &mut outcome);
         }
@@ -211,38 +141,6 @@ impl Contents {
         outcome.changes.sort_by_cached_key(Change::position);
         self.forget_old_removals();
         Some(outcome)
-    }
-
-    /// Which targets each document is in after the commit, for all that may have changed.
-    fn staged_targets(&self) -> Vec<(Name, u8)> {
-        let fresh = (0..TARGETS)
-            .filter(|target| self.fresh[*target])
-            .fold(0, |mask, target| mask | bit(target));
-        let before = |name: &Name| self.known.get(name).map_or(0, |known| known.targets);
-        let unstaged = self
-            .known
-            .iter()
-            .filter(|(name, known)| known.targets & fresh != 0 && !self.staged.contains_key(*name))
-            .map(|(name, known)| (Arc::clone(name), known.targets & !fresh));
-        self.staged
-            .iter()
-            .map(|(name, staged)| {
-                (
-                    Arc::clone(name),
-                    (before(name) & !fresh & !staged.leave) | staged.join,
-                )
-            })
-            .chain(unstaged)
-            .collect()
-    }
-
-    /// Documents of a target that nothing is staged for.
-    fn unstaged(&self, staged: &[(Name, u8)], target: usize) -> usize {
-        let touched: HashSet<&Name> = staged.iter().map(|(name, _)| name).collect();
-        self.known
-            .iter()
-            .filter(|(name, known)| known.targets & bit(target) != 0 && !touched.contains(name))
-            .count()
     }
 
     /// A document is in a target, new, changed or as before.
@@ -328,11 +226,7 @@ impl Contents {
 
     /// Commit time of the newest state of an order that has come so far, staged or not.
     fn newest_state(&self, name: &Name) -> u64 {
-        let staged = self
-            .staged
-            .get(name)
-            .and_then(|staged| staged.document.as_ref()?.update_time.as_ref())
-            .map_or(0, value::micros);
+        let staged = self.staging.updated(name).unwrap_or(0);
         let known = self.known.get(name).map_or(0, |known| known.updated);
         let suspect = self.suspects.get(name).map_or(0, |suspect| {
             suspect.known.updated.max(suspect.found.unwrap_or(0))
@@ -470,8 +364,4 @@ impl Contents {
     fn is_order(&self, name: &str) -> bool {
         name.starts_with(&self.orders)
     }
-}
-
-pub(super) fn bit(target: usize) -> u8 {
-    1 << target
 }

@@ -12,7 +12,8 @@ use super::super::fault::{Fault, FaultKind};
 use super::super::value;
 use super::TARGETS;
 use super::backoff::{self, Backoff};
-use super::contents::{Contents, Fate, Missing, Name, bit};
+use super::contents::{Contents, Fate, Missing, Name};
+use super::staging::bit;
 use crate::orders::{Change, Snapshot};
 use crate::store::{SourceState, WatchEvent};
 
@@ -202,6 +203,7 @@ impl Machine {
         self.staged_tokens = Default::default();
         self.resumed = self.tokens.iter().any(|token| !token.is_empty());
         self.contents
+            .staging()
             .begin(std::array::from_fn(|target| self.tokens[target].is_empty()));
         out.push(Output::Open {
             rebuild: std::mem::take(&mut self.rebuild),
@@ -222,19 +224,25 @@ impl Machine {
                 }
             }
             Some(ResponseType::DocumentDelete(delete)) => {
-                self.contents
-                    .gone(&delete.document, mask(&delete.removed_target_ids), true);
+                self.contents.staging().gone(
+                    &delete.document,
+                    mask(&delete.removed_target_ids),
+                    true,
+                );
             }
             Some(ResponseType::DocumentRemove(remove)) => {
                 out.push(Output::Billed(1));
-                self.contents
-                    .gone(&remove.document, mask(&remove.removed_target_ids), false);
+                self.contents.staging().gone(
+                    &remove.document,
+                    mask(&remove.removed_target_ids),
+                    false,
+                );
             }
             Some(ResponseType::Filter(filter)) => {
                 if let (Some(target), Ok(count)) =
                     (index(filter.target_id), usize::try_from(filter.count))
                 {
-                    self.contents.set_count(target, count);
+                    self.contents.staging().set_count(target, count);
                 }
             }
             None => {}
@@ -274,7 +282,7 @@ impl Machine {
                     self.current[target] = false;
                     self.tokens[target].clear();
                     self.staged_tokens[target].clear();
-                    self.contents.reset(target);
+                    self.contents.staging().reset(target);
                 }
             }
             TargetChangeType::Remove => {
@@ -361,7 +369,7 @@ impl Machine {
             self.backoff.reset();
         }
         tracing::info!(reason = fault.message, "the listener has lost its stream");
-        self.contents.begin([true; TARGETS]);
+        self.contents.staging().begin([true; TARGETS]);
         self.current = [false; TARGETS];
         out.push(Output::Close);
         let pause = match fault.kind {

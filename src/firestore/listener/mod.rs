@@ -8,6 +8,7 @@ mod backoff;
 mod contents;
 mod machine;
 mod resolve;
+mod staging;
 #[cfg(test)]
 mod tests;
 
@@ -80,44 +81,25 @@ impl Listener {
         let resolving = resolve::run(Arc::clone(&self.connection), missing.1, fates.0);
         let (missing, mut fates) = (missing.0, fates.1);
         tokio::pin!(resolving);
-        let mut db: Option<FirestoreDb> = None;
-        let mut opening: Option<Opening> = None;
-        let mut stream: Option<Streaming<ListenResponse>> = None;
+        let mut line = Line::default();
         loop {
             let input = tokio::select! {
                 Some((name, fate)) = fates.recv() => Input::Resolved(name, fate),
                 () = &mut resolving => return,
-                opened = wait_for(&mut opening) => {
-                    opening = None;
-                    match opened {
-                        Ok((connected, opened)) => {
-                            db = Some(connected);
-                            stream = Some(opened);
-                            Input::Opened
-                        }
-                        Err(fault) => Input::Failed(fault),
-                    }
-                }
-                message = next_message(&mut stream) => match message {
-                    Ok(Some(message)) => Input::Message(Box::new(message)),
-                    Ok(None) => Input::Ended,
-                    Err(status) => Input::Failed(Fault::from(&status)),
-                },
+                input = line.next() => input,
                 () = tokio::time::sleep_until(machine.deadline()) => Input::Tick,
             };
             for output in machine.handle(Instant::now(), input) {
                 match output {
                     Output::Emit(event) => self.emit(event),
-                    Output::Close => (opening, stream) = (None, None),
+                    Output::Close => line.close(),
                     Output::Open {
                         rebuild,
                         tokens,
                         counts,
                     } => {
                         let requests = self.requests(&settings, tokens, counts);
-                        let kept = db.take().filter(|_| !rebuild);
-                        stream = None;
-                        opening = Some(Box::pin(open(settings.clone(), kept, requests)));
+                        line.open(settings.clone(), rebuild, requests);
                     }
                     Output::Resolve(orders) => {
                         // The other end lives as long as this loop.
@@ -205,6 +187,50 @@ impl Listener {
     }
 }
 
+/// The connection, and the stream on it: none, one that is being opened, or one that is open.
+#[derive(Default)]
+struct Line {
+    db: Option<FirestoreDb>,
+    opening: Option<Opening>,
+    stream: Option<Streaming<ListenResponse>>,
+}
+
+impl Line {
+    /// Begins to open a stream in place of the one there is; over the same connection unless `rebuild` is set.
+    fn open(&mut self, settings: FirestoreSettings, rebuild: bool, requests: Vec<ListenRequest>) {
+        let kept = self.db.take().filter(|_| !rebuild);
+        self.stream = None;
+        self.opening = Some(Box::pin(open(settings, kept, requests)));
+    }
+
+    fn close(&mut self) {
+        (self.opening, self.stream) = (None, None);
+    }
+
+    /// The next thing that happens on the line; never, where there is none. May be dropped and called again.
+    async fn next(&mut self) -> Input {
+        if let Some(opening) = &mut self.opening {
+            let opened = opening.await;
+            self.opening = None;
+            return match opened {
+                Ok((db, stream)) => {
+                    (self.db, self.stream) = (Some(db), Some(stream));
+                    Input::Opened
+                }
+                Err(fault) => Input::Failed(fault),
+            };
+        }
+        let Some(stream) = &mut self.stream else {
+            return std::future::pending().await;
+        };
+        match stream.message().await {
+            Ok(Some(message)) => Input::Message(Box::new(message)),
+            Ok(None) => Input::Ended,
+            Err(status) => Input::Failed(Fault::from(&status)),
+        }
+    }
+}
+
 /// Opens a stream, over a new connection unless there is one to go on with.
 async fn open(
     settings: FirestoreSettings,
@@ -225,26 +251,6 @@ async fn open(
     match opened {
         Ok(response) => Ok((db, response.into_inner())),
         Err(status) => Err(Fault::from(&status)),
-    }
-}
-
-/// The outcome of the attempt that is under way; never, where there is none.
-async fn wait_for(
-    opening: &mut Option<Opening>,
-) -> Result<(FirestoreDb, Streaming<ListenResponse>), Fault> {
-    match opening {
-        Some(opening) => opening.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The next message of the stream; never, where there is none.
-async fn next_message(
-    stream: &mut Option<Streaming<ListenResponse>>,
-) -> Result<Option<ListenResponse>, tonic::Status> {
-    match stream {
-        Some(stream) => stream.message().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,0 +1,167 @@
+//! What a stream has told since the last consistent snapshot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use firestore::gcloud_sdk::google::firestore::v1::Document;
+
+use super::super::value;
+use super::TARGETS;
+use super::contents::Name;
+
+/// Everything that waits for the next consistent snapshot.
+pub(super) struct Staging {
+    documents: HashMap<Name, Staged>,
+    /// Targets whose contents come again from the beginning.
+    fresh: [bool; TARGETS],
+    /// Targets whose first contents are billed: those of a new query, not what comes again after a reset.
+    queried: [bool; TARGETS],
+    /// How many documents the server counts.
+    counts: [Option<usize>; TARGETS],
+}
+
+/// What was told of one document.
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    pub(super) document: Option<Document>,
+    pub(super) deleted: bool,
+    join: u8,
+    leave: u8,
+}
+
+impl Default for Staging {
+    fn default() -> Self {
+        Self {
+            documents: HashMap::new(),
+            fresh: [true; TARGETS],
+            queried: [true; TARGETS],
+            counts: [None; TARGETS],
+        }
+    }
+}
+
+impl Staging {
+    /// Starts anew: `fresh` targets send everything, the others what has changed.
+    pub(super) fn begin(&mut self, fresh: [bool; TARGETS]) {
+        self.documents.clear();
+        self.counts = [None; TARGETS];
+        self.fresh = fresh;
+        self.queried = fresh;
+    }
+
+    /// The contents of a target are void and come again. Nobody is told: what comes again unchanged cancels out.
+    pub(super) fn reset(&mut self, target: usize) {
+        self.fresh[target] = true;
+        self.counts[target] = None;
+        for staged in self.documents.values_mut() {
+            staged.join &= !bit(target);
+            staged.leave &= !bit(target);
+        }
+    }
+
+    /// A document is in the targets `join` and no longer in those of `leave`; the state published so far is of `known`.
+    /// Answers whether that is billed.
+    pub(super) fn upsert(
+        &mut self,
+        document: Document,
+        join: u8,
+        leave: u8,
+        known: Option<u64>,
+    ) -> bool {
+        let queried = (0..TARGETS).any(|target| self.queried[target] && join & bit(target) != 0);
+        let staged = self
+            .documents
+            .entry(document.name.as_str().into())
+            .or_default();
+        staged.join = (staged.join & !leave) | join;
+        staged.leave = (staged.leave & !join) | leave;
+        staged.deleted = false;
+        let before = staged.updated().or(known);
+        staged.document = Some(document);
+        queried || before != Some(staged.updated().unwrap_or(0))
+    }
+
+    /// A document is no longer in the targets `leave`, and no longer anywhere if it was deleted.
+    pub(super) fn gone(&mut self, name: &str, leave: u8, deleted: bool) {
+        let staged = self.documents.entry(name.into()).or_default();
+        staged.join &= !leave;
+        staged.leave |= leave;
+        if deleted {
+            staged.deleted = true;
+            staged.document = None;
+        }
+    }
+
+    /// The server holds so many documents in a target.
+    pub(super) fn set_count(&mut self, target: usize, count: usize) {
+        self.counts[target] = Some(count);
+    }
+
+    /// Commit time of what is staged of a document, in microseconds.
+    pub(super) fn updated(&self, name: &Name) -> Option<u64> {
+        self.documents.get(name)?.updated()
+    }
+
+    pub(super) fn take(&mut self, name: &Name) -> Staged {
+        self.documents.remove(name).unwrap_or_default()
+    }
+
+    /// Which targets each document will be in, for all that may have changed; `targets` tells where a known one is now.
+    pub(super) fn targets<K>(
+        &self,
+        known: &HashMap<Name, K>,
+        targets: impl Fn(&K) -> u8,
+    ) -> Vec<(Name, u8)> {
+        let fresh = (0..TARGETS)
+            .filter(|target| self.fresh[*target])
+            .fold(0, |mask, target| mask | bit(target));
+        let unstaged = known
+            .iter()
+            .map(|(name, known)| (name, targets(known)))
+            .filter(|(name, targets)| targets & fresh != 0 && !self.documents.contains_key(*name))
+            .map(|(name, targets)| (Arc::clone(name), targets & !fresh));
+        self.documents
+            .iter()
+            .map(|(name, staged)| {
+                let before = known.get(name).map_or(0, &targets);
+                (
+                    Arc::clone(name),
+                    (before & !fresh & !staged.leave) | staged.join,
+                )
+            })
+            .chain(unstaged)
+            .collect()
+    }
+
+    /// Whether the server counts as many documents as there will be: those in `after`, and the `known` ones not among them.
+    pub(super) fn counts_match<'a>(
+        &self,
+        after: &[(Name, u8)],
+        known: impl Iterator<Item = (&'a Name, u8)>,
+    ) -> bool {
+        if self.counts == [None; TARGETS] {
+            return true;
+        }
+        let mut targets: HashMap<&Name, u8> = known.collect();
+        targets.extend(after.iter().map(|(name, mask)| (name, *mask)));
+        (0..TARGETS).all(|target| {
+            let ours = targets
+                .values()
+                .filter(|mask| **mask & bit(target) != 0)
+                .count();
+            self.counts[target].is_none_or(|count| count == ours)
+        })
+    }
+}
+
+impl Staged {
+    fn updated(&self) -> Option<u64> {
+        let time = self.document.as_ref()?.update_time.as_ref()?;
+        Some(value::micros(time))
+    }
+}
+
+/// The bit that stands for a target.
+pub(super) fn bit(target: usize) -> u8 {
+    1 << target
+}
