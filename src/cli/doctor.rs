@@ -127,6 +127,15 @@ async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, wind
                     "the listener delivers: {} orders in the window",
                     snapshot.changes.len()
                 ));
+                if let Ok(census) = store.census().await {
+                    let untimed = census.without_time;
+                    let advice = "the desk doesn't show those: give them a number or a Timestamp";
+                    let what = format!(
+                        "{untimed} of {} documents have no usable `timestamp`",
+                        census.documents
+                    );
+                    report.check(untimed == 0, &what, advice);
+                }
                 let unreadable = store.unreadable();
                 if unreadable > 0 {
                     report.bad(

@@ -57,6 +57,8 @@ const announcer = new Announcer({ toasts, formats, show: reveal });
 const arrived = new Set();
 /** @type {Set<string>} new orders that still have to be printed */
 const toPrint = new Set();
+/** @type {Set<string>} new orders that still have to be told to somebody who is not looking */
+const toNotify = new Set();
 
 const actions = new Actions(desk, updateOrder, {
   changed: () => draw(),
@@ -135,9 +137,7 @@ function digest(happenings) {
     if (prefs.autoPrint) toPrint.add(card.id);
   }
   announcer.tell(happenings);
-  if (happenings.arrived.length > 0 && document.hidden && bell.isSounder() && prefs.notify) {
-    attention.notify(happenings.arrived, (card) => announcer.line(card));
-  }
+  if (document.hidden && prefs.notify) for (const { id } of happenings.arrived) toNotify.add(id);
   if (happenings.marked.length > 0) remember('marks', desk.marks);
   tick();
   draw();
@@ -198,11 +198,21 @@ function tick() {
   drawAlarm(verdict);
   drawSound({ audible: bell.audible(), muted: prefs.muted });
   attention.show(verdict.waiting);
+  handOut();
+}
+
+/** Paper and notifications come from the tab that sounds; where another one does, they are its affair. */
+function handOut() {
+  if (bell.isChosen() && !bell.isSounder()) return;
+  const mine = bell.isSounder();
+  const news = [...toNotify].flatMap((id) => desk.shown(id) ?? []);
+  toNotify.clear();
+  if (mine && document.hidden) attention.notify(news, (card) => announcer.line(card));
   for (const id of toPrint) {
     const card = desk.shown(id);
-    if (card?.partial) continue;
+    if (mine && card?.partial) continue;
     toPrint.delete(id);
-    if (card && bell.isSounder()) print(card);
+    if (mine && card) print(card);
   }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod app;
 mod desk;
+mod firestore;
 mod orders;
 mod process;
 mod recent;

@@ -112,12 +112,11 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// 300 orders, a reader that is cut off six times, and one restart of the server.
-#[tokio::test(flavor = "multi_thread")]
-async fn every_accepted_order_is_seen_exactly_once() {
+pub(crate) async fn exactly_once(more: &[(&str, &str)]) {
     let folder = folder();
     let store = folder.path().join("orders.db");
     let port = free_port();
-    let settings = [("ORDERBELL_SERVER__PORT", port.as_str())];
+    let settings = [&[("ORDERBELL_SERVER__PORT", port.as_str())], more].concat();
     let mut server = Server::start(&store, &settings).await;
     let base = server.base.clone();
     let submits = tokio::spawn(async move {
@@ -188,6 +187,11 @@ async fn every_accepted_order_is_seen_exactly_once() {
                 .to_owned(),
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_accepted_order_is_seen_exactly_once() {
+    exactly_once(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,6 +81,7 @@ test('a tab that slept listens first, too', () => {
   browser.now += 60_000;
   a.update({}, browser.now);
   assert.deepEqual(browser.sounders(), []);
+  assert.equal(a.isChosen(browser.now), true, 'what is to be printed waits for it');
   browser.pass(WAKE_MS);
   assert.deepEqual(browser.sounders(), ['a']);
 });

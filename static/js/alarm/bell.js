@@ -48,6 +48,10 @@ export class Bell {
     return verdict;
   }
 
+  isChosen() {
+    return this.ensemble.isChosen(Date.now());
+  }
+
   isSounder() {
     return this.ensemble.isSounder(Date.now());
   }

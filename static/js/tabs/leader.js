@@ -100,7 +100,6 @@ export function linkByLeader({ hello, hear }) {
       release();
       channel.close();
     },
-    role: () => (hub ? 'leader' : 'follower'),
   };
 }
 
@@ -117,6 +116,5 @@ export function linkAlone({ hello, hear }) {
     post: (message) => hub.hear(message, hear),
     check: () => timers.tick(),
     close: () => hub.close(),
-    role: () => 'solo',
   };
 }

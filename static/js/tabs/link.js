@@ -8,7 +8,6 @@ import { Watch } from './watch.js';
  * @property {(message: ToHub) => void} post
  * @property {(now: number) => void} check   to be called about once a second
  * @property {() => void} close
- * @property {() => 'worker' | 'leader' | 'follower' | 'solo' | 'none'} role
  *
  * @typedef {object} LinkOptions
  * @property {() => Hello} hello
@@ -33,7 +32,6 @@ export function link(options) {
     post: (message) => line?.post(message),
     check: (now) => line?.check(now),
     close: () => line?.close(),
-    role: () => line?.role() ?? 'none',
   };
 }
 
@@ -91,6 +89,5 @@ function linkByWorker({ hello, hear }, giveUp) {
       open();
     },
     close: () => port.postMessage({ t: 'leave', tab: hello().tab }),
-    role: () => 'worker',
   };
 }

@@ -103,11 +103,15 @@ export class Ensemble {
     this.tell({ t: 'gone', tab: this.me.tab });
   }
 
-  /** @param {number} now */
-  isSounder(now) {
-    if (now < this.quietUntil) return false;
+  /** Whether it falls to this tab to sound, be it only in a moment. @param {number} now */
+  isChosen(now) {
     this.me.at = now;
     return chooseSounder(this.peers.values(), now)?.tab === this.me.tab;
+  }
+
+  /** @param {number} now */
+  isSounder(now) {
+    return now >= this.quietUntil && this.isChosen(now);
   }
 
   /** Whether any tab of this browser can be heard. @param {number} now */
