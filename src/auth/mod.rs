@@ -36,6 +36,8 @@ use crate::store::{
 
 /// How long a verdict is believed without asking the store again.
 const VERDICT_LIFE: Duration = Duration::from_secs(30);
+/// How long it is believed while the store tells of changes: sessions have to be marked as used from time to time.
+const WATCHED_VERDICT_LIFE: Duration = Duration::from_secs(300);
 /// How long an old verdict stands in while the store can't be asked.
 const VERDICT_LIFE_WHILE_AWAY: Duration = Duration::from_secs(3_600);
 /// Most verdicts that are remembered.
@@ -68,6 +70,22 @@ pub struct Auth {
 struct Verdict {
     principal: Principal,
     at_millis: u64,
+    /// Of the store, when it was asked.
+    generation: Option<u64>,
+    /// When the credential ends by itself.
+    ends_millis: u64,
+}
+
+impl Verdict {
+    fn is_fresh(&self, now_millis: u64, generation: Option<u64>) -> bool {
+        let life = match generation {
+            // Somebody's rights have changed since; perhaps this one's.
+            Some(_) if generation != self.generation => return false,
+            Some(_) => WATCHED_VERDICT_LIFE,
+            None => VERDICT_LIFE,
+        };
+        now_millis < self.ends_millis && now_millis.saturating_sub(self.at_millis) < millis(life)
+    }
 }
 
 /// A session that has just begun.
@@ -312,21 +330,23 @@ impl Auth {
     /// What `credential` is worth: as remembered, or as the store says.
     async fn verdict(&self, credential: Credential) -> Result<Principal, AuthError> {
         let now = self.clock.millis();
+        // Read before the store is asked: what changes meanwhile makes the answer an old one.
+        let generation = self.accounts.generation();
         let known = self.remembered().get(&credential).cloned();
         if let Some(known) = &known
-            && now.saturating_sub(known.at_millis) < millis(VERDICT_LIFE)
+            && known.is_fresh(now, generation)
         {
             return Ok(known.principal.clone());
         }
         match self.look_up(&credential).await {
-            Ok(principal) => {
-                self.remember(
-                    credential,
-                    Verdict {
-                        principal: principal.clone(),
-                        at_millis: now,
-                    },
-                );
+            Ok((principal, ends_millis)) => {
+                let verdict = Verdict {
+                    principal: principal.clone(),
+                    at_millis: now,
+                    generation,
+                    ends_millis,
+                };
+                self.remember(credential, verdict);
                 Ok(principal)
             }
             Err(AuthError::Store(StoreError::Unavailable {
@@ -351,9 +371,10 @@ impl Auth {
         }
     }
 
-    async fn look_up(&self, credential: &Credential) -> Result<Principal, AuthError> {
+    /// Who presents `credential`, and until when it is good.
+    async fn look_up(&self, credential: &Credential) -> Result<(Principal, u64), AuthError> {
         match credential {
-            Credential::Settings => Ok(Principal::of_settings()),
+            Credential::Settings => Ok((Principal::of_settings(), u64::MAX)),
             Credential::Session(digest) => self.look_up_session(digest, credential).await,
             Credential::Token(digest) => {
                 let token = self
@@ -365,7 +386,7 @@ impl Auth {
                 if now.saturating_sub(token.used_at.unwrap_or_default()) > millis(TOUCH_INTERVAL) {
                     self.note(self.accounts.touch_token(&token.id, now).await);
                 }
-                Ok(Principal::of_token(&token, credential.clone()))
+                Ok((Principal::of_token(&token, credential.clone()), u64::MAX))
             }
             Credential::AdminId(id) => {
                 let admin = self
@@ -376,7 +397,7 @@ impl Auth {
                 if admin.disabled {
                     return Err(AuthError::Disabled);
                 }
-                Ok(Principal::of_admin(&admin, credential.clone()))
+                Ok((Principal::of_admin(&admin, credential.clone()), u64::MAX))
             }
         }
     }
@@ -385,7 +406,7 @@ impl Auth {
         &self,
         digest: &Digest,
         credential: &Credential,
-    ) -> Result<Principal, AuthError> {
+    ) -> Result<(Principal, u64), AuthError> {
         let session = self
             .accounts
             .session(digest)
@@ -406,16 +427,16 @@ impl Auth {
             return Err(AuthError::Disabled);
         }
         // Much shorter sessions than the interval are touched in time, too.
+        let mut ends = limit.min(session.expires_at);
         let interval = TOUCH_INTERVAL.min(self.session_idle / 4);
         if now.saturating_sub(session.seen_at) > millis(interval) {
-            let expires_at = limit.min(now + millis(self.session_idle));
-            self.note(
-                self.accounts
-                    .touch_session(&session.id, now, expires_at)
-                    .await,
-            );
+            ends = limit.min(now + millis(self.session_idle));
+            self.note(self.accounts.touch_session(&session.id, now, ends).await);
         }
-        Ok(Principal::of_session(&admin, &session, credential.clone()))
+        Ok((
+            Principal::of_session(&admin, &session, credential.clone()),
+            ends,
+        ))
     }
 
     /// Book-keeping that must not keep anybody out.
@@ -463,7 +484,7 @@ impl Auth {
         let mut verdicts = self.remembered();
         if verdicts.len() >= VERDICT_LIMIT && !verdicts.contains_key(&credential) {
             let now = self.clock.millis();
-            verdicts.retain(|_, known| now.saturating_sub(known.at_millis) < millis(VERDICT_LIFE));
+            verdicts.retain(|_, known| known.is_fresh(now, self.accounts.generation()));
             if verdicts.len() >= VERDICT_LIMIT {
                 return;
             }

@@ -17,13 +17,13 @@ use crate::store::{
 };
 
 /// Shared with the other programs of the shop.
-const ADMINS: &str = "admins";
+pub(super) const ADMINS: &str = "admins";
 /// One document for each e-mail address in use, by its SHA-256: what makes addresses unique.
 const EMAILS: &str = "orderbell_emails";
 /// By the hexadecimal digest.
-const SESSIONS: &str = "orderbell_sessions";
+pub(super) const SESSIONS: &str = "orderbell_sessions";
 /// By the hexadecimal digest.
-const TOKENS: &str = "orderbell_tokens";
+pub(super) const TOKENS: &str = "orderbell_tokens";
 /// By name.
 const SECRETS: &str = "orderbell_secrets";
 /// Most admins, tokens, or sessions of one admin.
@@ -98,6 +98,10 @@ impl FirestoreStore {
 
 #[async_trait]
 impl AccountStore for FirestoreStore {
+    fn generation(&self) -> Option<u64> {
+        self.accounts.get()
+    }
+
     async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError> {
         // Most people type their address as it was entered; only then is one read enough.
         let exact = self.with_text(ADMINS, "email", email).await?;

@@ -3,7 +3,9 @@
 //! One listener per process tells of every change, whoever made it. Writes are single commits with preconditions; where
 //! the outcome of one is unknown, it is found out by reading.
 
+mod account_watch;
 mod accounts;
+mod backoff;
 mod connection;
 mod document;
 mod fault;
@@ -45,6 +47,7 @@ pub struct FirestoreStore {
     meter: Arc<Meter>,
     clock: Clock,
     numbering: Numbering,
+    accounts: Arc<account_watch::Generation>,
     health: watch::Sender<Health>,
     /// Set when a listener has ended by itself, with the reason.
     ended: watch::Sender<Option<String>>,
@@ -64,6 +67,7 @@ impl FirestoreStore {
             meter,
             clock,
             numbering: Numbering::default(),
+            accounts: Arc::default(),
             health: watch::Sender::new(Health {
                 source: SourceState::Away {
                     message: "starting".to_owned(),
@@ -119,7 +123,13 @@ impl FirestoreStore {
             sink,
             health: self.health.clone(),
         };
+        let accounts = account_watch::run(
+            self.connection.settings().clone(),
+            Arc::clone(&self.meter),
+            Arc::clone(&self.accounts),
+        );
         let stopping = self.stopping.clone();
+        tokio::spawn(stopping.clone().run_until_cancelled_owned(accounts));
         let ending = Ending(self.ended.clone());
         tokio::spawn(async move {
             stopping.run_until_cancelled(listener.run()).await;

@@ -83,6 +83,12 @@ pub struct Token {
 /// Where admins, sessions and tokens are kept. Times are milliseconds since the epoch.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
+    /// A number that changes whenever an admin, or what it takes to be one, may have changed: until then, what was looked
+    /// up stays true. `None` where nobody watches, and it has to be looked up again.
+    fn generation(&self) -> Option<u64> {
+        None
+    }
+
     /// The admin with this e-mail address.
     async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError>;
     /// The admin with this id.

@@ -281,3 +281,45 @@ async fn every_accepted_order_is_seen_exactly_once() {
     ])
     .await;
 }
+
+/// Screens and scripts that stay cost nothing for as long as nobody's rights change, and what is taken away ends at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_is_not_asked_again_and_again() {
+    let project = fresh_project();
+    let phone = phone(&project);
+    let admin = json!({"email": {"stringValue": "omar@shop.example"}, "name": {"stringValue": "Omar"}, "password": {"stringValue": WERKZEUG}});
+    phone.put("admins/omar-1", &admin).await;
+    let app = start(&project).await;
+    let recent = || async {
+        app.bare(Method::GET, "/api/admin/orders/recent")
+            .bearer_auth("omar-1")
+            .send()
+            .await
+            .expect("an answer")
+            .status()
+    };
+    let lookups = || app.metric("orderbell_firestore_reads_total{cause=\"lookup\"}");
+    assert_eq!(recent().await, StatusCode::OK);
+    let before = lookups().await;
+    for _ in 0..50 {
+        assert_eq!(recent().await, StatusCode::OK);
+    }
+    assert_eq!(lookups().await, before);
+    let stream = Stream::connected(
+        app.bare(Method::GET, "/api/admin/stream/orders")
+            .bearer_auth("omar-1"),
+    )
+    .await
+    .1;
+    let mut disabled = admin.clone();
+    disabled["disabled"] = json!({"booleanValue": true});
+    phone.put("admins/omar-1", &disabled).await;
+    eventually("the end of a disabled admin's rights", || async {
+        recent().await == StatusCode::FORBIDDEN
+    })
+    .await;
+    tokio::time::timeout(std::time::Duration::from_secs(60), stream.rest_slowly())
+        .await
+        .expect("the stream ends within a minute");
+    app.stop().await;
+}

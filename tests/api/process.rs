@@ -416,7 +416,7 @@ async fn admins_and_tokens_come_and_go_while_the_server_runs() {
             .await
             .0
     );
-    let ends = async { tokio::join!(rest_for_a_minute(by_session), rest_for_a_minute(by_token)) };
+    let ends = async { tokio::join!(by_session.rest_slowly(), by_token.rest_slowly()) };
     tokio::time::timeout(Duration::from_secs(60), ends)
         .await
         .expect("both streams end within a minute");
@@ -437,11 +437,6 @@ async fn admins_and_tokens_come_and_go_while_the_server_runs() {
         tell(&store, &["doctor"], "").await.1.matches("BAD").count(),
         0
     );
-}
-
-/// Waits for the end of a stream on which nothing but heartbeats comes.
-async fn rest_for_a_minute(mut stream: Stream) {
-    while stream.next_slowly(Duration::from_secs(60)).await.is_some() {}
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,6 +113,11 @@ impl Stream {
         orders
     }
 
+    /// Waits for the end of a stream that is to be ended within a minute.
+    pub(crate) async fn rest_slowly(mut self) {
+        while self.next_slowly(Duration::from_secs(60)).await.is_some() {}
+    }
+
     /// Reads to the end, for a stream that is about to be ended.
     pub(crate) async fn rest(mut self) -> Vec<Event> {
         let mut events = Vec::new();

@@ -12,7 +12,7 @@ export const axePath = require.resolve('axe-core/axe.min.js');
 /** A browser and a server for the stories of one file. */
 export class Stage {
   /** @param {Record<string, string>} [settings] */
-  constructor(settings = { ORDERBELL_STREAM__HEARTBEAT_SECONDS: '2' }) {
+  constructor(settings = { ORDERBELL_STREAM__HEARTBEAT_SECONDS: '2', ORDERBELL_STREAM__RETRY_MS: '1000' }) {
     /** @type {import('playwright-core').Browser} */
     this.browser = /** @type {any} */ (null);
     /** @type {Server} */

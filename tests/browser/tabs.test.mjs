@@ -26,15 +26,15 @@ function withTabs(query, count, story) {
 
 /** @param {string} query @param {number} count @param {Page} first @param {string[]} problems */
 async function openTabs(query, count, first, problems) {
-  const pages = [first];
   const context = first.context();
-  while (pages.length < count) {
-    const next = await context.newPage();
-    next.on('pageerror', (error) => problems.push(String(error)));
-    await next.goto(`${stage.server.address}/${query}`);
-    await ready(next);
-    pages.push(next);
-  }
+  const others = Array.from({ length: count - 1 }, async () => {
+    const page = await context.newPage();
+    page.on('pageerror', (error) => problems.push(String(error)));
+    await page.goto(`${stage.server.address}/${query}`);
+    await ready(page);
+    return page;
+  });
+  const pages = [first, ...(await Promise.all(others))];
   for (const page of pages) await page.click('#orders', { position: { x: 5, y: 5 }, force: true });
   await first.waitForFunction(() => document.getElementById('banner-sound')?.hidden);
   await until(async () => (await stage.server.streams()) === 1, 'one stream');

@@ -8,10 +8,10 @@ use firestore::gcloud_sdk::google::firestore::v1::{ListenResponse, TargetChange}
 use firestore::gcloud_sdk::tonic::Code;
 use tokio::time::Instant;
 
+use super::super::backoff::{self, Backoff};
 use super::super::fault::{Fault, FaultKind};
 use super::super::value;
 use super::TARGETS;
-use super::backoff::{self, Backoff};
 use super::contents::{Contents, Fate, Missing, Name};
 use super::staging::bit;
 use crate::orders::{Change, Snapshot};

@@ -4,7 +4,6 @@
 //! turns consistent snapshots into changes; [`resolve`] finds out what has become of orders that are no longer told of.
 //! The loop in here only carries messages.
 
-mod backoff;
 mod contents;
 mod machine;
 mod resolve;
