@@ -110,6 +110,11 @@ impl App {
         Arc::clone(&self.store)
     }
 
+    /// The hub, for whoever tells it of changes that no store has made.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
     /// Serves until `shutdown` is cancelled, which is a success, or until a part of the process ends by itself.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let handle = self.server.handle();
