@@ -78,9 +78,8 @@ fn compare(options: &Options, work: &Work) -> anyhow::Result<()> {
             }
         }
     };
-    let floor = |role| -> anyhow::Result<Box<dyn Server>> {
-        Ok(Box::new(PlayedServer::start(role, &[], None)?))
-    };
+    let floor =
+        |role| -> anyhow::Result<Box<dyn Server>> { Ok(Box::new(PlayedServer::plain(role, &[])?)) };
     run("floor", &|| floor(Role::Floor));
     run("floor, 1 ms of coalescing", &|| {
         floor(Role::CoalescingFloor)

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         say("| server | memory before MiB | with readers MiB | each KiB | CPU µs to take one |");
         say("| --- | ---: | ---: | ---: | ---: |");
         let floor = || -> anyhow::Result<Box<dyn Server>> {
-            Ok(Box::new(PlayedServer::start(Role::Floor, &[], None)?))
+            Ok(Box::new(PlayedServer::plain(Role::Floor, &[])?))
         };
         run(options, "floor", "", &floor);
         if Nchan::is_installed() {

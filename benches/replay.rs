@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         say("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
         run(options, "floor", &|| {
             let environment = [(REPLAY_VARIABLE.to_owned(), "1".to_owned())];
-            filled(PlayedServer::start(Role::Floor, &environment, None)?)
+            filled(PlayedServer::plain(Role::Floor, &environment)?)
         });
         if Nchan::is_installed() {
             run(options, "nchan", &|| {

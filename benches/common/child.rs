@@ -23,11 +23,21 @@ pub(crate) struct Child {
 impl Child {
     /// Starts this executable in another part.
     pub(crate) fn play(role: Role, environment: &[(String, String)]) -> anyhow::Result<Self> {
+        Self::play_logging(role, environment, Stdio::inherit())
+    }
+
+    /// The same, with its standard error sent elsewhere.
+    pub(crate) fn play_logging(
+        role: Role,
+        environment: &[(String, String)],
+        log: Stdio,
+    ) -> anyhow::Result<Self> {
         let name = role.to_possible_value().context("every role has a name")?;
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["--role", name.get_name()])
-            .envs(environment.iter().cloned());
+            .envs(environment.iter().cloned())
+            .stderr(log);
         Self::start(&mut command)
     }
 

@@ -2,6 +2,7 @@
 //! looked at, nobody is checked, nothing is counted.
 
 use std::io::{ErrorKind, Read as _, Write as _, stdin};
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use socket2::{Domain, Socket, Type};
 
 use super::event;
 use super::server::Publishing;
@@ -53,7 +55,7 @@ impl Floor {
     fn new(coalescing: Duration) -> anyhow::Result<Self> {
         rlimit::increase_nofile_limit(u64::MAX)?;
         let poll = Poll::new()?;
-        let mut listener = TcpListener::bind(([127, 0, 0, 1], 0).into())?;
+        let mut listener = listen()?;
         say(&serde_json::to_string(&listener.local_addr()?)?);
         poll.registry()
             .register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -124,7 +126,7 @@ impl Floor {
                 thread::sleep(Duration::from_micros(publishing.every_micros));
             }
             self.number += 1;
-            let chunk = event::chunk(self.number)?;
+            let chunk = event::chunk(self.number);
             self.log.extend_from_slice(chunk.as_bytes());
             if gathering_since.elapsed() >= self.coalescing {
                 self.write_all();
@@ -193,6 +195,15 @@ impl Reader {
         }
         true
     }
+}
+
+/// With room for all readers at once.
+fn listen() -> anyhow::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    socket.listen(4_096)?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 fn orders(waker: Waker) -> Receiver<Publishing> {

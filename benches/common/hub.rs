@@ -1,5 +1,6 @@
 //! orderbell without its store's part: the same service in a process of its own, whose hub takes snapshots made here.
 
+use std::fs::File;
 use std::io::{BufRead as _, stdin};
 use std::sync::Arc;
 use std::thread;
@@ -23,7 +24,8 @@ use super::table::say;
 /// Starts it; the folder is its store's.
 pub(crate) fn start(folder: &Folder) -> anyhow::Result<PlayedServer> {
     let environment = program::environment(folder);
-    PlayedServer::start(Role::Hub, &environment, Some(program::TOKEN))
+    let log = File::create(folder.path().join("server.log"))?;
+    PlayedServer::start(Role::Hub, &environment, Some(program::TOKEN), log.into())
 }
 
 pub(crate) fn play() -> anyhow::Result<()> {

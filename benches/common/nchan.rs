@@ -65,10 +65,10 @@ impl Nchan {
         })
     }
 
-    fn request(&mut self) -> anyhow::Result<String> {
+    fn request(&mut self) -> String {
         self.number += 1;
         let header = "X-EventSource-Event: new_order\r\n";
-        Ok(post("/publish", header, &event::data(self.number)?))
+        post("/publish", header, &event::data(self.number))
     }
 }
 
@@ -90,7 +90,7 @@ impl Server for Nchan {
         if publishing.every_micros == 0 && self.publisher == Publisher::AtOnce {
             let requests = (0..publishing.count)
                 .map(|_| self.request())
-                .collect::<Result<String, _>>()?;
+                .collect::<String>();
             let mut writer = connection.writer()?;
             let writing = thread::spawn(move || writer.write_all(requests.as_bytes()));
             for _ in 0..publishing.count {
@@ -103,7 +103,7 @@ impl Server for Nchan {
         }
         for _ in 0..publishing.count {
             thread::sleep(Duration::from_micros(publishing.every_micros));
-            let request = self.request()?;
+            let request = self.request();
             accepted(connection.ask(&request)?)?;
         }
         Ok(())
@@ -162,7 +162,7 @@ http {{
   scgi_temp_path {folder}/scgi;
   nchan_shared_memory_size 256m;
   server {{
-    listen {address};
+    listen {address} backlog=4096;
     location = /stream {{
       nchan_subscriber eventsource;
       nchan_channel_id orders;

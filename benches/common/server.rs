@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -52,12 +53,18 @@ pub(crate) struct PlayedServer {
 }
 
 impl PlayedServer {
+    /// A server without tokens and logs.
+    pub(crate) fn plain(role: Role, environment: &[(String, String)]) -> anyhow::Result<Self> {
+        Self::start(role, environment, None, Stdio::inherit())
+    }
+
     pub(crate) fn start(
         role: Role,
         environment: &[(String, String)],
         token: Option<&'static str>,
+        log: Stdio,
     ) -> anyhow::Result<Self> {
-        let child = Child::play(role, environment)?;
+        let child = Child::play_logging(role, environment, log)?;
         Ok(Self {
             address: child.answer()?,
             child,
