@@ -65,8 +65,7 @@ impl App {
         let first_admin = auth.ensure_first_admin(&settings.auth).await?;
 
         let host = SocketAddr::new(settings.server.host, settings.server.port);
-        let listener =
-            TcpListener::bind(host).with_context(|| format!("can't listen on {host}"))?;
+        let listener = sockets::listen(host).with_context(|| format!("can't listen on {host}"))?;
         let address = listener.local_addr()?;
         sockets::raise_file_limit(settings.stream.max_connections);
         let metrics = RouteMetrics::default();
