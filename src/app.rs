@@ -75,8 +75,7 @@ impl App {
         };
 
         let host = SocketAddr::new(settings.server.host, settings.server.port);
-        let listener =
-            TcpListener::bind(host).with_context(|| format!("can't listen on {host}"))?;
+        let listener = sockets::listen(host).with_context(|| format!("can't listen on {host}"))?;
         let address = listener.local_addr()?;
         sockets::raise_file_limit(settings.stream.max_connections);
         let metrics = RouteMetrics::default();
@@ -126,6 +125,11 @@ impl App {
     /// The store, for whoever places orders without HTTP.
     pub fn store(&self) -> Arc<dyn OrderStore> {
         Arc::clone(&self.store)
+    }
+
+    /// The hub, for whoever tells it of changes that no store has made.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
     }
 
     /// Serves until `shutdown` is cancelled, which is a success, or until a part of the process ends by itself.

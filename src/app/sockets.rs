@@ -1,13 +1,32 @@
 //! What the kernel may do for a connection, so that no client can hold the server hostage.
 
 use std::any::Any;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
 /// Files that the process needs beside its connections.
 const OTHER_FILES: u64 = 256;
+
+/// Connections that may wait to be taken. The standard library's listener has 128: when more come at once, as after a
+/// restart, the kernel drops their first packets, and they try again only after a second.
+const BACKLOG: i32 = 4_096;
+
+/// Listens on `address`; like the standard library's listener, but with room for everybody who comes back at once.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
 
 /// Limits of one connection.
 #[derive(Debug, Clone, Copy)]
