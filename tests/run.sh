@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need on a Debian machine with Rust, Node.js and Java, and runs all of them:
+# Installs what the tests need on a Debian machine with Rust and the Firestore emulator, and runs all of them:
 #   bash tests/run.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -46,6 +46,6 @@ npm ci --prefix tests/web --no-audit --no-fund --silent
 npm test --prefix tests/web
 
 step 'the desk: journeys in Chromium'
-ORDERBELL_BIN="$PWD/target/debug/orderbell" node --test tests/browser/
+ORDERBELL_BIN="$PWD/target/debug/orderbell" node --test --test-concurrency=1 tests/browser/
 
 printf '\nall is well\n'
