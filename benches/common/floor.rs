@@ -121,10 +121,9 @@ impl Floor {
             }
         }
         let mut gathering_since = Instant::now();
-        for _ in 0..publishing.count {
-            if publishing.every_micros > 0 {
-                thread::sleep(Duration::from_micros(publishing.every_micros));
-            }
+        let started = Instant::now();
+        for index in 0..publishing.count {
+            publishing.wait(started, index);
             self.number += 1;
             let chunk = event::chunk(self.number);
             self.log.extend_from_slice(chunk.as_bytes());

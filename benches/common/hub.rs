@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, stdin};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use orderbell::app::App;
 use orderbell::clock::Clock;
@@ -55,10 +55,9 @@ fn publish_as_told(hub: &Hub) -> anyhow::Result<()> {
     let mut committed = 0;
     for line in stdin().lock().lines() {
         let publishing: Publishing = serde_json::from_str(&line?)?;
-        for _ in 0..publishing.count {
-            if publishing.every_micros > 0 {
-                thread::sleep(Duration::from_micros(publishing.every_micros));
-            }
+        let started = Instant::now();
+        for index in 0..publishing.count {
+            publishing.wait(started, index);
             number += 1;
             committed = now_micros().max(committed + 1);
             hub.take(WatchEvent::Snapshot(Snapshot {

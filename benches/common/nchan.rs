@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
@@ -101,8 +101,9 @@ impl Server for Nchan {
                 .map_err(|_| anyhow::anyhow!("the publisher has panicked"))??;
             return Ok(());
         }
-        for _ in 0..publishing.count {
-            thread::sleep(Duration::from_micros(publishing.every_micros));
+        let started = Instant::now();
+        for index in 0..publishing.count {
+            publishing.wait(started, index);
             let request = self.request();
             accepted(connection.ask(&request)?)?;
         }

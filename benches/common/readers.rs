@@ -53,7 +53,7 @@ pub(crate) fn play() -> anyhow::Result<()> {
     let mut readers = Readers::new()?;
     for line in stdin().lines() {
         let answer = match serde_json::from_str(&line?)? {
-            Order::Open(opening) => readers.open(opening)?,
+            Order::Open(opening) => readers.open(&opening)?,
             Order::Read {
                 events,
                 patience_ms,
@@ -62,7 +62,7 @@ pub(crate) fn play() -> anyhow::Result<()> {
                 say("\"ready\"");
                 readers.read(Duration::from_millis(patience_ms))?
             }
-            Order::Replay { opening, events } => readers.replay(opening, events)?,
+            Order::Replay { opening, events } => readers.replay(&opening, events)?,
             Order::Close => {
                 readers.streams.clear();
                 readers.reading()
@@ -119,22 +119,22 @@ impl Readers {
         })
     }
 
-    fn open(&mut self, opening: Opening) -> anyhow::Result<Reading> {
+    fn open(&mut self, opening: &Opening) -> anyhow::Result<Reading> {
         let count = opening.count;
         self.tally = Tally::new(0, 0, false);
         self.prepare(count);
-        let all = self.run(Some(&opening), Duration::from_secs(60), |tally| {
+        let all = self.run(Some(opening), Duration::from_secs(60), |tally| {
             tally.begun == count
         })?;
         ensure!(all, "only {} of {count} streams began", self.tally.begun);
         Ok(self.reading())
     }
 
-    fn replay(&mut self, opening: Opening, events: u32) -> anyhow::Result<Reading> {
+    fn replay(&mut self, opening: &Opening, events: u32) -> anyhow::Result<Reading> {
         let count = opening.count;
         self.prepare(count);
         self.tally = Tally::new(0, events, true);
-        let all = self.run(Some(&opening), Duration::from_secs(60), |tally| {
+        let all = self.run(Some(opening), Duration::from_secs(60), |tally| {
             tally.complete == count
         })?;
         ensure!(all, "only {} of {count} caught up", self.tally.complete);

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,12 @@ impl Publishing {
             count,
             every_micros: 0,
         }
+    }
+
+    /// Waits until the event with this index, counted from 0, is due: on a schedule, so that slow servers get the same load.
+    pub(crate) fn wait(self, started: Instant, index: u32) {
+        let due = Duration::from_micros(self.every_micros) * (index + 1);
+        thread::sleep(due.saturating_sub(started.elapsed()));
     }
 
     pub(crate) fn steady(count: u32, every: Duration) -> Self {
