@@ -18,6 +18,7 @@ mod tests;
 mod view;
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -181,9 +182,16 @@ impl Hub {
         if state.source.state == source {
             return;
         }
+        // Another reason for being away doesn't make it younger.
+        let is_same_kind = mem::discriminant(&state.source.state) == mem::discriminant(&source);
+        let since = if is_same_kind {
+            state.source.since
+        } else {
+            self.clock.millis()
+        };
         state.source = Source {
             state: source,
-            since: self.clock.millis(),
+            since,
         };
         let frame = Frame::new(frame::source(&state.source));
         state.send(Signal::Notice(Arc::new(frame)));

@@ -360,6 +360,29 @@ fn closing_says_bye_and_ending_says_nothing() {
     });
 }
 
+#[test]
+fn away_lasts_since_it_began_whatever_the_reason_is_now() {
+    let (hub, now) = hub_with(10);
+    let away = |message: &str| {
+        WatchEvent::Source(SourceState::Away {
+            message: message.to_owned(),
+        })
+    };
+    hub.take(WatchEvent::Source(SourceState::Live));
+    for (at, event) in [(5, away("cut")), (9, away("refused"))] {
+        now.store(START + at * 1_000, Ordering::Relaxed);
+        hub.take(event);
+    }
+    let source = hub.source();
+    assert_eq!(source.since, START / 1_000 + 5);
+    assert_eq!(
+        source.state,
+        SourceState::Away {
+            message: "refused".to_owned()
+        }
+    );
+}
+
 struct PanicsWhenWoken;
 
 impl std::task::Wake for PanicsWhenWoken {
