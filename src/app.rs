@@ -58,6 +58,7 @@ impl App {
         } = Stores::open(&settings.store.kind, clock.clone())?;
         let hub = Hub::new(hub_settings(&settings), clock.clone());
         let begun = begin_watch(&*store, &hub);
+        accounts.watch_accounts();
 
         let streams = OpenStreams::new(
             settings.stream.max_connections,

@@ -98,6 +98,10 @@ impl FirestoreStore {
 
 #[async_trait]
 impl AccountStore for FirestoreStore {
+    fn watch_accounts(&self) {
+        self.listen_to_accounts();
+    }
+
     fn generation(&self) -> Option<u64> {
         self.accounts.get()
     }

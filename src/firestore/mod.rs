@@ -123,18 +123,21 @@ impl FirestoreStore {
             sink,
             health: self.health.clone(),
         };
-        let accounts = account_watch::run(
-            self.connection.settings().clone(),
-            Arc::clone(&self.meter),
-            Arc::clone(&self.accounts),
-        );
         let stopping = self.stopping.clone();
-        tokio::spawn(stopping.clone().run_until_cancelled_owned(accounts));
         let ending = Ending(self.ended.clone());
         tokio::spawn(async move {
             stopping.run_until_cancelled(listener.run()).await;
             drop(ending);
         });
+    }
+
+    fn listen_to_accounts(&self) {
+        let watching = account_watch::run(
+            self.connection.settings().clone(),
+            Arc::clone(&self.meter),
+            Arc::clone(&self.accounts),
+        );
+        tokio::spawn(self.stopping.clone().run_until_cancelled_owned(watching));
     }
 
     async fn listener_ended(&self) -> anyhow::Error {

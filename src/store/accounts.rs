@@ -83,6 +83,9 @@ pub struct Token {
 /// Where admins, sessions and tokens are kept. Times are milliseconds since the epoch.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
+    /// Begins to watch, where the store can: from then on [`generation`](Self::generation) tells of changes.
+    fn watch_accounts(&self) {}
+
     /// A number that changes whenever an admin, or what it takes to be one, may have changed: until then, what was looked
     /// up stays true. `None` where nobody watches, and it has to be looked up again.
     fn generation(&self) -> Option<u64> {
