@@ -88,7 +88,7 @@ async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
             let able = admins.iter().filter(|admin| !admin.disabled).count();
             report.check(
                 able > 0,
-                &format!("{able} admins can sign in"),
+                &format!("admins who can sign in: {able}"),
                 "add one with `orderbell admin add`",
             );
         }

@@ -48,6 +48,7 @@ impl EmbeddedStore {
                 .with_context(|| format!("can't create the folder {}", parent.display()))?;
         }
         let lock = lock::FileLock::acquire(path)?;
+        create_private(path).with_context(|| format!("can't create {}", path.display()))?;
         Self::with_lock(path, clock, Some(lock))
     }
 
@@ -93,6 +94,21 @@ impl EmbeddedStore {
         .await
         .map_err(|error| StoreError::Internal(error.into()))?
         .map_err(from_sqlite)
+    }
+}
+
+/// Creates the file, if it isn't there, for its owner only: it holds customers' addresses and password hashes. SQLite gives
+/// the files beside it the same permissions.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

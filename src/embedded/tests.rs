@@ -128,6 +128,22 @@ async fn numbers_and_keys_go_on_after_a_restart() {
 }
 
 #[tokio::test]
+async fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let store = place.open();
+    submit(&store, None).await;
+    for suffix in ["", "-wal", "-shm"] {
+        let path = format!("{}{suffix}", place.path.display());
+        let mode = std::fs::metadata(&path)
+            .expect("the file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn keys_are_forgotten_after_a_day() {
     let place = Place::new();
     let store = place.open();

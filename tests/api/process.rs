@@ -74,6 +74,11 @@ impl Server {
         assert!(sent.success());
     }
 
+    /// Ends it, and waits until it has let go of its store.
+    async fn kill(mut self) {
+        self.child.kill().await.expect("an end");
+    }
+
     async fn stream(&self, last_id: Option<&str>) -> Option<Stream> {
         let mut request = client()
             .get(format!("{}/api/admin/stream/orders", self.base))
@@ -302,7 +307,7 @@ async fn a_first_run_makes_an_admin_and_says_how_to_begin() {
             .greeting
             .contains("/api/order/submit -H 'content-type: application/json'")
     );
-    drop(server);
+    server.kill().await;
     let mut second = command(&store, &[], &["serve"]);
     second
         .env_remove("ORDERBELL_AUTH__ADMIN_EMAIL")
@@ -614,7 +619,7 @@ async fn a_reader_from_before_a_restart_is_told_of_removals() {
         request.send().await.expect("an answer").status(),
         StatusCode::OK
     );
-    drop(server);
+    server.kill().await;
     let server = Server::start(&store, &[]).await;
     let mut stream = server.stream(Some(&cursor)).await.expect("a stream");
     assert_eq!(
