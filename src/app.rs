@@ -202,7 +202,7 @@ fn serve(listener: TcpListener, state: web::Data<AppState>) -> anyhow::Result<Se
         send_buffer: settings.stream.send_buffer,
     };
     let (workers, request_timeout) = (settings.server.workers, settings.server.request_timeout);
-    let secure = !settings.server.host.is_loopback() && !settings.auth.insecure_cookies;
+    let secure = settings.needs_https();
     if settings.auth.insecure_cookies {
         tracing::warn!(
             "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"

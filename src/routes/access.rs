@@ -97,7 +97,7 @@ pub(super) fn bearer_secret(request: &HttpRequest) -> Result<&str, AuthError> {
 async fn cookie(request: &HttpRequest) -> Result<Principal, AuthError> {
     let state = state(request)?;
     let cookie = request
-        .cookie(cookie_name(state))
+        .cookie(cookie_name(state.settings.needs_https()))
         .ok_or(AuthError::Missing)?;
     state.auth.cookie(cookie.value()).await
 }
@@ -108,24 +108,15 @@ fn state(request: &HttpRequest) -> Result<&web::Data<AppState>, AuthError> {
         .ok_or(AuthError::Missing)
 }
 
-/// Cookies are `Secure`, unless the server is only reached from its own machine or the operator wants it so.
-pub(super) fn secure_cookies(state: &AppState) -> bool {
-    !state.settings.server.host.is_loopback() && !state.settings.auth.insecure_cookies
-}
-
-fn cookie_name(state: &AppState) -> &'static str {
-    if secure_cookies(state) {
-        "__Host-desk"
-    } else {
-        "desk"
-    }
+fn cookie_name(secure: bool) -> &'static str {
+    if secure { "__Host-desk" } else { "desk" }
 }
 
 /// The cookie of a session that has just begun.
 pub(super) fn session_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'static> {
     let lifetime = i64::try_from(signed_in.lifetime.as_secs()).unwrap_or(i64::MAX);
     cookie_with(
-        state,
+        state.settings.needs_https(),
         signed_in.secret.expose_secret().to_owned(),
         time::Duration::seconds(lifetime),
     )
@@ -133,14 +124,18 @@ pub(super) fn session_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'
 
 /// The cookie that takes a session's cookie away.
 pub(super) fn no_cookie(state: &AppState) -> Cookie<'static> {
-    cookie_with(state, String::new(), time::Duration::ZERO)
+    cookie_with(
+        state.settings.needs_https(),
+        String::new(),
+        time::Duration::ZERO,
+    )
 }
 
-fn cookie_with(state: &AppState, value: String, max_age: time::Duration) -> Cookie<'static> {
-    Cookie::build(cookie_name(state), value)
+fn cookie_with(secure: bool, value: String, max_age: time::Duration) -> Cookie<'static> {
+    Cookie::build(cookie_name(secure), value)
         .path("/")
         .http_only(true)
-        .secure(secure_cookies(state))
+        .secure(secure)
         .same_site(SameSite::Lax)
         .max_age(max_age)
         .finish()
@@ -237,5 +232,20 @@ pub(super) fn client_name(request: &HttpRequest) -> String {
         (Some(browser), None) => browser.to_owned(),
         _ if agent.is_empty() => "unnamed client".to_owned(),
         _ => agent.chars().filter(|c| !c.is_control()).take(60).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_leaves_the_machine_is_secure_and_bound_to_the_host() {
+        let cookie = cookie_with(true, "secret".to_owned(), time::Duration::ZERO).to_string();
+        assert!(cookie.starts_with("__Host-desk=secret;"), "{cookie}");
+        for part in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        assert!(!cookie.contains("Domain"), "{cookie}");
     }
 }

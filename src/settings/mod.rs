@@ -179,6 +179,12 @@ impl Settings {
         layers.finish()
     }
 
+    /// Whether browsers reach the server over HTTPS only: unless it is reached from its own machine alone, or the operator
+    /// wants it otherwise.
+    pub fn needs_https(&self) -> bool {
+        !self.server.host.is_loopback() && !self.auth.insecure_cookies
+    }
+
     /// The environment of this process. Variables that aren't Unicode can't be settings and are left out.
     pub fn environment() -> BTreeMap<String, String> {
         std::env::vars_os()

@@ -203,3 +203,19 @@ fn tokens_of_the_auth_emulator_stay_on_this_machine() {
     assert!(refused(&open).contains("`submit.firebase_emulator_tokens`"));
     assert!(Settings::load(None, &environment(&open[..3])).is_ok());
 }
+
+#[test]
+fn https_is_needed_as_soon_as_others_reach_the_server() {
+    let needs = |variables: &[(&str, &str)]| {
+        Settings::load(None, &environment(variables))
+            .expect("accepted")
+            .needs_https()
+    };
+    let open = ("ORDERBELL_SERVER__HOST", "0.0.0.0");
+    assert!(!needs(&[]));
+    assert!(needs(&[open]));
+    assert!(!needs(&[
+        open,
+        ("ORDERBELL_AUTH__INSECURE_COOKIES", "true")
+    ]));
+}
