@@ -37,7 +37,7 @@ use frame::{Batch, Frame};
 use view::View;
 
 /// Signals that a relay may be behind before it catches up from the view; few in tests, so that they get there.
-const RELAY_BACKLOG: usize = if cfg!(test) { 4 } else { 256 };
+const RELAY_BACKLOG: usize = if cfg!(test) { 4 } else { 1_024 };
 /// How far a cursor may run ahead of this machine's clock and still be believed: another instance may be ahead of us.
 const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
 

@@ -3,10 +3,12 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::{Instant, sleep_until};
 
 use super::frame::{self, Batch, Payload};
 use super::gzip::Segment;
@@ -19,6 +21,8 @@ const SLOT_LIMIT: usize = if cfg!(test) { 6 } else { 1_024 };
 const SLOT_BYTES_LIMIT: usize = 4 << 20;
 /// Most bytes that a subscriber takes at once from the slots.
 const CHUNK_LIMIT: usize = if cfg!(test) { 500 } else { 128 << 10 };
+/// Readers are written to at most once in so long.
+pub(super) const GATHERING: Duration = Duration::from_millis(1);
 
 /// One worker thread's end of the hub's broadcast, shared by all subscribers of the thread.
 ///
@@ -43,15 +47,21 @@ struct Slots {
     first: u64,
     slots: VecDeque<Signal>,
     bytes: usize,
-    /// The chunks that were joined last, and the slots they were joined from.
-    joined: Option<Joined<Bytes>>,
-    joined_gzip: Option<Joined<Segment>>,
+    /// The chunk that was joined last, for those who stand where it begins.
+    joined: Option<Joined>,
+    joined_gzip: Option<Joined>,
 }
 
-struct Joined<T> {
+/// The frames of several slots as one chunk.
+struct Joined {
     from: u64,
     to: u64,
-    chunk: T,
+    /// More slots wouldn't make it longer.
+    is_full: bool,
+    payload: Payload,
+    /// Where its readers stand then.
+    head: Option<Position>,
+    events: usize,
 }
 
 #[derive(Default)]
@@ -132,21 +142,27 @@ impl Drop for Guard {
 }
 
 async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>, _guard: Guard) {
+    let mut next_at = Instant::now();
     loop {
-        match signals.recv().await {
-            Ok(signal) => shared.push(signal),
-            Err(RecvError::Lagged(_)) => shared.skip(),
+        let mut next = match signals.recv().await {
             Err(RecvError::Closed) => break,
+            Err(RecvError::Lagged(missed)) => Err(TryRecvError::Lagged(missed)),
+            Ok(signal) => Ok(signal),
+        };
+        // A lone event goes on at once. What comes close upon another is worth one wake-up, and one write to each reader.
+        if Instant::now() < next_at {
+            sleep_until(next_at).await;
         }
-        // Whatever has come meanwhile is worth the same wake-up.
         loop {
-            match signals.try_recv() {
+            match next {
                 Ok(signal) => shared.push(signal),
                 Err(TryRecvError::Lagged(_)) => shared.skip(),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
+            next = signals.try_recv();
         }
         shared.wake();
+        next_at = Instant::now() + GATHERING;
     }
     shared.closed.set(true);
     shared.wake();
@@ -201,11 +217,15 @@ impl Shared {
         })
     }
 
-    pub(super) fn set_waker(&self, slot: usize, waker: &Waker) {
+    /// Has `waker` woken when something comes; answers whether it was to be woken already.
+    pub(super) fn set_waker(&self, slot: usize, waker: &Waker) -> bool {
         let mut wakers = self.wakers.borrow_mut();
         match &mut wakers.wakers[slot] {
-            Some(known) if known.will_wake(waker) => {}
-            known => *known = Some(waker.clone()),
+            Some(known) if known.will_wake(waker) => true,
+            known => {
+                *known = Some(waker.clone());
+                false
+            }
         }
     }
 
@@ -264,10 +284,32 @@ impl Slots {
         Taken::Nothing
     }
 
-    /// Joins the frames from `next` on. Each batch begins where the one before has ended, so that whoever stands at the
-    /// beginning of the first can take all.
     fn take_shared(&mut self, next: &mut u64, wish: Wish) -> Taken {
-        let from = *next;
+        let end = self.end();
+        let known = match wish {
+            Wish::Gzip => &mut self.joined_gzip,
+            Wish::Plain | Wish::Choice => &mut self.joined,
+        };
+        let joined = known
+            .take()
+            .filter(|known| known.from == *next && (known.is_full || known.to == end))
+            .unwrap_or_else(|| self.join(*next, wish));
+        *next = joined.to;
+        let taken = Taken::Shared {
+            payload: joined.payload.clone(),
+            head: joined.head.clone(),
+            events: joined.events,
+        };
+        match wish {
+            Wish::Gzip => self.joined_gzip = Some(joined),
+            Wish::Plain | Wish::Choice => self.joined = Some(joined),
+        }
+        taken
+    }
+
+    /// Joins the frames from `from` on. Each batch begins where the one before has ended, so that whoever stands at the
+    /// beginning of the first can take all.
+    fn join(&self, from: u64, wish: Wish) -> Joined {
         let (mut to, mut bytes, mut events, mut head) = (from, 0, 0, None);
         while let Some(signal) = self.at(to) {
             match signal {
@@ -278,63 +320,30 @@ impl Slots {
                 Signal::Batch(_) if bytes > 0 && head.is_none() => break,
                 Signal::Batch(batch) => {
                     events += batch.events.len();
-                    head = Some(batch.head.clone());
+                    head = Some(&batch.head);
                 }
                 Signal::Notice(_) => {}
             }
             bytes += weight(signal);
             to += 1;
         }
-        *next = to;
+        let signals = (from..to).filter_map(|number| self.at(number));
         let payload = if wish == Wish::Gzip {
-            Payload::Gzip(self.join_gzip(from, to))
+            Payload::Gzip(Segment::concat(signals.filter_map(gzip)))
         } else {
-            Payload::Plain(self.join(from, to))
+            Payload::Plain(match to - from {
+                1 => self.at(from).and_then(plain).cloned().unwrap_or_default(),
+                _ => frame::concat(signals.filter_map(plain)),
+            })
         };
-        Taken::Shared {
+        Joined {
+            from,
+            to,
+            is_full: to < self.end(),
             payload,
-            head,
+            head: head.cloned(),
             events,
         }
-    }
-
-    fn join(&mut self, from: u64, to: u64) -> Bytes {
-        if let Some(joined) = self
-            .joined
-            .as_ref()
-            .filter(|joined| (joined.from, joined.to) == (from, to))
-        {
-            return joined.chunk.clone();
-        }
-        let frames = (from..to).filter_map(|number| self.at(number).and_then(plain));
-        let chunk = match to - from {
-            1 => frames.clone().next().cloned().unwrap_or_default(),
-            _ => frame::concat(frames),
-        };
-        self.joined = Some(Joined {
-            from,
-            to,
-            chunk: chunk.clone(),
-        });
-        chunk
-    }
-
-    fn join_gzip(&mut self, from: u64, to: u64) -> Segment {
-        if let Some(joined) = self
-            .joined_gzip
-            .as_ref()
-            .filter(|joined| (joined.from, joined.to) == (from, to))
-        {
-            return joined.chunk.clone();
-        }
-        let segments = (from..to).filter_map(|number| self.at(number).and_then(gzip));
-        let chunk = Segment::concat(segments);
-        self.joined_gzip = Some(Joined {
-            from,
-            to,
-            chunk: chunk.clone(),
-        });
-        chunk
     }
 
     fn at(&self, number: u64) -> Option<&Signal> {

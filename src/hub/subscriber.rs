@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,7 +66,11 @@ pub struct Subscriber {
     /// Set from outside when the stream may not go on.
     ended: Arc<AtomicBool>,
     done: bool,
-    heartbeat: Pin<Box<Sleep>>,
+    /// When there may be something to do though nothing has come.
+    alarm_at: Instant,
+    alarm: Pin<Box<Sleep>>,
+    /// Since the last time that there was nothing to hand over.
+    has_handed_over: bool,
     handed_over_at: Instant,
     leave_at: Instant,
 }
@@ -113,7 +118,9 @@ impl Subscriber {
             },
             ended,
             done: false,
-            heartbeat: Box::pin(sleep_until(now + settings.heartbeat)),
+            alarm_at: now + settings.heartbeat,
+            alarm: Box::pin(sleep_until(now + settings.heartbeat)),
+            has_handed_over: false,
             handed_over_at: now,
             leave_at: now + settings.max_age.mul_f64(spread),
             relay,
@@ -196,13 +203,10 @@ impl Subscriber {
             None if self.relay.shared().closed() => self.bye("the server is going down"),
             None => match self.poll_clock(cx) {
                 Some(chunk) => chunk,
-                None => {
-                    self.relay.shared().set_waker(self.waker, cx.waker());
-                    return Poll::Pending;
-                }
+                None => return Poll::Pending,
             },
         };
-        self.handed_over_at = Instant::now();
+        self.has_handed_over = true;
         Poll::Ready(Some(chunk))
     }
 
@@ -379,22 +383,31 @@ impl Subscriber {
         }
     }
 
+    /// There is nothing to hand over, unless it is time for a heartbeat or for the end.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         let interval = self.relay.hub().settings().heartbeat;
-        while self.heartbeat.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
+        let is_known = self.relay.shared().set_waker(self.waker, cx.waker());
+        let now = Instant::now();
+        if mem::take(&mut self.has_handed_over) {
+            self.handed_over_at = now;
+        }
+        // The timer is set anew only when it has run down, and isn't looked at before: an event costs none.
+        if is_known && now < self.alarm_at {
+            return None;
+        }
+        while self.alarm.as_mut().poll(cx).is_ready() {
             if now >= self.leave_at {
                 return Some(self.bye("this stream has reached its age"));
             }
-            // Set anew only when it has run down: an event costs no timer.
             let due = self.handed_over_at + interval;
-            if now >= due {
-                self.heartbeat.as_mut().reset(now + interval);
+            let is_due = now >= due;
+            self.alarm_at = if is_due { now + interval } else { due };
+            self.alarm.as_mut().reset(self.alarm_at);
+            if is_due {
                 let heartbeat =
                     frame::heartbeat(self.position.as_ref(), self.relay.hub().clock.millis());
                 return Some(self.outlet.once(heartbeat));
             }
-            self.heartbeat.as_mut().reset(due);
         }
         None
     }

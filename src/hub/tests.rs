@@ -107,11 +107,10 @@ fn subscribe(relay: &Relay, start: Start) -> Subscriber {
     )
 }
 
-/// Lets the relay's task run.
+/// Lets the relay's task run, and gather what comes close together.
 async fn settle() {
-    for _ in 0..4 {
-        tokio::task::yield_now().await;
-    }
+    // Time stands still until every task waits.
+    tokio::time::sleep(relay::GATHERING * 2).await;
 }
 
 /// The next chunk, if there is one now; `Err` when the stream is over.
@@ -329,6 +328,43 @@ fn silence_is_filled_with_heartbeats_and_age_ends_a_stream() {
         assert!(last.starts_with(b"retry: "), "{last:?}");
         assert_eq!(names(&parse(&last)), ["bye"]);
         assert_eq!(chunk(&mut reader).await, Err(()));
+    });
+}
+
+#[test]
+fn a_lone_event_goes_on_at_once_and_what_comes_close_upon_it_together() {
+    run(async {
+        let (hub, _) = hub_with(10);
+        let relay = Relay::start(Arc::clone(&hub));
+        hub.take(initial(Vec::new()));
+        let mut subscriber = subscribe(&relay, Start::Now);
+        drain(&mut subscriber).await;
+        let now = tokio::time::Instant::now();
+        let mut at = START;
+        let mut place = || {
+            at += 1;
+            let placed = order(&format!("ORD{at}"), at, at, "PENDING");
+            hub.take(live(vec![Change::Upsert(placed)]));
+        };
+        let look = async |subscriber: &mut Subscriber| {
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            poll_fn(|cx| Poll::Ready(subscriber.poll_chunk(cx))).await
+        };
+        place();
+        assert!(
+            matches!(look(&mut subscriber).await, Poll::Ready(Some(chunk)) if parse(&chunk).len() == 1)
+        );
+        place();
+        place();
+        let early = look(&mut subscriber).await;
+        assert_eq!(now.elapsed(), Duration::ZERO);
+        assert!(early.is_pending(), "{early:?}");
+        tokio::time::sleep(relay::GATHERING * 2).await;
+        assert!(
+            matches!(look(&mut subscriber).await, Poll::Ready(Some(chunk)) if parse(&chunk).len() == 2)
+        );
     });
 }
 

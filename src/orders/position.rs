@@ -20,8 +20,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     micros: u64,
-    /// Empty only where no order stands: at the beginning, and at a bare point in time.
-    id: Box<str>,
+    /// `None` only where no order stands: at the beginning, and at a bare point in time.
+    id: Option<OrderId>,
 }
 
 /// The text is not a cursor.
@@ -34,7 +34,7 @@ impl Position {
     pub fn beginning() -> Self {
         Self {
             micros: 0,
-            id: "".into(),
+            id: None,
         }
     }
 
@@ -42,7 +42,7 @@ impl Position {
     pub fn new(micros: u64, id: &OrderId) -> Self {
         Self {
             micros,
-            id: id.as_str().into(),
+            id: Some(id.clone()),
         }
     }
 
@@ -53,7 +53,7 @@ impl Position {
 
     /// The document's id; empty where no order stands.
     pub fn id(&self) -> &str {
-        &self.id
+        self.id.as_ref().map_or("", OrderId::as_str)
     }
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for Position {
             f,
             "{}-{}",
             self.micros,
-            utf8_percent_encode(&self.id, ENCODED)
+            utf8_percent_encode(self.id(), ENCODED)
         )
     }
 }
@@ -90,13 +90,11 @@ impl FromStr for Position {
         let id = percent_decode_str(id)
             .decode_utf8()
             .map_err(|_| InvalidCursor)?;
-        if !id.is_empty() && OrderId::parse(&id).is_err() {
-            return Err(InvalidCursor);
-        }
-        Ok(Self {
-            micros,
-            id: id.as_ref().into(),
-        })
+        let id = match &*id {
+            "" => None,
+            id => Some(OrderId::parse(id).map_err(|_| InvalidCursor)?),
+        };
+        Ok(Self { micros, id })
     }
 }
 
