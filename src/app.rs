@@ -10,17 +10,26 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::{HttpService, Protocol, Request};
+use actix_server::{Server, ServerHandle};
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::{App as ActixApp, HttpServer, web};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App as ActixApp, Error, web};
 use anyhow::Context as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing_actix_web::TracingLogger;
 
 use crate::auth::firebase::FirebaseVerifier;
-use crate::auth::{Auth, FirstAdmin, OpenStreams};
+use crate::auth::{Auth, FirstAdmin, OpenStreams, StreamLimits};
 use crate::clock::Clock;
+use crate::connection::Connection;
 use crate::hub::{Hub, HubSettings, Relay};
 use crate::routes::{self, AppState, Assets, Templates};
 use crate::settings::{AuthSettings, Settings, SubmitAuth};
@@ -45,6 +54,7 @@ pub struct App {
     store: Arc<dyn OrderStore>,
     hub: Arc<Hub>,
     auth: Arc<Auth>,
+    deliveries: TaskTracker,
 }
 
 impl App {
@@ -60,10 +70,11 @@ impl App {
         let begun = begin_watch(&*store, &hub);
         accounts.watch_accounts();
 
-        let streams = OpenStreams::new(
-            settings.stream.max_connections,
-            settings.stream.max_per_admin,
-        );
+        let streams = OpenStreams::new(StreamLimits {
+            connections: settings.stream.max_connections,
+            per_admin: settings.stream.max_per_admin,
+            per_address: settings.stream.max_per_address,
+        });
         let auth = Arc::new(Auth::new(accounts, &settings.auth, streams, clock.clone()));
         let first_admin = if is_local {
             begun
@@ -91,6 +102,7 @@ impl App {
                 Some(FirebaseVerifier::new(firebase.clone(), clock.clone()))
             }
         };
+        let deliveries = TaskTracker::new();
         let state = web::Data::new(AppState {
             store: Arc::clone(&store),
             hub: Arc::clone(&hub),
@@ -102,6 +114,7 @@ impl App {
             clock,
             metrics,
             registry,
+            deliveries: deliveries.clone(),
         });
         Ok(Self {
             server: serve(listener, state)?,
@@ -110,6 +123,7 @@ impl App {
             store,
             hub,
             auth,
+            deliveries,
         })
     }
 
@@ -145,7 +159,7 @@ impl App {
             ended = &mut server => return Err(anyhow::anyhow!("the HTTP server has ended by itself: {ended:?}")),
             never = recheck => match never {},
         };
-        stop(&handle, &self.hub).await;
+        stop(&handle, &self.hub, &self.deliveries).await;
         server
             .await
             .context("the HTTP server has panicked")?
@@ -202,39 +216,82 @@ fn serve(listener: TcpListener, state: web::Data<AppState>) -> anyhow::Result<Se
         send_buffer: settings.stream.send_buffer,
     };
     let (workers, request_timeout) = (settings.server.workers, settings.server.request_timeout);
-    let secure = settings.needs_https();
     if settings.auth.insecure_cookies {
         tracing::warn!(
             "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"
         );
     }
-    let server = HttpServer::new(move || {
-        ActixApp::new()
-            .app_data(state.clone())
-            .app_data(Relay::start(Arc::clone(&state.hub)))
-            .wrap(from_fn(routes::translate_errors))
-            .wrap(routes::default_headers(secure))
-            .wrap(TracingLogger::<telemetry::RequestSpan>::new())
-            .configure(routes::configure)
-    })
-    .workers(workers)
-    .keep_alive(Duration::from_secs(30))
-    .client_request_timeout(request_timeout)
-    .client_disconnect_timeout(Duration::from_secs(2))
-    // A stream whose client has closed its side is dropped at once, not when a heartbeat fails.
-    .h1_allow_half_closed(false)
-    .on_connect(move |connection, _| limits.apply(connection))
-    .disable_signals()
-    .shutdown_timeout(SHUTDOWN_PATIENCE_SECONDS)
-    .listen(listener)
-    .context("can't serve on the listener")?;
-    Ok(server.run())
+    let server = Server::build()
+        .workers(workers)
+        .disable_signals()
+        .shutdown_timeout(SHUTDOWN_PATIENCE_SECONDS);
+    let stopping = server.graceful_shutdown_signal();
+    // What actix's HttpServer does as well, but with connections that can be taken over.
+    let server = server.listen("orderbell", listener, move || {
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(Duration::from_secs(30))
+            .client_request_timeout(request_timeout)
+            .client_disconnect_timeout(Duration::from_secs(2))
+            // A client that has closed its side is dropped at once.
+            .h1_allow_half_closed(false)
+            .on_connect_ext(|connection: &Connection, data| {
+                data.insert(connection.takeover());
+            })
+            .finish(map_config(service(state.clone()), |()| {
+                AppConfig::default()
+            }));
+        fn_service(move |socket: TcpStream| async move {
+            limits.apply(&socket);
+            let client = socket.peer_addr().ok();
+            Ok((Connection::new(socket), Protocol::Http1, client))
+        })
+        .and_then(http)
+    });
+    Ok(server.context("can't serve on the listener")?.run())
+}
+
+/// One worker thread's requests.
+fn service(
+    state: web::Data<AppState>,
+) -> impl ServiceFactory<
+    Request,
+    Config = AppConfig,
+    Response = ServiceResponse<impl MessageBody>,
+    Error = Error,
+    InitError = (),
+> {
+    let secure = state.settings.needs_https();
+    ActixApp::new()
+        .app_data(Relay::start(Arc::clone(&state.hub)))
+        .app_data(state)
+        .wrap(from_fn(routes::translate_errors))
+        .wrap(routes::default_headers(secure))
+        .wrap(TracingLogger::<telemetry::RequestSpan>::new())
+        .configure(routes::configure)
+        .into_factory()
 }
 
 /// Streams say `bye`, requests come to their end, and what is left is cut.
-async fn stop(server: &ServerHandle, hub: &Hub) {
+async fn stop(server: &ServerHandle, hub: &Hub, deliveries: &TaskTracker) {
     tracing::info!("stopping");
     hub.close();
+    deliveries.close();
+    let patience = Duration::from_secs(SHUTDOWN_PATIENCE_SECONDS);
+    if tokio::time::timeout(patience, deliveries.wait())
+        .await
+        .is_err()
+    {
+        tracing::info!(
+            streams = deliveries.len(),
+            "cutting streams whose clients don't read"
+        );
+    }
+    // The workers go, and what they run goes with them.
     server.stop(true).await;
 }
 

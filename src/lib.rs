@@ -9,12 +9,14 @@
 //! * [`hub`]: the window of orders in memory, cursors, frames, subscribers.
 //! * [`auth`]: admins, sessions, tokens, throttling.
 //! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
+//! * [`connection`]: how a stream gets a client's socket for itself.
 //! * [`settings`], [`telemetry`], [`clock`]: what all of them need.
 
 pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod clock;
+pub mod connection;
 pub mod embedded;
 pub mod firestore;
 pub mod hub;

@@ -1,6 +1,5 @@
 //! What the kernel may do for a connection, so that no client can hold the server hostage.
 
-use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -42,10 +41,7 @@ impl SocketLimits {
     ///
     /// actix has no write deadline: a body whose client doesn't read isn't polled and can't end itself. The kernel has
     /// one: a peer that is gone, or keeps its window shut, is cut.
-    pub(super) fn apply(self, connection: &dyn Any) {
-        let Some(stream) = connection.downcast_ref::<TcpStream>() else {
-            return;
-        };
+    pub(super) fn apply(self, stream: &TcpStream) {
         let socket = SockRef::from(stream);
         let results = [
             socket.set_tcp_nodelay(true),

@@ -7,6 +7,7 @@
 mod credential;
 mod error;
 pub mod firebase;
+mod network;
 mod password;
 mod streams;
 mod throttle;
@@ -25,7 +26,7 @@ use tokio::sync::OnceCell;
 pub use credential::{Credential, Principal};
 pub use error::AuthError;
 pub use password::{MIN_PASSWORD, hash_password};
-pub use streams::{OpenStream, OpenStreams, StreamKind, StreamRefusal};
+pub use streams::{OpenStream, OpenStreams, StreamKind, StreamLimits, StreamRefusal};
 use throttle::Throttle;
 
 use crate::clock::Clock;

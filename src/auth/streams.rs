@@ -3,20 +3,38 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::network::network_of;
 use super::{Credential, Principal};
 
 /// All open streams: who reads them, how many there may be, and the means to end them.
 pub struct OpenStreams {
-    max_connections: usize,
-    max_per_admin: usize,
+    limits: StreamLimits,
     state: Mutex<State>,
+}
+
+/// How many streams there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamLimits {
+    /// In all.
+    pub connections: usize,
+    /// Of one admin or token.
+    pub per_admin: usize,
+    /// From one address, or from one network of IPv6. This machine's own address has no limit: it is a proxy's.
+    pub per_address: usize,
 }
 
 #[derive(Default)]
 struct State {
     next: u64,
     open: HashMap<u64, Arc<OpenStreamInfo>>,
-    by_account: HashMap<String, usize>,
+    held: HashMap<Holder, usize>,
+}
+
+/// Whose streams are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Holder {
+    Account(String),
+    Network(IpAddr),
 }
 
 /// Which door a stream came in by.
@@ -35,6 +53,8 @@ pub enum StreamRefusal {
     Full,
     /// The admin or token has as many as it may have.
     TooManyOfOne,
+    /// So many come from this address already.
+    TooManyFromThere,
 }
 
 /// What is known about an open stream.
@@ -77,11 +97,10 @@ pub struct OpenStream {
 }
 
 impl OpenStreams {
-    /// No streams yet, and at most so many, in all and of one admin or token.
-    pub fn new(max_connections: usize, max_per_admin: usize) -> Arc<Self> {
+    /// No streams yet, and at most so many.
+    pub fn new(limits: StreamLimits) -> Arc<Self> {
         Arc::new(Self {
-            max_connections,
-            max_per_admin,
+            limits,
             state: Mutex::default(),
         })
     }
@@ -96,17 +115,22 @@ impl OpenStreams {
         now_millis: u64,
     ) -> Result<OpenStream, StreamRefusal> {
         let mut state = self.lock();
-        if state.open.len() >= self.max_connections {
+        if state.open.len() >= self.limits.connections {
             return Err(StreamRefusal::Full);
         }
-        let of_account = state
-            .by_account
-            .entry(principal.account.clone())
-            .or_default();
-        if *of_account >= self.max_per_admin {
+        let account = Holder::Account(principal.account.clone());
+        if state.held_by(&account) >= self.limits.per_admin {
             return Err(StreamRefusal::TooManyOfOne);
         }
-        *of_account += 1;
+        let network = network(address);
+        if let Some(network) = &network
+            && state.held_by(network) >= self.limits.per_address
+        {
+            return Err(StreamRefusal::TooManyFromThere);
+        }
+        for holder in [Some(account), network].into_iter().flatten() {
+            *state.held.entry(holder).or_default() += 1;
+        }
         let number = state.next;
         state.next += 1;
         let info = Arc::new(OpenStreamInfo {
@@ -176,6 +200,11 @@ impl OpenStream {
         Arc::clone(&self.info.ended)
     }
 
+    /// Whether the stream may not go on.
+    pub fn is_ended(&self) -> bool {
+        self.info.ended.load(Ordering::Relaxed)
+    }
+
     /// Something was handed to the stream.
     pub fn delivered(&self, now_millis: u64) {
         self.info.delivered_at.store(now_millis, Ordering::Relaxed);
@@ -186,12 +215,76 @@ impl Drop for OpenStream {
     fn drop(&mut self) {
         let mut state = self.streams.lock();
         state.open.remove(&self.number);
-        let account = &self.info.principal.account;
-        if let Some(of_account) = state.by_account.get_mut(account) {
-            *of_account -= 1;
-            if *of_account == 0 {
-                state.by_account.remove(account);
+        state.release(&Holder::Account(self.info.principal.account.clone()));
+        if let Some(network) = network(self.info.address) {
+            state.release(&network);
+        }
+    }
+}
+
+impl State {
+    fn held_by(&self, holder: &Holder) -> usize {
+        self.held.get(holder).copied().unwrap_or_default()
+    }
+
+    fn release(&mut self, holder: &Holder) {
+        if let Some(held) = self.held.get_mut(holder) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(holder);
             }
         }
+    }
+}
+
+/// Who is counted with `address`. A proxy on this machine that isn't trusted to name its clients stands for all of them.
+fn network(address: IpAddr) -> Option<Holder> {
+    (!address.to_canonical().is_loopback()).then(|| Holder::Network(network_of(address)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(
+        streams: &Arc<OpenStreams>,
+        account: &str,
+        address: &str,
+    ) -> Result<OpenStream, StreamRefusal> {
+        let principal = Principal {
+            admin_id: None,
+            name: account.to_owned(),
+            email: String::new(),
+            session_id: None,
+            credential: Credential::Settings,
+            account: account.to_owned(),
+        };
+        let address = address.parse().expect("an address");
+        streams.open(principal, StreamKind::Api, String::new(), address, 0)
+    }
+
+    #[test]
+    fn an_address_has_so_many_streams_and_this_machine_has_all() {
+        let streams = OpenStreams::new(StreamLimits {
+            connections: 10,
+            per_admin: 4,
+            per_address: 2,
+        });
+        let first = open(&streams, "a", "2001:db8::1").expect("a place");
+        let _second = open(&streams, "b", "2001:db8::2").expect("a place");
+        let third = open(&streams, "c", "2001:db8::3");
+        assert_eq!(third.err(), Some(StreamRefusal::TooManyFromThere));
+        let _elsewhere = open(&streams, "c", "2001:db8:0:1::1").expect("a place");
+        drop(first);
+        let _again = open(&streams, "c", "2001:db8::4").expect("a place");
+        let kept: Vec<_> = ["127.0.0.1", "::1", "::ffff:127.0.0.1", "127.0.0.1"]
+            .into_iter()
+            .map(|address| open(&streams, "d", address).expect("a place"))
+            .collect();
+        let more = open(&streams, "d", "127.0.0.1");
+        assert_eq!(more.err(), Some(StreamRefusal::TooManyOfOne));
+        drop(kept);
+        // Two admins, and two networks.
+        assert_eq!(streams.lock().held.len(), 4);
     }
 }

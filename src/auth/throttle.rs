@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::network::network_of;
 use crate::clock::Clock;
 
 /// Attempts on one account before it gets slow.
@@ -97,13 +98,8 @@ impl Throttle {
 }
 
 fn keys(account: &str, address: IpAddr) -> [Key; 2] {
-    // Whoever has one IPv6 address has 2^64 of them.
-    let address = match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::from((u128::from(v6) & !u128::from(u64::MAX)).to_be_bytes()),
-        v4 @ IpAddr::V4(_) => v4,
-    };
     let account = account.chars().take(320).collect::<String>().to_lowercase();
-    [Key::Account(account), Key::Address(address)]
+    [Key::Account(account), Key::Address(network_of(address))]
 }
 
 fn is_old(known: &Attempts, now: u64) -> bool {

@@ -4,6 +4,7 @@ mod access;
 mod account;
 mod assets;
 mod body;
+mod delivery;
 mod error;
 mod health;
 mod metrics;
@@ -20,6 +21,7 @@ use actix_web::http::header;
 use actix_web::middleware::{Compress, DefaultHeaders};
 use actix_web::web::{self, ServiceConfig};
 use prometheus_client::registry::Registry;
+use tokio_util::task::TaskTracker;
 
 pub use assets::Assets;
 pub use pages::Templates;
@@ -54,6 +56,8 @@ pub struct AppState {
     pub metrics: RouteMetrics,
     /// All figures.
     pub registry: Arc<Registry>,
+    /// Streams, which actix doesn't wait for when it stops.
+    pub deliveries: TaskTracker,
 }
 
 /// Pages load scripts, styles and data from this server only, and nobody frames them.

@@ -4,17 +4,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::header;
+use actix_web::http::{Version, header};
+use actix_web::rt::{net::TcpStream, spawn};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Deserialize;
 
 use super::access::{BearerAdmin, CookieAdmin, client_address, client_name};
 use super::assets::takes_gzip;
+use super::delivery::Delivery;
 use super::error::ApiError;
 use super::{AppState, recent};
-use crate::auth::{OpenStream, Principal, StreamKind, StreamRefusal};
-use crate::clock::Clock;
+use crate::auth::{Principal, StreamKind, StreamRefusal};
+use crate::connection::Takeover;
 use crate::hub::{Options, Relay, Start, Subscriber};
 
 /// What a refused stream is told to wait.
@@ -61,6 +63,9 @@ fn open(
     let relay = request
         .app_data::<Relay>()
         .ok_or_else(|| ApiError::internal(anyhow::anyhow!("this thread has no relay")))?;
+    let takeover = request.conn_data::<Takeover>().ok_or_else(|| {
+        ApiError::internal(anyhow::anyhow!("this connection can't be taken over"))
+    })?;
     let options = options(request, query, state)?;
     let name = query.name.as_ref().map(|name| {
         name.chars()
@@ -80,6 +85,11 @@ fn open(
             state.clock.millis(),
         )
         .map_err(|refusal| match refusal {
+            StreamRefusal::TooManyFromThere => ApiError::too_many(
+                "TOO_MANY_STREAMS",
+                "your address has as many streams as it may have",
+                RETRY_AFTER,
+            ),
             StreamRefusal::Full => ApiError::unavailable(
                 "TOO_MANY_STREAMS",
                 "the server has as many streams as it may have",
@@ -96,17 +106,28 @@ fn open(
     let mut response = HttpResponse::Ok();
     response
         .content_type("text/event-stream")
+        // The connection ends with the stream, which clients that keep connections have to know.
+        .force_close()
         .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
         .insert_header((header::VARY, "accept-encoding"))
         .insert_header(("x-accel-buffering", "no"));
     if gzip {
         response.insert_header((header::CONTENT_ENCODING, "gzip"));
     }
-    Ok(response.body(StreamBody {
-        subscriber,
-        place,
-        clock: state.clock.clone(),
-    }))
+    let (clock, deliveries) = (state.clock.clone(), state.deliveries.clone());
+    let is_chunked = request.version() >= Version::HTTP_11;
+    let begin = Box::new(move |socket| {
+        let delivery = Delivery::new(socket, subscriber, place, clock, is_chunked);
+        // Nobody waits for the task: it ends with the stream.
+        drop(spawn(deliveries.track_future(delivery)));
+    });
+    let mut response = response.body(StreamBody {
+        takeover: takeover.clone(),
+        begin: Some(begin),
+    });
+    // actix promises chunks to clients that don't know them.
+    response.head_mut().no_chunking(!is_chunked);
+    Ok(response)
 }
 
 /// What the reader wishes, of what it can be given.
@@ -152,11 +173,10 @@ fn start(request: &HttpRequest, query: &Query) -> Start {
         .map_or(Start::Unreadable, Start::After)
 }
 
-/// A stream's body: whatever the subscriber hands over, for as long as the place is held.
+/// A stream's body, which makes the delivery take the connection over once the head has gone out.
 struct StreamBody {
-    subscriber: Subscriber,
-    place: OpenStream,
-    clock: Clock,
+    takeover: Takeover,
+    begin: Option<Box<dyn FnOnce(TcpStream)>>,
 }
 
 impl MessageBody for StreamBody {
@@ -168,12 +188,12 @@ impl MessageBody for StreamBody {
 
     fn poll_next(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let chunk = self.subscriber.poll_chunk(cx);
-        if let Poll::Ready(Some(_)) = chunk {
-            self.place.delivered(self.clock.millis());
+        if let Some(begin) = self.begin.take() {
+            self.takeover.request(begin);
         }
-        chunk.map(|chunk| chunk.map(Ok))
+        // actix drops the body with the connection that it has lost.
+        Poll::Pending
     }
 }

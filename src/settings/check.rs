@@ -64,6 +64,7 @@ struct RawStream {
     gzip: bool,
     max_connections: u64,
     max_per_admin: u64,
+    max_per_address: u64,
     max_age_minutes: u64,
     write_timeout_seconds: u64,
     send_buffer_kib: u64,
@@ -352,6 +353,11 @@ impl<'a> Check<'a> {
                 1..=1_000_000,
             )?,
             max_per_admin: self.range("stream.max_per_admin", raw.max_per_admin, 1..=1_000_000)?,
+            max_per_address: self.range(
+                "stream.max_per_address",
+                raw.max_per_address,
+                1..=1_000_000,
+            )?,
             max_age: self.seconds("stream.max_age_minutes", raw.max_age_minutes, 1..=1_440)? * 60,
             write_timeout: self.seconds(
                 "stream.write_timeout_seconds",

@@ -88,6 +88,8 @@ pub struct StreamSettings {
     pub max_connections: usize,
     /// Most open streams of one admin or token.
     pub max_per_admin: usize,
+    /// Most open streams from one address.
+    pub max_per_address: usize,
     /// A stream is asked to come back after so long.
     pub max_age: Duration,
     /// A reader that takes nothing for so long is cut off.

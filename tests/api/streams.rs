@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::app::{TOKEN, TestApp, eventually, refusal};
 use crate::sse::Stream;
@@ -144,6 +145,65 @@ async fn silence_is_filled_with_heartbeats() {
         "{text}"
     );
     app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_has_a_share_of_the_streams() {
+    let app = TestApp::start_with(&[
+        ("ORDERBELL_STREAM__MAX_PER_ADDRESS", "2"),
+        ("ORDERBELL_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+    ])
+    .await;
+    let from = |address: &str| {
+        app.request(Method::GET, ADMIN)
+            .header("x-forwarded-for", address)
+    };
+    let _first = Stream::connected(from("203.0.113.7")).await;
+    let second = Stream::connected(from("203.0.113.7")).await;
+    let answer = from("203.0.113.7").send().await.expect("an answer");
+    assert!(answer.headers().contains_key("retry-after"));
+    let body = refusal(answer, 429).await;
+    assert_eq!(body["code"], "TOO_MANY_STREAMS");
+    let _another = Stream::connected(from("203.0.113.8")).await;
+    drop(second);
+    eventually("a place", || async {
+        from("203.0.113.7")
+            .send()
+            .await
+            .expect("an answer")
+            .status()
+            == 200
+    })
+    .await;
+    // Who comes from this machine is a proxy, or the shop itself.
+    let _local: Vec<_> = [app.stream().await, app.stream().await, app.stream().await].into();
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_http_1_0_get_the_stream_as_it_is() {
+    let app = TestApp::start().await;
+    let address = app.base.strip_prefix("http://").expect("an address");
+    let mut socket = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a connection");
+    let request = format!("GET {ADMIN} HTTP/1.0\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("sent");
+    let (mut answer, mut buffer) = (String::new(), vec![0; 4_096]);
+    while !answer.contains("connected") {
+        let length = socket.read(&mut buffer).await.expect("an answer");
+        assert!(length > 0, "{answer}");
+        answer.push_str(std::str::from_utf8(&buffer[..length]).expect("text"));
+    }
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.0 200 OK"), "{head}");
+    assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
+    assert!(body.starts_with("retry: "), "{body}");
+    app.stop().await;
+    answer.clear();
+    socket.read_to_string(&mut answer).await.expect("an end");
+    assert!(answer.contains("\nevent: bye\n"), "{answer}");
+    assert!(answer.ends_with("\n\n"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

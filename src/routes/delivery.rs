@@ -1,0 +1,207 @@
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::rt::net::TcpStream;
+use bytes::Bytes;
+use tokio::io::AsyncWrite as _;
+
+use crate::auth::OpenStream;
+use crate::clock::Clock;
+use crate::hub::Subscriber;
+
+/// Ends a chunked body.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+/// Room for a chunk's length in hexadecimal digits, and the end of its line.
+const CHUNK_HEAD_LIMIT: usize = 18;
+/// Up to so many bytes are put together before they are written.
+const COPY_LIMIT: usize = 512;
+
+/// What a subscriber hands over, written to a socket of its own for as long as the place is held.
+///
+/// Frames go from where the hub keeps them to the socket; nothing is copied in between, and nothing is held for a reader
+/// that has everything.
+pub(super) struct Delivery {
+    socket: TcpStream,
+    subscriber: Subscriber,
+    place: OpenStream,
+    clock: Clock,
+    /// HTTP/1.0 clients get the bytes as they are.
+    is_chunked: bool,
+    unsent: Unsent,
+    is_last: bool,
+}
+
+/// A chunk on its way.
+#[derive(Default)]
+struct Unsent {
+    head: [u8; CHUNK_HEAD_LIMIT],
+    head_length: usize,
+    body: Bytes,
+    tail: &'static [u8],
+    /// Bytes of all three that were written.
+    sent: usize,
+}
+
+impl Delivery {
+    pub(super) fn new(
+        socket: TcpStream,
+        subscriber: Subscriber,
+        place: OpenStream,
+        clock: Clock,
+        is_chunked: bool,
+    ) -> Self {
+        Self {
+            socket,
+            subscriber,
+            place,
+            clock,
+            is_chunked,
+            unsent: Unsent::default(),
+            is_last: false,
+        }
+    }
+
+    /// Writes whatever there is to write; `Ready` when the stream is over.
+    fn poll_deliver(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            while !self.unsent.is_empty() {
+                match self.unsent.write_to(&self.socket) {
+                    Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Ok(length) => self.unsent.sent += length,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        std::task::ready!(self.socket.poll_write_ready(cx))?;
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+            // The reader has it all: what it was cut from may go.
+            self.unsent = Unsent::default();
+            if self.is_last {
+                return Pin::new(&mut self.socket).poll_shutdown(cx);
+            }
+            match self.subscriber.poll_chunk(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(chunk)) => {
+                    self.place.delivered(self.clock.millis());
+                    self.unsent = Unsent::new(chunk, self.is_chunked);
+                }
+                Poll::Ready(None) => {
+                    self.is_last = true;
+                    self.unsent = Unsent::tail(if self.is_chunked { LAST_CHUNK } else { b"" });
+                }
+            }
+        }
+    }
+
+    /// `Ready` when the client has closed its side, or the connection is broken. What it sends is of no interest.
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut ignored = [0; 512];
+        loop {
+            if std::task::ready!(self.socket.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            match self.socket.try_read(&mut ignored) {
+                Ok(0) => return Poll::Ready(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Future for Delivery {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.poll_deliver(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        // A reader that doesn't read isn't asked what comes next, so it has to be asked whether it still may.
+        if !self.unsent.is_empty() && self.place.is_ended() {
+            return Poll::Ready(());
+        }
+        self.poll_closed(cx)
+    }
+}
+
+impl Unsent {
+    fn new(body: Bytes, is_chunked: bool) -> Self {
+        if !is_chunked {
+            return Self {
+                body,
+                ..Self::default()
+            };
+        }
+        let (head, head_length) = chunk_head(body.len());
+        Self {
+            head,
+            head_length,
+            body,
+            tail: b"\r\n",
+            sent: 0,
+        }
+    }
+
+    fn tail(tail: &'static [u8]) -> Self {
+        Self {
+            tail,
+            ..Self::default()
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sent == self.head_length + self.body.len() + self.tail.len()
+    }
+
+    fn write_to(&self, socket: &TcpStream) -> io::Result<usize> {
+        let parts = self.parts();
+        let length = parts.iter().map(|part| part.len()).sum();
+        if length > COPY_LIMIT {
+            return socket.try_write_vectored(&parts);
+        }
+        // The kernel takes one piece sooner than three.
+        let (mut whole, mut at) = ([0; COPY_LIMIT], 0);
+        for part in &parts {
+            whole[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        socket.try_write(&whole[..length])
+    }
+
+    fn parts(&self) -> [IoSlice<'_>; 3] {
+        let mut skipped = self.sent;
+        [&self.head[..self.head_length], &self.body, self.tail].map(|part| {
+            let skip = skipped.min(part.len());
+            skipped -= skip;
+            IoSlice::new(&part[skip..])
+        })
+    }
+}
+
+/// The length of a chunk in hexadecimal digits, and the end of its line.
+fn chunk_head(length: usize) -> ([u8; CHUNK_HEAD_LIMIT], usize) {
+    let mut head = [0; CHUNK_HEAD_LIMIT];
+    let digits = (length.max(1).ilog2() as usize) / 4 + 1;
+    for (at, digit) in head[..digits].iter_mut().enumerate() {
+        *digit = b"0123456789ABCDEF"[length >> (4 * (digits - 1 - at)) & 0xf];
+    }
+    head[digits..digits + 2].copy_from_slice(b"\r\n");
+    (head, digits + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_tell_their_length() {
+        for length in [1, 15, 16, 255, 256, 4_095, 4_096, 131_072, usize::MAX] {
+            let (head, head_length) = chunk_head(length);
+            let text = std::str::from_utf8(&head[..head_length]).expect("text");
+            assert_eq!(text, format!("{length:X}\r\n"));
+        }
+    }
+}
