@@ -13,9 +13,9 @@ use tokio::process::{Child, Command};
 use crate::app::{PASSWORD, TOKEN, client, environment, json_of, small_order};
 use crate::sse::Stream;
 
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    base: String,
+    pub(crate) base: String,
     greeting: String,
 }
 
@@ -34,7 +34,7 @@ fn command(store: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> Comma
 }
 
 impl Server {
-    async fn start(store: &Path, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(store: &Path, settings: &[(&str, &str)]) -> Self {
         Self::run(command(store, settings, &[])).await
     }
 
@@ -75,11 +75,11 @@ impl Server {
     }
 
     /// Ends it, and waits until it has let go of its store.
-    async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("an end");
     }
 
-    async fn stream(&self, last_id: Option<&str>) -> Option<Stream> {
+    pub(crate) async fn stream(&self, last_id: Option<&str>) -> Option<Stream> {
         let mut request = client()
             .get(format!("{}/api/admin/stream/orders", self.base))
             .bearer_auth(TOKEN);
@@ -103,7 +103,7 @@ impl Server {
 }
 
 /// A port that is free now, for a server that is to come back on the same one.
-fn free_port() -> String {
+pub(crate) fn free_port() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener
         .local_addr()
@@ -112,7 +112,7 @@ fn free_port() -> String {
         .to_string()
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
