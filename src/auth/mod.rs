@@ -11,11 +11,11 @@ mod network;
 mod password;
 mod streams;
 mod throttle;
+mod verdicts;
 pub mod werkzeug;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -28,6 +28,7 @@ pub use error::AuthError;
 pub use password::{MIN_PASSWORD, hash_password};
 pub use streams::{OpenStream, OpenStreams, StreamKind, StreamLimits, StreamRefusal};
 use throttle::Throttle;
+use verdicts::{Verdict, Verdicts};
 
 use crate::clock::Clock;
 use crate::settings::AuthSettings;
@@ -35,14 +36,6 @@ use crate::store::{
     self, AccountStore, Admin, Digest, NewAdmin, NewSession, Session, StoreError, Token,
 };
 
-/// How long a verdict is believed without asking the store again.
-const VERDICT_LIFE: Duration = Duration::from_secs(30);
-/// How long it is believed while the store tells of changes: sessions have to be marked as used from time to time.
-const WATCHED_VERDICT_LIFE: Duration = Duration::from_secs(300);
-/// How long an old verdict stands in while the store can't be asked.
-const VERDICT_LIFE_WHILE_AWAY: Duration = Duration::from_secs(3_600);
-/// Most verdicts that are remembered.
-const VERDICT_LIMIT: usize = 10_000;
 /// How often the use of a session or token is written down.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(300);
 /// A session ends after so long however much it is used.
@@ -61,32 +54,10 @@ pub struct Auth {
     session_idle: Duration,
     accept_admin_ids: bool,
     settings_token: Option<Digest>,
-    verdicts: Mutex<HashMap<Credential, Verdict>>,
+    verdicts: Verdicts,
     throttle: Throttle,
     hasher: password::Hasher,
     streams: Arc<OpenStreams>,
-}
-
-#[derive(Clone)]
-struct Verdict {
-    principal: Principal,
-    at_millis: u64,
-    /// Of the store, when it was asked.
-    generation: Option<u64>,
-    /// When the credential ends by itself.
-    ends_millis: u64,
-}
-
-impl Verdict {
-    fn is_fresh(&self, now_millis: u64, generation: Option<u64>) -> bool {
-        let life = match generation {
-            // Somebody's rights have changed since; perhaps this one's.
-            Some(_) if generation != self.generation => return false,
-            Some(_) => WATCHED_VERDICT_LIFE,
-            None => VERDICT_LIFE,
-        };
-        now_millis < self.ends_millis && now_millis.saturating_sub(self.at_millis) < millis(life)
-    }
 }
 
 /// A session that has just begun.
@@ -123,7 +94,7 @@ impl Auth {
                 .admin_token
                 .as_ref()
                 .map(|token| sha256(token.expose_secret())),
-            verdicts: Mutex::default(),
+            verdicts: Verdicts::default(),
             throttle: Throttle::new(clock.clone()),
             hasher: password::Hasher::default(),
             accounts,
@@ -226,7 +197,8 @@ impl Auth {
         if let Some(session) = &principal.session_id {
             self.accounts.end_session(session).await?;
         }
-        self.forget(|credential, _| *credential == principal.credential);
+        self.verdicts
+            .forget(|credential, _| *credential == principal.credential);
         self.streams
             .end(|stream| *stream.credential() == principal.credential);
         Ok(())
@@ -246,7 +218,8 @@ impl Auth {
                 && *credential != principal.credential
                 && owner == Some(admin_id.as_str())
         };
-        self.forget(|credential, known| other(credential, known.admin_id.as_deref()));
+        self.verdicts
+            .forget(|credential, known| other(credential, known.admin_id.as_deref()));
         self.streams
             .end(|stream| other(stream.credential(), stream.principal().admin_id.as_deref()));
         Ok(ended)
@@ -333,7 +306,7 @@ impl Auth {
         let now = self.clock.millis();
         // Read before the store is asked: what changes meanwhile makes the answer an old one.
         let generation = self.accounts.generation();
-        let known = self.remembered().get(&credential).cloned();
+        let known = self.verdicts.get(&credential);
         if let Some(known) = &known
             && known.is_fresh(now, generation)
         {
@@ -347,26 +320,21 @@ impl Auth {
                     generation,
                     ends_millis,
                 };
-                self.remember(credential, verdict);
+                self.verdicts.remember(credential, verdict);
                 Ok(principal)
             }
             Err(AuthError::Store(StoreError::Unavailable {
                 reason,
                 retry_after,
             })) => match known {
-                // Whoever was let in goes on while the store is away.
-                Some(known)
-                    if now.saturating_sub(known.at_millis) < millis(VERDICT_LIFE_WHILE_AWAY) =>
-                {
-                    Ok(known.principal)
-                }
+                Some(known) if known.stands_in(now) => Ok(known.principal),
                 _ => Err(AuthError::Store(StoreError::Unavailable {
                     reason,
                     retry_after,
                 })),
             },
             Err(error) => {
-                self.remembered().remove(&credential);
+                self.verdicts.remove(&credential);
                 Err(error)
             }
         }
@@ -479,27 +447,6 @@ impl Auth {
             .expect("HMAC takes keys of any length");
         mac.update(secret.as_bytes());
         Ok(mac.finalize().into_bytes().into())
-    }
-
-    fn remember(&self, credential: Credential, verdict: Verdict) {
-        let mut verdicts = self.remembered();
-        if verdicts.len() >= VERDICT_LIMIT && !verdicts.contains_key(&credential) {
-            let now = self.clock.millis();
-            verdicts.retain(|_, known| known.is_fresh(now, self.accounts.generation()));
-            if verdicts.len() >= VERDICT_LIMIT {
-                return;
-            }
-        }
-        verdicts.insert(credential, verdict);
-    }
-
-    fn forget(&self, which: impl Fn(&Credential, &Principal) -> bool) {
-        self.remembered()
-            .retain(|credential, known| !which(credential, &known.principal));
-    }
-
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<Credential, Verdict>> {
-        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

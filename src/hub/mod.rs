@@ -11,6 +11,7 @@ mod gzip;
 mod item;
 mod metrics;
 mod outlet;
+mod pulse;
 mod relay;
 mod subscriber;
 #[cfg(test)]

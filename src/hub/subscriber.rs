@@ -1,5 +1,4 @@
 use std::collections::VecDeque;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::frame::Frame;
 use super::outlet::Outlet;
+use super::pulse::{Beat, Pulse};
 use super::relay::{Taken, Wish};
 use super::{Filter, Item, Relay, Standing, frame};
 use crate::orders::Position;
@@ -66,13 +66,7 @@ pub struct Subscriber {
     /// Set from outside when the stream may not go on.
     ended: Arc<AtomicBool>,
     done: bool,
-    /// When there may be something to do though nothing has come.
-    alarm_at: Instant,
-    alarm: Pin<Box<Sleep>>,
-    /// Since the last time that there was nothing to hand over.
-    has_handed_over: bool,
-    handed_over_at: Instant,
-    leave_at: Instant,
+    pulse: Pulse,
 }
 
 /// What a reader has missed and is being sent.
@@ -95,9 +89,6 @@ impl Subscriber {
     /// Subscribes the stream that starts at `start` and goes on until `ended` is set (which takes a
     /// [`Hub::check_subscribers`](super::Hub::check_subscribers) to be noticed).
     pub fn new(relay: Relay, start: Start, options: Options, ended: Arc<AtomicBool>) -> Self {
-        let settings = relay.hub().settings();
-        let now = Instant::now();
-        let spread = rand::rng().random_range(0.8..=1.0);
         let gathering = options.batch.map(|interval| Gathering {
             interval,
             timer: None,
@@ -118,11 +109,7 @@ impl Subscriber {
             },
             ended,
             done: false,
-            alarm_at: now + settings.heartbeat,
-            alarm: Box::pin(sleep_until(now + settings.heartbeat)),
-            has_handed_over: false,
-            handed_over_at: now,
-            leave_at: now + settings.max_age.mul_f64(spread),
+            pulse: Pulse::new(relay.hub().settings()),
             relay,
         };
         subscriber.begin(start);
@@ -206,7 +193,7 @@ impl Subscriber {
                 None => return Poll::Pending,
             },
         };
-        self.has_handed_over = true;
+        self.pulse.spoke();
         Poll::Ready(Some(chunk))
     }
 
@@ -385,31 +372,16 @@ impl Subscriber {
 
     /// There is nothing to hand over, unless it is time for a heartbeat or for the end.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
-        let interval = self.relay.hub().settings().heartbeat;
         let is_known = self.relay.shared().set_waker(self.waker, cx.waker());
-        let now = Instant::now();
-        if mem::take(&mut self.has_handed_over) {
-            self.handed_over_at = now;
-        }
-        // The timer is set anew only when it has run down, and isn't looked at before: an event costs none.
-        if is_known && now < self.alarm_at {
-            return None;
-        }
-        while self.alarm.as_mut().poll(cx).is_ready() {
-            if now >= self.leave_at {
-                return Some(self.bye("this stream has reached its age"));
-            }
-            let due = self.handed_over_at + interval;
-            let is_due = now >= due;
-            self.alarm_at = if is_due { now + interval } else { due };
-            self.alarm.as_mut().reset(self.alarm_at);
-            if is_due {
-                let heartbeat =
-                    frame::heartbeat(self.position.as_ref(), self.relay.hub().clock.millis());
-                return Some(self.outlet.once(heartbeat));
+        match self.pulse.poll_beat(cx, is_known) {
+            Poll::Pending => None,
+            Poll::Ready(Beat::Leave) => Some(self.bye("this stream has reached its age")),
+            Poll::Ready(Beat::Heartbeat) => {
+                let millis = self.relay.hub().clock.millis();
+                let heartbeat = frame::heartbeat(self.position.as_ref(), millis);
+                Some(self.outlet.once(heartbeat))
             }
         }
-        None
     }
 
     fn bye(&mut self, reason: &str) -> Bytes {

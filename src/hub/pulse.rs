@@ -1,0 +1,77 @@
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rand::RngExt as _;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::HubSettings;
+
+/// A stream leaves at a random time in the last fifth of its age, so that not all leave at once.
+const LEAVING: std::ops::RangeInclusive<f64> = 0.8..=1.0;
+
+/// When a stream on which nothing happens has something to say.
+pub(super) struct Pulse {
+    interval: Duration,
+    alarm_at: Instant,
+    /// Set anew only when it has run down: an event costs no timer.
+    alarm: Pin<Box<Sleep>>,
+    /// Since the last time that there was nothing to hand over.
+    has_spoken: bool,
+    spoken_at: Instant,
+    leave_at: Instant,
+}
+
+/// What it is time for.
+pub(super) enum Beat {
+    /// Nothing was said for the length of an interval.
+    Heartbeat,
+    /// The stream has reached its age.
+    Leave,
+}
+
+impl Pulse {
+    pub(super) fn new(settings: &HubSettings) -> Self {
+        let now = Instant::now();
+        let alarm_at = now + settings.heartbeat;
+        Self {
+            interval: settings.heartbeat,
+            alarm_at,
+            alarm: Box::pin(sleep_until(alarm_at)),
+            has_spoken: false,
+            spoken_at: now,
+            leave_at: now + settings.max_age.mul_f64(rand::rng().random_range(LEAVING)),
+        }
+    }
+
+    /// Something was said.
+    pub(super) fn spoke(&mut self) {
+        self.has_spoken = true;
+    }
+
+    /// There is nothing else to say. A waker that `is_known` was given to the alarm before, which then isn't looked at before
+    /// it has run down.
+    pub(super) fn poll_beat(&mut self, cx: &mut Context<'_>, is_known: bool) -> Poll<Beat> {
+        let now = Instant::now();
+        if mem::take(&mut self.has_spoken) {
+            self.spoken_at = now;
+        }
+        if is_known && now < self.alarm_at {
+            return Poll::Pending;
+        }
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            if now >= self.leave_at {
+                return Poll::Ready(Beat::Leave);
+            }
+            let due = self.spoken_at + self.interval;
+            let is_due = now >= due;
+            self.alarm_at = if is_due { now + self.interval } else { due };
+            self.alarm.as_mut().reset(self.alarm_at);
+            if is_due {
+                return Poll::Ready(Beat::Heartbeat);
+            }
+        }
+        Poll::Pending
+    }
+}
