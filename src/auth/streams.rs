@@ -69,7 +69,7 @@ pub struct OpenStreamInfo {
     /// Since when it is open, in milliseconds since the epoch.
     pub since: u64,
     delivered_at: AtomicU64,
-    ended: Arc<AtomicBool>,
+    ended: AtomicBool,
 }
 
 impl OpenStreamInfo {
@@ -140,7 +140,7 @@ impl OpenStreams {
             address,
             since: now_millis,
             delivered_at: AtomicU64::new(now_millis),
-            ended: Arc::default(),
+            ended: AtomicBool::new(false),
         });
         state.open.insert(number, Arc::clone(&info));
         Ok(OpenStream {
@@ -195,11 +195,6 @@ impl OpenStreams {
 }
 
 impl OpenStream {
-    /// Set when the stream may not go on.
-    pub fn ended(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.info.ended)
-    }
-
     /// Whether the stream may not go on.
     pub fn is_ended(&self) -> bool {
         self.info.ended.load(Ordering::Relaxed)

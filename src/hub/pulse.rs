@@ -13,7 +13,6 @@ const LEAVING: std::ops::RangeInclusive<f64> = 0.8..=1.0;
 
 /// When a stream on which nothing happens has something to say.
 pub(super) struct Pulse {
-    interval: Duration,
     alarm_at: Instant,
     /// Set anew only when it has run down: an event costs no timer.
     alarm: Pin<Box<Sleep>>,
@@ -36,7 +35,6 @@ impl Pulse {
         let now = Instant::now();
         let alarm_at = now + settings.heartbeat;
         Self {
-            interval: settings.heartbeat,
             alarm_at,
             alarm: Box::pin(sleep_until(alarm_at)),
             has_spoken: false,
@@ -50,9 +48,14 @@ impl Pulse {
         self.has_spoken = true;
     }
 
-    /// There is nothing else to say. A waker that `is_known` was given to the alarm before, which then isn't looked at before
+    /// There is nothing else to say, and a heartbeat follows when there was nothing for `interval`. A waker that `is_known` was given to the alarm before, which then isn't looked at before
     /// it has run down.
-    pub(super) fn poll_beat(&mut self, cx: &mut Context<'_>, is_known: bool) -> Poll<Beat> {
+    pub(super) fn poll_beat(
+        &mut self,
+        cx: &mut Context<'_>,
+        interval: Duration,
+        is_known: bool,
+    ) -> Poll<Beat> {
         let now = Instant::now();
         if mem::take(&mut self.has_spoken) {
             self.spoken_at = now;
@@ -64,9 +67,9 @@ impl Pulse {
             if now >= self.leave_at {
                 return Poll::Ready(Beat::Leave);
             }
-            let due = self.spoken_at + self.interval;
+            let due = self.spoken_at + interval;
             let is_due = now >= due;
-            self.alarm_at = if is_due { now + self.interval } else { due };
+            self.alarm_at = if is_due { now + interval } else { due };
             self.alarm.as_mut().reset(self.alarm_at);
             if is_due {
                 return Poll::Ready(Beat::Heartbeat);

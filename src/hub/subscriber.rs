@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -50,7 +50,6 @@ pub struct Options {
 pub struct Subscriber {
     relay: Relay,
     filter: Option<Filter>,
-    gathering: Option<Gathering>,
     outlet: Outlet,
     /// Of the relay's wakers.
     waker: usize,
@@ -62,14 +61,14 @@ pub struct Subscriber {
     source_since: u64,
     /// Handed over before anything else.
     preamble: Option<Bytes>,
-    replay: Replay,
-    /// Set from outside when the stream may not go on.
-    ended: Arc<AtomicBool>,
+    /// Boxed, as what follows: few readers are being caught up, and a burst goes through the memory of all.
+    replay: Option<Box<Replay>>,
+    gathering: Option<Box<Gathering>>,
     done: bool,
     pulse: Pulse,
 }
 
-/// What a reader has missed and is being sent.
+/// What a reader has missed and is being sent: at least one event.
 struct Replay {
     missed: VecDeque<Arc<Item>>,
     /// Where the reader stood when it began: orders created later are new to it.
@@ -86,12 +85,13 @@ struct Gathering {
 }
 
 impl Subscriber {
-    /// Subscribes the stream that starts at `start` and goes on until `ended` is set (which takes a
-    /// [`Hub::check_subscribers`](super::Hub::check_subscribers) to be noticed).
-    pub fn new(relay: Relay, start: Start, options: Options, ended: Arc<AtomicBool>) -> Self {
-        let gathering = options.batch.map(|interval| Gathering {
-            interval,
-            timer: None,
+    /// Subscribes the stream that starts at `start`.
+    pub fn new(relay: Relay, start: Start, options: Options) -> Self {
+        let gathering = options.batch.map(|interval| {
+            Box::new(Gathering {
+                interval,
+                timer: None,
+            })
         });
         let mut subscriber = Self {
             waker: relay.shared().register(),
@@ -102,12 +102,7 @@ impl Subscriber {
             position: None,
             source_since: 0,
             preamble: None,
-            replay: Replay {
-                missed: VecDeque::new(),
-                origin: Position::beginning(),
-                head: Position::beginning(),
-            },
-            ended,
+            replay: None,
             done: false,
             pulse: Pulse::new(relay.hub().settings()),
             relay,
@@ -169,21 +164,17 @@ impl Subscriber {
             return;
         }
         self.position = Some(origin.clone());
-        self.replay = Replay {
+        self.replay = Some(Box::new(Replay {
             missed: missed.into(),
             origin,
             head,
-        };
+        }));
     }
 
     /// The next bytes for the reader; `None` when the stream is over.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.done {
             return Poll::Ready(None);
-        }
-        if self.ended.load(Ordering::Relaxed) {
-            self.done = true;
-            return Poll::Ready(self.outlet.finish());
         }
         let chunk = match self.take_ready(cx) {
             Some(chunk) => chunk,
@@ -197,13 +188,19 @@ impl Subscriber {
         Poll::Ready(Some(chunk))
     }
 
+    /// Ends the stream without a word; answers with what its coding still wants to be written.
+    pub fn end(&mut self) -> Option<Bytes> {
+        let was_done = mem::replace(&mut self.done, true);
+        if was_done { None } else { self.outlet.finish() }
+    }
+
     fn take_ready(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         if let Some(preamble) = self.preamble.take() {
             return Some(self.outlet.once(preamble));
         }
         loop {
-            if !self.replay.missed.is_empty() {
-                return Some(self.take_missed());
+            if let Some(chunk) = self.take_missed() {
+                return Some(chunk);
             }
             let wish = self.wish();
             let taken = self
@@ -292,12 +289,13 @@ impl Subscriber {
         }
     }
 
-    fn take_missed(&mut self) -> Bytes {
+    /// What comes next of the replay, if there is one.
+    fn take_missed(&mut self) -> Option<Bytes> {
         let Replay {
             missed,
             origin,
             head,
-        } = &mut self.replay;
+        } = &mut **self.replay.as_mut()?;
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while bytes < REPLAY_CHUNK
             && let Some(item) = missed.pop_front()
@@ -321,7 +319,10 @@ impl Subscriber {
             self.outlet.frames(&frames)
         };
         self.position = if is_last { Some(head.clone()) } else { last };
-        chunk
+        if is_last {
+            self.replay = None;
+        }
+        Some(chunk)
     }
 
     /// The events of a batch that this reader wants and that are after its position, which may be in the middle of it.
@@ -365,15 +366,16 @@ impl Subscriber {
         }
         gathering.timer = None;
         match self.catch_up() {
-            None if !self.replay.missed.is_empty() => Some(self.take_missed()),
+            None => self.take_missed(),
             chunk => chunk,
         }
     }
 
     /// There is nothing to hand over, unless it is time for a heartbeat or for the end.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+        let interval = self.relay.hub().settings().heartbeat;
         let is_known = self.relay.shared().set_waker(self.waker, cx.waker());
-        match self.pulse.poll_beat(cx, is_known) {
+        match self.pulse.poll_beat(cx, interval, is_known) {
             Poll::Pending => None,
             Poll::Ready(Beat::Leave) => Some(self.bye("this stream has reached its age")),
             Poll::Ready(Beat::Heartbeat) => {

@@ -4,7 +4,7 @@ mod model;
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -99,12 +99,7 @@ fn parse(bytes: &[u8]) -> Vec<Event> {
 }
 
 fn subscribe(relay: &Relay, start: Start) -> Subscriber {
-    Subscriber::new(
-        relay.clone(),
-        start,
-        Options::default(),
-        Arc::new(AtomicBool::new(false)),
-    )
+    Subscriber::new(relay.clone(), start, Options::default())
 }
 
 /// Lets the relay's task run, and gather what comes close together.
@@ -374,18 +369,11 @@ fn closing_says_bye_and_ending_says_nothing() {
         let (hub, _) = hub_with(10);
         let relay = Relay::start(Arc::clone(&hub));
         hub.take(initial(Vec::new()));
-        let ended = Arc::new(AtomicBool::new(false));
-        let mut revoked = Subscriber::new(
-            relay.clone(),
-            Start::Now,
-            Options::default(),
-            Arc::clone(&ended),
-        );
+        let mut revoked = subscribe(&relay, Start::Now);
         let mut other = subscribe(&relay, Start::Now);
         drain(&mut revoked).await;
         drain(&mut other).await;
-        ended.store(true, Ordering::Relaxed);
-        hub.check_subscribers();
+        assert_eq!(revoked.end(), None);
         assert_eq!(chunk(&mut revoked).await, Err(()));
         assert_eq!(chunk(&mut other).await, Ok(None));
         hub.close();

@@ -29,8 +29,9 @@ pub(super) struct Delivery {
     clock: Clock,
     /// HTTP/1.0 clients get the bytes as they are.
     is_chunked: bool,
-    unsent: Unsent,
     is_last: bool,
+    /// What the socket didn't take at once.
+    unsent: Option<Box<Unsent>>,
 }
 
 /// A chunk on its way.
@@ -58,41 +59,53 @@ impl Delivery {
             place,
             clock,
             is_chunked,
-            unsent: Unsent::default(),
             is_last: false,
+            unsent: None,
         }
     }
 
     /// Writes whatever there is to write; `Ready` when the stream is over.
     fn poll_deliver(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            while !self.unsent.is_empty() {
-                match self.unsent.write_to(&self.socket) {
-                    Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Ok(length) => self.unsent.sent += length,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        std::task::ready!(self.socket.poll_write_ready(cx))?;
-                    }
-                    Err(error) => return Poll::Ready(Err(error)),
-                }
-            }
-            // The reader has it all: what it was cut from may go.
-            self.unsent = Unsent::default();
-            if self.is_last {
-                return Pin::new(&mut self.socket).poll_shutdown(cx);
-            }
-            match self.subscriber.poll_chunk(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(chunk)) => {
+        if let Some(unsent) = self.unsent.take() {
+            std::task::ready!(self.poll_write(*unsent, cx))?;
+        }
+        while !self.is_last {
+            let chunk = if self.place.is_ended() {
+                self.subscriber.end()
+            } else {
+                std::task::ready!(self.subscriber.poll_chunk(cx))
+            };
+            let chunk = match chunk {
+                Some(chunk) => {
                     self.place.delivered(self.clock.millis());
-                    self.unsent = Unsent::new(chunk, self.is_chunked);
+                    Unsent::new(chunk, self.is_chunked)
                 }
-                Poll::Ready(None) => {
+                None => {
                     self.is_last = true;
-                    self.unsent = Unsent::tail(if self.is_chunked { LAST_CHUNK } else { b"" });
+                    Unsent::tail(if self.is_chunked { LAST_CHUNK } else { b"" })
                 }
+            };
+            std::task::ready!(self.poll_write(chunk, cx))?;
+        }
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+
+    /// Writes a chunk; what the socket doesn't take is kept until it does.
+    fn poll_write(&mut self, mut unsent: Unsent, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !unsent.is_empty() {
+            match unsent.write_to(&self.socket) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(length) => unsent.sent += length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.socket.poll_write_ready(cx)?.is_pending() {
+                        self.unsent = Some(Box::new(unsent));
+                        return Poll::Pending;
+                    }
+                }
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
+        Poll::Ready(Ok(()))
     }
 
     /// `Ready` when the client has closed its side, or the connection is broken. What it sends is of no interest.
@@ -120,7 +133,7 @@ impl Future for Delivery {
             return Poll::Ready(());
         }
         // A reader that doesn't read isn't asked what comes next, so it has to be asked whether it still may.
-        if !self.unsent.is_empty() && self.place.is_ended() {
+        if self.unsent.is_some() && self.place.is_ended() {
             return Poll::Ready(());
         }
         self.poll_closed(cx)
@@ -129,7 +142,8 @@ impl Future for Delivery {
 
 impl Unsent {
     fn new(body: Bytes, is_chunked: bool) -> Self {
-        if !is_chunked {
+        // An empty chunk would be the last one.
+        if !is_chunked || body.is_empty() {
             return Self {
                 body,
                 ..Self::default()

@@ -102,7 +102,7 @@ fn open(
             ),
         })?;
     let gzip = options.gzip;
-    let subscriber = Subscriber::new(relay.clone(), start(request, query), options, place.ended());
+    let subscriber = Subscriber::new(relay.clone(), start(request, query), options);
     let mut response = HttpResponse::Ok();
     response
         .content_type("text/event-stream")

@@ -231,12 +231,7 @@ impl Reader {
     }
 
     fn connect(relay: &Relay, options: &Options, cursor: Position) -> Subscriber {
-        Subscriber::new(
-            relay.clone(),
-            Start::After(cursor),
-            options.clone(),
-            Arc::new(AtomicBool::new(false)),
-        )
+        Subscriber::new(relay.clone(), Start::After(cursor), options.clone())
     }
 
     /// One chunk, if there is one; a batch is waited for.
