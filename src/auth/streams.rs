@@ -9,6 +9,8 @@ use super::{Credential, Principal};
 /// All open streams: who reads them, how many there may be, and the means to end them.
 pub struct OpenStreams {
     limits: StreamLimits,
+    /// How often streams were ended.
+    endings: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -94,6 +96,8 @@ pub struct OpenStream {
     streams: Arc<OpenStreams>,
     number: u64,
     info: Arc<OpenStreamInfo>,
+    /// As they were when the stream was last found to go on.
+    endings: u64,
 }
 
 impl OpenStreams {
@@ -101,6 +105,7 @@ impl OpenStreams {
     pub fn new(limits: StreamLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
+            endings: AtomicU64::new(0),
             state: Mutex::default(),
         })
     }
@@ -147,6 +152,7 @@ impl OpenStreams {
             streams: Arc::clone(self),
             number,
             info,
+            endings: self.endings.load(Ordering::Acquire),
         })
     }
 
@@ -184,9 +190,11 @@ impl OpenStreams {
     pub(super) fn end(&self, which: impl Fn(&OpenStreamInfo) -> bool) -> usize {
         let state = self.lock();
         let ending = state.open.values().filter(|info| which(info));
-        ending
+        let count = ending
             .map(|info| info.ended.store(true, Ordering::Relaxed))
-            .count()
+            .count();
+        self.endings.fetch_add(1, Ordering::Release);
+        count
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -196,8 +204,17 @@ impl OpenStreams {
 
 impl OpenStream {
     /// Whether the stream may not go on.
-    pub fn is_ended(&self) -> bool {
-        self.info.ended.load(Ordering::Relaxed)
+    pub fn is_ended(&mut self) -> bool {
+        // Asked for every event and reader: what all share is in reach, what is the stream's own mostly isn't.
+        let endings = self.streams.endings.load(Ordering::Acquire);
+        if endings == self.endings {
+            return false;
+        }
+        let is_ended = self.info.ended.load(Ordering::Relaxed);
+        if !is_ended {
+            self.endings = endings;
+        }
+        is_ended
     }
 
     /// Something was handed to the stream.

@@ -28,7 +28,7 @@ use tokio::sync::{broadcast, watch};
 pub use filter::Filter;
 pub use item::Item;
 pub use metrics::HubMetrics;
-pub use relay::Relay;
+pub use relay::{Listener, Relay};
 pub use subscriber::{Options, Start, Subscriber};
 
 use crate::clock::Clock;

@@ -1,6 +1,6 @@
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -14,6 +14,8 @@ const LEAVING: std::ops::RangeInclusive<f64> = 0.8..=1.0;
 /// When a stream on which nothing happens has something to say.
 pub(super) struct Pulse {
     alarm_at: Instant,
+    /// Whom the alarm wakes. It isn't looked at before it has run down.
+    alarmed: Option<Waker>,
     /// Set anew only when it has run down: an event costs no timer.
     alarm: Pin<Box<Sleep>>,
     /// Since the last time that there was nothing to hand over.
@@ -36,6 +38,7 @@ impl Pulse {
         let alarm_at = now + settings.heartbeat;
         Self {
             alarm_at,
+            alarmed: None,
             alarm: Box::pin(sleep_until(alarm_at)),
             has_spoken: false,
             spoken_at: now,
@@ -48,20 +51,18 @@ impl Pulse {
         self.has_spoken = true;
     }
 
-    /// There is nothing else to say, and a heartbeat follows when there was nothing for `interval`. A waker that `is_known` was given to the alarm before, which then isn't looked at before
-    /// it has run down.
-    pub(super) fn poll_beat(
-        &mut self,
-        cx: &mut Context<'_>,
-        interval: Duration,
-        is_known: bool,
-    ) -> Poll<Beat> {
+    /// There is nothing else to say, and a heartbeat follows when there was nothing for `interval`.
+    pub(super) fn poll_beat(&mut self, cx: &mut Context<'_>, interval: Duration) -> Poll<Beat> {
         let now = Instant::now();
         if mem::take(&mut self.has_spoken) {
             self.spoken_at = now;
         }
-        if is_known && now < self.alarm_at {
+        let is_set = matches!(&self.alarmed, Some(waker) if waker.will_wake(cx.waker()));
+        if is_set && now < self.alarm_at {
             return Poll::Pending;
+        }
+        if !is_set {
+            self.alarmed = Some(cx.waker().clone());
         }
         while self.alarm.as_mut().poll(cx).is_ready() {
             if now >= self.leave_at {

@@ -2,12 +2,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::frame::{self, Batch, Payload};
@@ -21,12 +21,14 @@ const SLOT_LIMIT: usize = if cfg!(test) { 6 } else { 1_024 };
 const SLOT_BYTES_LIMIT: usize = 4 << 20;
 /// Most bytes that a subscriber takes at once from the slots.
 const CHUNK_LIMIT: usize = if cfg!(test) { 500 } else { 128 << 10 };
+/// Listeners that are told before the thread's other tasks have their turn.
+const TURN: usize = 64;
 /// Readers are written to at most once in so long.
 pub(super) const GATHERING: Duration = Duration::from_millis(1);
 
 /// One worker thread's end of the hub's broadcast, shared by all subscribers of the thread.
 ///
-/// The broadcast wakes one task in each thread, which wakes that thread's subscribers without crossing threads. Signals
+/// The broadcast wakes one task in each thread, which has that thread's subscribers take what has come, one after the other. Signals
 /// wait in *slots* until every subscriber had the chance to take them; a subscriber that was too slow for that catches up
 /// from the view. Under load several slots are taken at once, as bytes joined once for all who stand at the same place.
 #[derive(Clone)]
@@ -37,7 +39,7 @@ pub struct Relay {
 
 pub(super) struct Shared {
     slots: RefCell<Slots>,
-    wakers: RefCell<Wakers>,
+    listeners: RefCell<Listeners>,
     closed: Cell<bool>,
 }
 
@@ -64,9 +66,15 @@ struct Joined {
     events: usize,
 }
 
+/// Somebody who is told that a subscriber has something to take.
+pub trait Listener {
+    /// Takes it, as far as that can be done now. Nobody begins or ends to listen meanwhile.
+    fn notify(&self);
+}
+
 #[derive(Default)]
-struct Wakers {
-    wakers: Vec<Option<Waker>>,
+struct Listeners {
+    listeners: Vec<Option<Rc<dyn Listener>>>,
     free: Vec<usize>,
 }
 
@@ -107,7 +115,7 @@ impl Relay {
     pub fn start(hub: Arc<Hub>) -> Self {
         let shared = Rc::new(Shared {
             slots: RefCell::default(),
-            wakers: RefCell::default(),
+            listeners: RefCell::default(),
             closed: Cell::new(false),
         });
         let receiver = hub.read().relays.as_ref().map(broadcast::Sender::subscribe);
@@ -161,11 +169,11 @@ async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>, _guar
             }
             next = signals.try_recv();
         }
-        shared.wake();
+        shared.notify().await;
         next_at = Instant::now() + GATHERING;
     }
     shared.closed.set(true);
-    shared.wake();
+    shared.notify().await;
 }
 
 impl Shared {
@@ -184,9 +192,26 @@ impl Shared {
         slots.joined_gzip = None;
     }
 
-    fn wake(&self) {
-        for waker in self.wakers.borrow().wakers.iter().flatten() {
-            waker.wake_by_ref();
+    /// Has every listener take what has come.
+    async fn notify(&self) {
+        let mut told = 0;
+        loop {
+            {
+                let listeners = self.listeners.borrow();
+                let Some(rest) = listeners
+                    .listeners
+                    .get(told..)
+                    .filter(|rest| !rest.is_empty())
+                else {
+                    return;
+                };
+                for listener in rest.iter().take(TURN).flatten() {
+                    listener.notify();
+                }
+            }
+            told += TURN;
+            // The thread has requests to answer as well.
+            yield_now().await;
         }
     }
 
@@ -209,30 +234,23 @@ impl Shared {
         self.slots.borrow_mut().take(next, position, wish)
     }
 
-    pub(super) fn register(&self) -> usize {
-        let mut wakers = self.wakers.borrow_mut();
-        wakers.free.pop().unwrap_or_else(|| {
-            wakers.wakers.push(None);
-            wakers.wakers.len() - 1
-        })
-    }
-
-    /// Has `waker` woken when something comes; answers whether it was to be woken already.
-    pub(super) fn set_waker(&self, slot: usize, waker: &Waker) -> bool {
-        let mut wakers = self.wakers.borrow_mut();
-        match &mut wakers.wakers[slot] {
-            Some(known) if known.will_wake(waker) => true,
-            known => {
-                *known = Some(waker.clone());
-                false
-            }
+    pub(super) fn register(&self, listener: Rc<dyn Listener>) -> usize {
+        let mut listeners = self.listeners.borrow_mut();
+        let free = listeners.free.pop();
+        if let Some(number) = free {
+            listeners.listeners[number] = Some(listener);
+            return number;
         }
+        listeners.listeners.push(Some(listener));
+        listeners.listeners.len() - 1
     }
 
-    pub(super) fn deregister(&self, slot: usize) {
-        let mut wakers = self.wakers.borrow_mut();
-        wakers.wakers[slot] = None;
-        wakers.free.push(slot);
+    pub(super) fn deregister(&self, number: usize) {
+        let mut listeners = self.listeners.borrow_mut();
+        let listener = listeners.listeners[number].take();
+        listeners.free.push(number);
+        drop(listeners);
+        drop(listener);
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::frame::Frame;
 use super::outlet::Outlet;
 use super::pulse::{Beat, Pulse};
-use super::relay::{Taken, Wish};
+use super::relay::{Listener, Taken, Wish};
 use super::{Filter, Item, Relay, Standing, frame};
 use crate::orders::Position;
 use crate::store::SourceState;
@@ -51,8 +52,8 @@ pub struct Subscriber {
     relay: Relay,
     filter: Option<Filter>,
     outlet: Outlet,
-    /// Of the relay's wakers.
-    waker: usize,
+    /// Of the listener at the relay, once there is one.
+    number: Option<usize>,
     /// Of the relay's slots.
     next: u64,
     /// Everything up to here was handed over. `None` until the first snapshot has come.
@@ -94,7 +95,7 @@ impl Subscriber {
             })
         });
         let mut subscriber = Self {
-            waker: relay.shared().register(),
+            number: None,
             next: relay.shared().end(),
             filter: options.filter,
             gathering,
@@ -169,6 +170,19 @@ impl Subscriber {
             origin,
             head,
         }));
+    }
+
+    /// Has `listener` told whenever there may be something to take.
+    pub fn listen(&mut self, listener: Rc<dyn Listener>) {
+        self.unlisten();
+        self.number = Some(self.relay.shared().register(listener));
+    }
+
+    /// Has nobody told any more. Whoever owns the subscriber and listens to it has to call this in the end, or both live on.
+    pub fn unlisten(&mut self) {
+        if let Some(number) = self.number.take() {
+            self.relay.shared().deregister(number);
+        }
     }
 
     /// The next bytes for the reader; `None` when the stream is over.
@@ -374,8 +388,7 @@ impl Subscriber {
     /// There is nothing to hand over, unless it is time for a heartbeat or for the end.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         let interval = self.relay.hub().settings().heartbeat;
-        let is_known = self.relay.shared().set_waker(self.waker, cx.waker());
-        match self.pulse.poll_beat(cx, interval, is_known) {
+        match self.pulse.poll_beat(cx, interval) {
             Poll::Pending => None,
             Poll::Ready(Beat::Leave) => Some(self.bye("this stream has reached its age")),
             Poll::Ready(Beat::Heartbeat) => {
@@ -399,6 +412,6 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.relay.shared().deregister(self.waker);
+        self.unlisten();
     }
 }

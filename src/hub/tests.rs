@@ -3,6 +3,7 @@
 mod model;
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
@@ -407,10 +408,10 @@ fn away_lasts_since_it_began_whatever_the_reason_is_now() {
     );
 }
 
-struct PanicsWhenWoken;
+struct Panics;
 
-impl std::task::Wake for PanicsWhenWoken {
-    fn wake(self: Arc<Self>) {
+impl Listener for Panics {
+    fn notify(&self) {
         panic!("on purpose");
     }
 }
@@ -422,10 +423,7 @@ fn a_relay_that_panics_is_a_failure_of_the_hub() {
         let relay = Relay::start(Arc::clone(&hub));
         let mut reader = subscribe(&relay, Start::Now);
         drain(&mut reader).await;
-        let slot = relay.shared().register();
-        relay
-            .shared()
-            .set_waker(slot, &Arc::new(PanicsWhenWoken).into());
+        reader.listen(Rc::new(Panics));
         hub.take(initial(Vec::new()));
         assert_eq!(hub.failed().await.to_string(), "a relay has panicked");
     });

@@ -1,15 +1,18 @@
+use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use actix_web::rt::net::TcpStream;
 use bytes::Bytes;
+use socket2::SockRef;
 use tokio::io::AsyncWrite as _;
 
 use crate::auth::OpenStream;
 use crate::clock::Clock;
-use crate::hub::Subscriber;
+use crate::hub::{Listener, Subscriber};
 
 /// Ends a chunked body.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -21,15 +24,27 @@ const COPY_LIMIT: usize = 512;
 /// What a subscriber hands over, written to a socket of its own for as long as the place is held.
 ///
 /// Frames go from where the hub keeps them to the socket; nothing is copied in between, and nothing is held for a reader
-/// that has everything.
+/// that has everything. The task sees to the clock, to slow readers and to the end. When something has come for everybody,
+/// the relay writes it without waking the task of each reader.
 pub(super) struct Delivery {
+    line: Rc<Line>,
+}
+
+struct Line {
+    state: RefCell<State>,
+}
+
+struct State {
     socket: TcpStream,
     subscriber: Subscriber,
     place: OpenStream,
     clock: Clock,
+    /// The task's, once it was polled.
+    waker: Option<Waker>,
     /// HTTP/1.0 clients get the bytes as they are.
     is_chunked: bool,
     is_last: bool,
+    is_over: bool,
     /// What the socket didn't take at once.
     unsent: Option<Box<Unsent>>,
 }
@@ -53,17 +68,71 @@ impl Delivery {
         clock: Clock,
         is_chunked: bool,
     ) -> Self {
-        Self {
-            socket,
-            subscriber,
-            place,
-            clock,
-            is_chunked,
-            is_last: false,
-            unsent: None,
-        }
+        let line = Rc::new(Line {
+            state: RefCell::new(State {
+                socket,
+                subscriber,
+                place,
+                clock,
+                waker: None,
+                is_chunked,
+                is_last: false,
+                is_over: false,
+                unsent: None,
+            }),
+        });
+        let listener: Rc<dyn Listener> = Rc::clone(&line) as _;
+        line.state.borrow_mut().subscriber.listen(listener);
+        Self { line }
     }
+}
 
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.line.state.borrow_mut().subscriber.unlisten();
+    }
+}
+
+impl Future for Delivery {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let state = &mut *self.line.state.borrow_mut();
+        if state.is_over || state.poll_deliver(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if !matches!(&state.waker, Some(waker) if waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        // A reader that doesn't read isn't asked what comes next, so it has to be asked whether it still may.
+        if state.unsent.is_some() && state.place.is_ended() {
+            return Poll::Ready(());
+        }
+        state.poll_closed(cx)
+    }
+}
+
+impl Listener for Line {
+    fn notify(&self) {
+        let state = &mut *self.state.borrow_mut();
+        // A task that was never polled is about to be.
+        let Some(waker) = state.waker.take() else {
+            return;
+        };
+        if state.unsent.is_none() {
+            state.is_over = state
+                .poll_deliver(&mut Context::from_waker(&waker))
+                .is_ready();
+        }
+        // What is left is the task's.
+        if state.is_over || state.place.is_ended() {
+            waker.wake_by_ref();
+        }
+        state.waker = Some(waker);
+    }
+}
+
+impl State {
     /// Writes whatever there is to write; `Ready` when the stream is over.
     fn poll_deliver(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(unsent) = self.unsent.take() {
@@ -125,21 +194,6 @@ impl Delivery {
     }
 }
 
-impl Future for Delivery {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.poll_deliver(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        // A reader that doesn't read isn't asked what comes next, so it has to be asked whether it still may.
-        if self.unsent.is_some() && self.place.is_ended() {
-            return Poll::Ready(());
-        }
-        self.poll_closed(cx)
-    }
-}
-
 impl Unsent {
     fn new(body: Bytes, is_chunked: bool) -> Self {
         // An empty chunk would be the last one.
@@ -182,7 +236,12 @@ impl Unsent {
             whole[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
-        socket.try_write(&whole[..length])
+        let whole = &whole[..length];
+        // Mostly there is room, whatever tokio thinks of it; where there is none, tokio has to notice it as well.
+        match SockRef::from(socket).send(whole) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.try_write(whole),
+            result => result,
+        }
     }
 
     fn parts(&self) -> [IoSlice<'_>; 3] {
