@@ -11,6 +11,7 @@ install_packages() {
   command -v gcc >/dev/null || missing+=(gcc libc6-dev)
   command -v node >/dev/null || missing+=(nodejs)
   command -v npm >/dev/null || missing+=(npm)
+  command -v python3 >/dev/null || missing+=(python3)
   command -v chromium >/dev/null || missing+=(chromium)
   if [ "${#missing[@]}" -gt 0 ]; then
     step "installing ${missing[*]}"

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::frame::{self, Batch, Payload};
@@ -21,7 +20,7 @@ const SLOT_LIMIT: usize = if cfg!(test) { 6 } else { 1_024 };
 const SLOT_BYTES_LIMIT: usize = 4 << 20;
 /// Most bytes that a subscriber takes at once from the slots.
 const CHUNK_LIMIT: usize = if cfg!(test) { 500 } else { 128 << 10 };
-/// Listeners that are told before the thread's other tasks have their turn.
+/// Listeners that are told before it is asked whether more has come.
 const TURN: usize = 64;
 /// Readers are written to at most once in so long.
 pub(super) const GATHERING: Duration = Duration::from_millis(1);
@@ -151,29 +150,31 @@ impl Drop for Guard {
 
 async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>, _guard: Guard) {
     let mut next_at = Instant::now();
+    let mut is_behind = false;
     loop {
-        let mut next = match signals.recv().await {
-            Err(RecvError::Closed) => break,
-            Err(RecvError::Lagged(missed)) => Err(TryRecvError::Lagged(missed)),
-            Ok(signal) => Ok(signal),
+        let first = if is_behind {
+            None
+        } else {
+            match signals.recv().await {
+                Err(RecvError::Closed) => break,
+                first => Some(first),
+            }
         };
-        // A lone event goes on at once. What comes close upon another is worth one wake-up, and one write to each reader.
+        // A lone event goes on at once. What comes close upon another is worth one write to each reader.
         if Instant::now() < next_at {
             sleep_until(next_at).await;
         }
-        loop {
-            match next {
-                Ok(signal) => shared.push(signal),
-                Err(TryRecvError::Lagged(_)) => shared.skip(),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-            }
-            next = signals.try_recv();
+        match first {
+            Some(Ok(signal)) => shared.push(signal),
+            Some(Err(_)) => shared.skip(),
+            None => {}
         }
-        shared.notify().await;
+        shared.push_all(&mut signals);
+        is_behind = shared.notify(&mut signals);
         next_at = Instant::now() + GATHERING;
     }
     shared.closed.set(true);
-    shared.notify().await;
+    shared.notify(&mut signals);
 }
 
 impl Shared {
@@ -192,27 +193,37 @@ impl Shared {
         slots.joined_gzip = None;
     }
 
-    /// Has every listener take what has come.
-    async fn notify(&self) {
-        let mut told = 0;
+    /// Takes in whatever has come; true if there was anything.
+    fn push_all(&self, signals: &mut broadcast::Receiver<Signal>) -> bool {
+        let mut any = false;
         loop {
-            {
-                let listeners = self.listeners.borrow();
-                let Some(rest) = listeners
-                    .listeners
-                    .get(told..)
-                    .filter(|rest| !rest.is_empty())
-                else {
-                    return;
-                };
-                for listener in rest.iter().take(TURN).flatten() {
-                    listener.notify();
-                }
+            match signals.try_recv() {
+                Ok(signal) => self.push(signal),
+                Err(TryRecvError::Lagged(_)) => self.skip(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return any,
             }
-            told += TURN;
-            // The thread has requests to answer as well.
-            yield_now().await;
+            any = true;
         }
+    }
+
+    /// Has every listener take what has come by its turn; true if more came after the turn of the first ones.
+    fn notify(&self, signals: &mut broadcast::Receiver<Signal>) -> bool {
+        let (mut told, mut is_behind) = (0, false);
+        while self.tell(told) {
+            told += TURN;
+            is_behind |= self.push_all(signals);
+        }
+        is_behind
+    }
+
+    /// Tells the listeners of one turn, if there are any from `told` on.
+    fn tell(&self, told: usize) -> bool {
+        let listeners = self.listeners.borrow();
+        let rest = listeners.listeners.get(told..).unwrap_or_default();
+        for listener in rest.iter().take(TURN).flatten() {
+            listener.notify();
+        }
+        !rest.is_empty()
     }
 
     pub(super) fn closed(&self) -> bool {

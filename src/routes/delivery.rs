@@ -23,7 +23,7 @@ const COPY_LIMIT: usize = 512;
 
 /// What a subscriber hands over, written to a socket of its own for as long as the place is held.
 ///
-/// Frames go from where the hub keeps them to the socket; nothing is copied in between, and nothing is held for a reader
+/// Frames go from where the hub keeps them to the socket, without a buffer in between, and nothing is held for a reader
 /// that has everything. The task sees to the clock, to slow readers and to the end. When something has come for everybody,
 /// the relay writes it without waking the task of each reader.
 pub(super) struct Delivery {
