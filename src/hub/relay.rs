@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use super::frame::{self, Batch, Payload};
@@ -27,9 +28,9 @@ pub(super) const GATHERING: Duration = Duration::from_millis(1);
 
 /// One worker thread's end of the hub's broadcast, shared by all subscribers of the thread.
 ///
-/// The broadcast wakes one task in each thread, which has that thread's subscribers take what has come, one after the other. Signals
-/// wait in *slots* until every subscriber had the chance to take them; a subscriber that was too slow for that catches up
-/// from the view. Under load several slots are taken at once, as bytes joined once for all who stand at the same place.
+/// The broadcast wakes one task in each thread, which has that thread's subscribers take what has come, one after the other.
+/// Signals wait in *slots* until every subscriber had the chance to take them; a subscriber that was too slow for that
+/// catches up from the view. Under load several slots are taken at once, as bytes joined once for all who stand at the same place.
 #[derive(Clone)]
 pub struct Relay {
     hub: Arc<Hub>,
@@ -121,7 +122,10 @@ impl Relay {
         match receiver {
             Some(receiver) => {
                 let guard = Guard(Arc::clone(&hub));
-                tokio::task::spawn_local(run(Rc::clone(&shared), receiver, guard));
+                // Streams' timers are looked at in here as well. Beyond a task's budget tokio has them answer as if they were
+                // set when they aren't, and a stream would miss its heartbeat. `run` gives way by itself.
+                let run = unconstrained(run(Rc::clone(&shared), receiver, guard));
+                tokio::task::spawn_local(run);
             }
             None => shared.closed.set(true),
         }
