@@ -73,6 +73,8 @@ impl Pulse {
             self.alarm_at = if is_due { now + interval } else { due };
             self.alarm.as_mut().reset(self.alarm_at);
             if is_due {
+                // tokio promises nothing about whom a timer wakes that has run down: it is told again.
+                self.alarmed = None;
                 return Poll::Ready(Beat::Heartbeat);
             }
         }

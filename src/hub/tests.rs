@@ -472,3 +472,36 @@ proptest! {
         prop_assert_eq!(&removed[0].data["orderId"], &json!(id));
     }
 }
+
+#[derive(Default)]
+struct Wakes(AtomicU64);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn every_heartbeat_wakes_its_stream() {
+    run(async {
+        let (hub, _) = hub_with(10);
+        let relay = Relay::start(Arc::clone(&hub));
+        hub.take(initial(Vec::new()));
+        settle().await;
+        let mut reader = subscribe(&relay, Start::Now);
+        let wakes = Arc::<Wakes>::default();
+        let waker = Arc::clone(&wakes).into();
+        let mut cx = std::task::Context::from_waker(&waker);
+        while reader.poll_chunk(&mut cx).is_ready() {}
+        for beat in 1..4 {
+            tokio::time::sleep(Duration::from_millis(30_010)).await;
+            assert_eq!(wakes.0.load(Ordering::Relaxed), beat);
+            let Poll::Ready(Some(chunk)) = reader.poll_chunk(&mut cx) else {
+                panic!("no heartbeat");
+            };
+            assert_eq!(names(&parse(&chunk)), ["heartbeat"]);
+            assert!(reader.poll_chunk(&mut cx).is_pending());
+        }
+    });
+}
