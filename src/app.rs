@@ -265,12 +265,12 @@ fn service(
     Error = Error,
     InitError = (),
 > {
-    let secure = state.settings.needs_https();
+    let has_https = state.settings.has_public_https();
     ActixApp::new()
         .app_data(Relay::start(Arc::clone(&state.hub)))
         .app_data(state)
         .wrap(from_fn(routes::translate_errors))
-        .wrap(routes::default_headers(secure))
+        .wrap(routes::default_headers(has_https))
         .wrap(TracingLogger::<telemetry::RequestSpan>::new())
         .configure(routes::configure)
         .into_factory()

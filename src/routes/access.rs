@@ -97,7 +97,7 @@ pub(super) fn bearer_secret(request: &HttpRequest) -> Result<&str, AuthError> {
 async fn cookie(request: &HttpRequest) -> Result<Principal, AuthError> {
     let state = state(request)?;
     let cookie = request
-        .cookie(cookie_name(state.settings.needs_https()))
+        .cookie(cookie_name(state.settings.secure_cookies()))
         .ok_or(AuthError::Missing)?;
     state.auth.cookie(cookie.value()).await
 }
@@ -116,7 +116,7 @@ fn cookie_name(secure: bool) -> &'static str {
 pub(super) fn session_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'static> {
     let lifetime = i64::try_from(signed_in.lifetime.as_secs()).unwrap_or(i64::MAX);
     cookie_with(
-        state.settings.needs_https(),
+        state.settings.secure_cookies(),
         signed_in.secret.expose_secret().to_owned(),
         time::Duration::seconds(lifetime),
     )
@@ -125,7 +125,7 @@ pub(super) fn session_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'
 /// The cookie that takes a session's cookie away.
 pub(super) fn no_cookie(state: &AppState) -> Cookie<'static> {
     cookie_with(
-        state.settings.needs_https(),
+        state.settings.secure_cookies(),
         String::new(),
         time::Duration::ZERO,
     )
@@ -154,13 +154,24 @@ pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
     };
     match text(header::HeaderName::from_static("sec-fetch-site")) {
         Some(site) => matches!(site, "same-origin" | "none"),
-        None => match (text(header::ORIGIN), text(header::HOST)) {
-            (Some(origin), Some(host)) => origin
-                .split_once("://")
-                .is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(host)),
-            _ => false,
-        },
+        None => {
+            text(header::ORIGIN).is_some_and(|origin| is_ours(origin, text(header::HOST), request))
+        }
     }
+}
+
+/// Whether pages of `origin` are ours: those of the host that was asked, or of the address that the operator has named. A proxy
+/// may ask us by another name than browsers know.
+fn is_ours(origin: &str, host: Option<&str>, request: &HttpRequest) -> bool {
+    let names_host = origin
+        .split_once("://")
+        .zip(host)
+        .is_some_and(|((_, origin), host)| origin.eq_ignore_ascii_case(host));
+    let names_public_url = state(request).is_ok_and(|state| {
+        let public = state.settings.server.public_url.as_ref();
+        public.is_some_and(|public| public.origin().eq_ignore_ascii_case(origin))
+    });
+    names_host || names_public_url
 }
 
 /// Whether a browser says that the request comes from another site's page. Scripts say nothing.

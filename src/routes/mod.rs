@@ -118,14 +118,16 @@ fn configure_admin(config: &mut ServiceConfig) {
 }
 
 /// Headers that every answer has unless it says otherwise.
-pub fn default_headers(secure: bool) -> DefaultHeaders {
+pub fn default_headers(has_https: bool) -> DefaultHeaders {
     let headers = DefaultHeaders::new()
         .add((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .add((header::REFERRER_POLICY, "no-referrer"))
+        // Not "no-referrer": with it, browsers send `Origin: null` with forms, and over plain HTTP nothing else tells our own
+        // pages from others.
+        .add((header::REFERRER_POLICY, "same-origin"))
         .add(("cross-origin-opener-policy", "same-origin"))
         .add((header::CACHE_CONTROL, "no-store"));
-    if secure {
+    if has_https {
         headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
     } else {
         headers

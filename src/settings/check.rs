@@ -11,8 +11,9 @@ use crate::auth::firebase::{FirebaseSettings, GOOGLE_KEYS_URL};
 use crate::firestore::{Access, FirestoreSettings};
 
 use super::{
-    AuthSettings, LogSettings, ServerSettings, Settings, SettingsError, ShopSettings, StoreKind,
-    StoreSettings, StreamSettings, SubmitAuth, SubmitSettings,
+    AllowedOrigins, AuthSettings, LogSettings, PublicUrl, SecureCookies, ServerSettings, Settings,
+    SettingsError, ShopSettings, StoreKind, StoreSettings, StreamSettings, SubmitAuth,
+    SubmitSettings,
 };
 
 /// The shape of the files, before ranges are checked.
@@ -34,6 +35,9 @@ struct RawServer {
     host: String,
     port: u64,
     workers: u64,
+    public_url: String,
+    allowed_origins: String,
+    max_per_address: u64,
     trusted_proxies: String,
     request_timeout_seconds: u64,
     max_body_kib: u64,
@@ -43,6 +47,8 @@ struct RawServer {
 struct RawStore {
     kind: String,
     window: u64,
+    max_open: u64,
+    window_mib: u64,
 }
 
 #[derive(Deserialize)]
@@ -75,9 +81,11 @@ struct RawAuth {
     admin_email: String,
     admin_password: SecretString,
     admin_token: SecretString,
-    accept_admin_ids: bool,
+    accept_admin_ids: String,
+    failures_per_minute: u64,
     session_hours: u64,
     session_key: SecretString,
+    secure_cookies: String,
     insecure_cookies: bool,
 }
 
@@ -88,6 +96,10 @@ struct RawSubmit {
     firebase_keys_url: String,
     firebase_emulator_tokens: bool,
     max_items: u64,
+    max_kib: u64,
+    per_minute: u64,
+    burst: u64,
+    total_per_minute: u64,
 }
 
 #[derive(Deserialize)]
@@ -194,7 +206,7 @@ impl<'a> Check<'a> {
             store: self.store(&raw.store, &raw.embedded, &raw.firestore)?,
             stream: self.stream(&raw.stream)?,
             submit: self.submit(&raw)?,
-            auth: self.auth(raw.auth)?,
+            auth: self.auth(raw.auth, &raw.store.kind)?,
             shop: self.shop(raw.shop)?,
             log: self.log(raw.log)?,
         })
@@ -217,6 +229,13 @@ impl<'a> Check<'a> {
                 0 => std::thread::available_parallelism().map_or(1, usize::from),
                 workers => workers,
             },
+            public_url: self.public_url(&raw.public_url)?,
+            allowed_origins: self.allowed_origins(&raw.allowed_origins)?,
+            max_per_address: self.range(
+                "server.max_per_address",
+                raw.max_per_address,
+                1..=1_000_000,
+            )?,
             trusted_proxies: self.networks("server.trusted_proxies", &raw.trusted_proxies)?,
             request_timeout: self.seconds(
                 "server.request_timeout_seconds",
@@ -226,6 +245,60 @@ impl<'a> Check<'a> {
             max_body: self.range::<usize>("server.max_body_kib", raw.max_body_kib, 1..=1_024)?
                 << 10,
         })
+    }
+
+    fn public_url(&self, text: &str) -> Result<Option<PublicUrl>, SettingsError> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match origin(text) {
+            Some(url) => Ok(Some(PublicUrl(url))),
+            None => Err(self.bad(
+                "server.public_url",
+                format_args!(
+                    "must be an address such as \"https://desk.example.com\", without a path, not {text:?}"
+                ),
+            )),
+        }
+    }
+
+    fn allowed_origins(&self, text: &str) -> Result<AllowedOrigins, SettingsError> {
+        let parts: Vec<&str> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .collect();
+        match parts.as_slice() {
+            [] => return Ok(AllowedOrigins::None),
+            ["*"] => return Ok(AllowedOrigins::Any),
+            _ => {}
+        }
+        let origins = parts.into_iter().map(|part| {
+            origin(part)
+                .map(|url| url.origin().ascii_serialization())
+                .ok_or_else(|| {
+                    self.bad(
+                        "server.allowed_origins",
+                        format_args!(
+                            "has {part:?}, which is no origin such as \"https://shop.example.com\""
+                        ),
+                    )
+                })
+        });
+        Ok(AllowedOrigins::These(origins.collect::<Result<_, _>>()?))
+    }
+
+    /// `true`, `false`, or `auto`, which is what `auto` says.
+    fn switch(&self, key: &str, text: &str, auto: bool) -> Result<bool, SettingsError> {
+        match text {
+            "auto" => Ok(auto),
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(self.bad(
+                key,
+                format_args!("must be \"true\", \"false\" or \"auto\", not {other:?}"),
+            )),
+        }
     }
 
     fn networks(&self, key: &str, text: &str) -> Result<Vec<IpNet>, SettingsError> {
@@ -288,6 +361,14 @@ impl<'a> Check<'a> {
         Ok(SubmitSettings {
             auth,
             max_items: self.range("submit.max_items", raw.submit.max_items, 1..=5_000)?,
+            max_body: self.range::<usize>("submit.max_kib", raw.submit.max_kib, 1..=1_024)? << 10,
+            per_minute: self.range("submit.per_minute", raw.submit.per_minute, 1..=1_000_000)?,
+            burst: self.range("submit.burst", raw.submit.burst, 1..=1_000_000)?,
+            total_per_minute: self.range(
+                "submit.total_per_minute",
+                raw.submit.total_per_minute,
+                1..=1_000_000,
+            )?,
         })
     }
 
@@ -313,6 +394,8 @@ impl<'a> Check<'a> {
         Ok(StoreSettings {
             kind,
             window: self.range("store.window", raw.window, 1..=10_000)?,
+            max_open: self.range("store.max_open", raw.max_open, 0..=10_000)?,
+            window_bytes: self.range::<usize>("store.window_mib", raw.window_mib, 1..=4_096)? << 20,
         })
     }
 
@@ -372,7 +455,7 @@ impl<'a> Check<'a> {
         })
     }
 
-    fn auth(&self, raw: RawAuth) -> Result<AuthSettings, SettingsError> {
+    fn auth(&self, raw: RawAuth, store: &str) -> Result<AuthSettings, SettingsError> {
         let hours: u64 = self.range("auth.session_hours", raw.session_hours, 1..=168)?;
         if !raw.admin_email.is_empty() && !raw.admin_email.contains('@') {
             return Err(self.bad("auth.admin_email", "must be an e-mail address"));
@@ -380,10 +463,31 @@ impl<'a> Check<'a> {
         Ok(AuthSettings {
             admin_email: Some(raw.admin_email).filter(|email| !email.is_empty()),
             admin_password: self.secret("auth.admin_password", raw.admin_password, 8)?,
-            admin_token: self.secret("auth.admin_token", raw.admin_token, 8)?,
-            accept_admin_ids: raw.accept_admin_ids,
+            admin_token: self.secret("auth.admin_token", raw.admin_token, 24)?,
+            // Only there are clients that know nothing else.
+            accept_admin_ids: self.switch(
+                "auth.accept_admin_ids",
+                &raw.accept_admin_ids,
+                store == "firestore",
+            )?,
+            failures_per_minute: self.range(
+                "auth.failures_per_minute",
+                raw.failures_per_minute,
+                1..=100_000,
+            )?,
             session_idle: Duration::from_secs(hours * 3_600),
             session_key: self.secret("auth.session_key", raw.session_key, 32)?,
+            secure_cookies: match raw.secure_cookies.as_str() {
+                "auto" => SecureCookies::Auto,
+                "always" => SecureCookies::Always,
+                "never" => SecureCookies::Never,
+                other => {
+                    return Err(self.bad(
+                        "auth.secure_cookies",
+                        format_args!("must be \"auto\", \"always\" or \"never\", not {other:?}"),
+                    ));
+                }
+            },
             insecure_cookies: raw.insecure_cookies,
         })
     }
@@ -429,6 +533,18 @@ impl<'a> Check<'a> {
             level: raw.level,
         })
     }
+}
+
+/// The address of a web site, without a path.
+fn origin(text: &str) -> Option<url::Url> {
+    let url = url::Url::parse(text).ok()?;
+    let is_bare = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    is_bare.then_some(url)
 }
 
 /// The JSON text of a service account's key, as hosts keep it in one line.

@@ -47,6 +47,12 @@ pub struct ServerSettings {
     pub host: IpAddr,
     /// Port to listen on; 0 takes any.
     pub port: u16,
+    /// How browsers reach the desk, where the operator has said so.
+    pub public_url: Option<PublicUrl>,
+    /// Origins whose pages may submit orders.
+    pub allowed_origins: AllowedOrigins,
+    /// Most connections of one address.
+    pub max_per_address: usize,
     /// Worker threads.
     pub workers: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -57,6 +63,34 @@ pub struct ServerSettings {
     pub max_body: usize,
 }
 
+/// The address that browsers know the desk by: a scheme, a host and perhaps a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(pub(super) url::Url);
+
+impl PublicUrl {
+    /// Whether browsers reach the desk over HTTPS.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// As browsers write it in the header `Origin`: no path, no default port.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+}
+
+/// Origins (of other web sites) whose pages may submit orders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AllowedOrigins {
+    /// None.
+    #[default]
+    None,
+    /// All.
+    Any,
+    /// These, as browsers write them.
+    These(Vec<String>),
+}
+
 /// `store.*` and what belongs to the kind of store.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
@@ -64,6 +98,10 @@ pub struct StoreSettings {
     pub kind: StoreKind,
     /// Newest orders held in memory.
     pub window: usize,
+    /// Unfinished orders held in memory beyond the newest ones.
+    pub max_open: usize,
+    /// Most bytes of the orders held.
+    pub window_bytes: usize,
 }
 
 /// Which store orders are kept in.
@@ -109,12 +147,27 @@ pub struct AuthSettings {
     pub admin_token: Option<SecretString>,
     /// Accept admin ids as bearer tokens.
     pub accept_admin_ids: bool,
+    /// Unknown credentials of one address that are looked up in a minute.
+    pub failures_per_minute: u32,
     /// A session ends when it was not used for so long.
     pub session_idle: Duration,
     /// Secret that sessions are kept under.
     pub session_key: Option<SecretString>,
+    /// Whether session cookies are `Secure`.
+    pub secure_cookies: SecureCookies,
     /// Cookies without `Secure`, although the listener isn't on loopback.
     pub insecure_cookies: bool,
+}
+
+/// Whether session cookies are `Secure` and carry the prefix `__Host-`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecureCookies {
+    /// Wherever a browser may come from another machine, unless `auth.insecure_cookies` is set.
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
 }
 
 /// `submit.*`
@@ -124,6 +177,14 @@ pub struct SubmitSettings {
     pub auth: SubmitAuth,
     /// Most entries of an order's items.
     pub max_items: usize,
+    /// Largest body in bytes.
+    pub max_body: usize,
+    /// Submits of one address in a minute.
+    pub per_minute: u32,
+    /// How many of them may come at once.
+    pub burst: u32,
+    /// Submits of all addresses in a minute.
+    pub total_per_minute: u32,
 }
 
 /// Who may place orders.
@@ -181,10 +242,24 @@ impl Settings {
         layers.finish()
     }
 
-    /// Whether browsers reach the server over HTTPS only: unless it is reached from its own machine alone, or the operator
-    /// wants it otherwise.
-    pub fn needs_https(&self) -> bool {
-        !self.server.host.is_loopback() && !self.auth.insecure_cookies
+    /// Whether session cookies are `Secure` and named `__Host-…`.
+    pub fn secure_cookies(&self) -> bool {
+        match self.auth.secure_cookies {
+            SecureCookies::Always => true,
+            SecureCookies::Never => false,
+            SecureCookies::Auto => {
+                !self.auth.insecure_cookies
+                    && (!self.server.host.is_loopback() || self.has_public_https())
+            }
+        }
+    }
+
+    /// Whether browsers are told to use HTTPS only (HSTS): they reach the desk over HTTPS, as far as the settings say.
+    pub fn has_public_https(&self) -> bool {
+        self.server
+            .public_url
+            .as_ref()
+            .is_some_and(PublicUrl::is_https)
     }
 
     /// The environment of this process. Variables that aren't Unicode can't be settings and are left out.

@@ -34,7 +34,9 @@ fn the_defaults_are_complete_and_in_range() {
     );
     assert_eq!(settings.stream.heartbeat, Duration::from_secs(30));
     assert_eq!(settings.stream.max_connections, 10_000);
-    assert!(settings.auth.accept_admin_ids);
+    assert!(!settings.auth.accept_admin_ids);
+    assert_eq!(settings.store.window_bytes, 64 << 20);
+    assert_eq!(settings.submit.max_body, 64 << 10);
     assert_eq!(settings.shop.name, "FRIZZLY");
 }
 
@@ -122,7 +124,33 @@ fn a_bad_value_is_named_with_its_source() {
             "perhaps",
             "auth.accept_admin_ids",
         ),
-        ("ORDERBELL_AUTH__ADMIN_TOKEN", "short", "auth.admin_token"),
+        (
+            "ORDERBELL_AUTH__ADMIN_TOKEN",
+            "only 23 characters long",
+            "auth.admin_token",
+        ),
+        (
+            "ORDERBELL_AUTH__SECURE_COOKIES",
+            "yes",
+            "auth.secure_cookies",
+        ),
+        (
+            "ORDERBELL_SERVER__PUBLIC_URL",
+            "desk.example.com",
+            "server.public_url",
+        ),
+        (
+            "ORDERBELL_SERVER__PUBLIC_URL",
+            "https://desk.example.com/path",
+            "server.public_url",
+        ),
+        (
+            "ORDERBELL_SERVER__ALLOWED_ORIGINS",
+            "https://a.example, *",
+            "server.allowed_origins",
+        ),
+        ("ORDERBELL_SUBMIT__PER_MINUTE", "0", "submit.per_minute"),
+        ("ORDERBELL_STORE__WINDOW_MIB", "0", "store.window_mib"),
         ("ORDERBELL_SUBMIT__AUTH", "nobody", "submit.auth"),
         ("ORDERBELL_SHOP__CURRENCY", "dollars", "shop.currency"),
         ("ORDERBELL_LOG__FORMAT", "xml", "log.format"),
@@ -205,17 +233,84 @@ fn tokens_of_the_auth_emulator_stay_on_this_machine() {
 }
 
 #[test]
-fn https_is_needed_as_soon_as_others_reach_the_server() {
-    let needs = |variables: &[(&str, &str)]| {
+fn cookies_are_secure_as_soon_as_others_reach_the_server() {
+    let secure = |variables: &[(&str, &str)]| {
         Settings::load(None, &environment(variables))
             .expect("accepted")
-            .needs_https()
+            .secure_cookies()
     };
     let open = ("ORDERBELL_SERVER__HOST", "0.0.0.0");
-    assert!(!needs(&[]));
-    assert!(needs(&[open]));
-    assert!(!needs(&[
+    let insecure = ("ORDERBELL_AUTH__INSECURE_COOKIES", "true");
+    let https = ("ORDERBELL_SERVER__PUBLIC_URL", "https://desk.example.com");
+    let http = ("ORDERBELL_SERVER__PUBLIC_URL", "http://desk.lan:8080");
+    assert!(!secure(&[]));
+    assert!(secure(&[open]));
+    assert!(!secure(&[open, insecure]));
+    assert!(secure(&[https]), "behind a proxy on the same machine");
+    assert!(!secure(&[http]));
+    assert!(secure(&[open, http]));
+    assert!(secure(&[("ORDERBELL_AUTH__SECURE_COOKIES", "always")]));
+    assert!(!secure(&[
         open,
-        ("ORDERBELL_AUTH__INSECURE_COOKIES", "true")
+        ("ORDERBELL_AUTH__SECURE_COOKIES", "never")
     ]));
+}
+
+#[test]
+fn browsers_are_told_to_stay_with_https_only_where_they_have_it() {
+    let load = |variables: &[(&str, &str)]| {
+        Settings::load(None, &environment(variables)).expect("accepted")
+    };
+    assert!(!load(&[("ORDERBELL_SERVER__HOST", "0.0.0.0")]).has_public_https());
+    let settings = load(&[(
+        "ORDERBELL_SERVER__PUBLIC_URL",
+        "https://Desk.example.com:443",
+    )]);
+    assert!(settings.has_public_https());
+    let url = settings.server.public_url.expect("a public address");
+    assert_eq!(url.origin(), "https://desk.example.com");
+}
+
+#[test]
+fn admin_ids_are_accepted_where_old_clients_are() {
+    let accepts = |variables: &[(&str, &str)]| {
+        Settings::load(None, &environment(variables))
+            .expect("accepted")
+            .auth
+            .accept_admin_ids
+    };
+    let firestore = [
+        ("ORDERBELL_STORE__KIND", "firestore"),
+        ("ORDERBELL_FIRESTORE__PROJECT_ID", "shop"),
+    ];
+    let off = ("ORDERBELL_AUTH__ACCEPT_ADMIN_IDS", "false");
+    assert!(!accepts(&[]));
+    assert!(accepts(&[("ORDERBELL_AUTH__ACCEPT_ADMIN_IDS", "true")]));
+    assert!(accepts(&firestore));
+    assert!(!accepts(&[firestore[0], firestore[1], off]));
+    let file = file("[auth]\naccept_admin_ids = true\n");
+    let settings = Settings::load(Some(file.path()), &BTreeMap::new()).expect("accepted");
+    assert!(settings.auth.accept_admin_ids, "as older files have it");
+}
+
+#[test]
+fn other_origins_are_named_exactly() {
+    let origins = |text: &str| {
+        Settings::load(
+            None,
+            &environment(&[("ORDERBELL_SERVER__ALLOWED_ORIGINS", text)]),
+        )
+        .expect("accepted")
+        .server
+        .allowed_origins
+    };
+    assert_eq!(origins(""), AllowedOrigins::None);
+    assert_eq!(origins("*"), AllowedOrigins::Any);
+    assert_eq!(
+        origins("https://shop.example.com/, http://localhost:3000"),
+        AllowedOrigins::These(vec![
+            "https://shop.example.com".to_owned(),
+            "http://localhost:3000".to_owned()
+        ])
+    );
 }

@@ -6,7 +6,7 @@ use crate::sse::Stream;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_in_by_the_api_answers_as_clients_expect() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(&[("ORDERBELL_AUTH__ACCEPT_ADMIN_IDS", "true")]).await;
     let answer = app.login(&EMAIL.to_uppercase(), PASSWORD).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let body = json_of(answer).await;
@@ -31,8 +31,8 @@ async fn signing_in_by_the_api_answers_as_clients_expect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn admin_ids_are_no_tokens_where_the_operator_says_so() {
-    let app = TestApp::start_with(&[("ORDERBELL_AUTH__ACCEPT_ADMIN_IDS", "false")]).await;
+async fn admin_ids_are_no_tokens_on_the_embedded_store() {
+    let app = TestApp::start().await;
     let body = json_of(app.login(EMAIL, PASSWORD).await).await;
     let id = body["adminId"].as_str().expect("text");
     let answer = app

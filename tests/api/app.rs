@@ -15,7 +15,7 @@ use crate::sse::Stream;
 
 pub(crate) const EMAIL: &str = "ana@shop.example";
 pub(crate) const PASSWORD: &str = "correct horse";
-pub(crate) const TOKEN: &str = "a token for tests only";
+pub(crate) const TOKEN: &str = "a token for tests only, of 38 letters";
 
 pub(crate) struct TestApp {
     pub base: String,
