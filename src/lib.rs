@@ -10,6 +10,7 @@
 //! * [`auth`]: admins, sessions, tokens, throttling.
 //! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
 //! * [`connection`]: how a stream gets a client's socket for itself.
+//! * [`limits`]: rate limits by address.
 //! * [`settings`], [`telemetry`], [`clock`]: what all of them need.
 
 pub mod app;
@@ -20,6 +21,7 @@ pub mod connection;
 pub mod embedded;
 pub mod firestore;
 pub mod hub;
+pub mod limits;
 pub mod orders;
 pub mod routes;
 pub mod settings;

@@ -7,7 +7,6 @@
 mod credential;
 mod error;
 pub mod firebase;
-mod network;
 mod password;
 mod streams;
 mod throttle;

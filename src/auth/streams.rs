@@ -3,8 +3,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::network::network_of;
 use super::{Credential, Principal};
+use crate::limits::network_of;
 
 /// All open streams: who reads them, how many there may be, and the means to end them.
 pub struct OpenStreams {

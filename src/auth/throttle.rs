@@ -3,8 +3,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::network::network_of;
 use crate::clock::Clock;
+use crate::limits::network_of;
 
 /// Attempts on one account before it gets slow.
 const FREE_PER_ACCOUNT: u32 = 5;
