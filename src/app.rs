@@ -22,7 +22,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App as ActixApp, Error, web};
 use anyhow::Context as _;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_actix_web::TracingLogger;
@@ -42,6 +42,8 @@ pub use stores::accounts;
 
 /// How often open streams are checked against what their credentials are worth.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
+/// How often it is checked whether there is room for open orders that were left out.
+const OPEN_ORDERS_INTERVAL: Duration = Duration::from_secs(5);
 /// How long to wait before the first admin is tried again.
 const ADMIN_RETRY: Duration = Duration::from_secs(5);
 /// Connections beside those of streams.
@@ -120,6 +122,7 @@ impl App {
             clock,
             metrics,
             registry,
+            large_answers: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
             deliveries: deliveries.clone(),
         });
         Ok(Self {
@@ -164,6 +167,7 @@ impl App {
             error = self.hub.failed() => Err(error),
             ended = &mut server => return Err(anyhow::anyhow!("the HTTP server has ended by itself: {ended:?}")),
             never = recheck => match never {},
+            never = deliver_open_orders(&*self.store, &self.hub) => match never {},
         };
         stop(&handle, &self.hub, &self.deliveries).await;
         server
@@ -335,6 +339,16 @@ async fn stop(server: &ServerHandle, hub: &Hub, deliveries: &TaskTracker) {
     }
     // The workers go, and what they run goes with them.
     server.stop(true).await;
+}
+
+/// Open orders that had to be left out come back once there is room.
+async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(OPEN_ORDERS_INTERVAL).await;
+        if hub.wants_open_orders() {
+            store.deliver_open_orders();
+        }
+    }
 }
 
 async fn recheck_streams(auth: &Auth, hub: &Hub) -> std::convert::Infallible {
