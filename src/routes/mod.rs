@@ -4,6 +4,7 @@ mod access;
 mod account;
 mod assets;
 mod body;
+mod client;
 mod delivery;
 mod error;
 mod health;
