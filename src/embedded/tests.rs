@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::orders::{Change, DraftLimits, OrderDraft, Snapshot};
-use crate::store::{ListQuery, OrderStore as _, Placed, WatchEvent};
+use crate::store::{IdempotencyKey, ListQuery, OrderStore as _, Placed, WatchEvent};
 
 struct Place {
     _folder: tempfile::TempDir,
@@ -43,7 +43,10 @@ fn draft() -> OrderDraft {
 
 async fn submit(store: &EmbeddedStore, key: Option<&str>) -> Placed {
     store
-        .submit(draft(), key.map(str::to_owned))
+        .submit(
+            draft(),
+            key.map(|key| IdempotencyKey::new(key, "u", &json!({}))),
+        )
         .await
         .expect("placed")
 }

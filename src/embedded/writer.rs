@@ -41,6 +41,11 @@ impl Write<'_> {
         self.clock.next()
     }
 
+    /// The wall clock, in milliseconds.
+    pub(super) fn now_millis(&self) -> u64 {
+        self.clock.clock.millis()
+    }
+
     /// The watch is told of `change` once it is durable.
     pub(super) fn announce(&mut self, change: Change) {
         self.changes.push(change);

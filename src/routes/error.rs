@@ -153,6 +153,11 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound => Self::not_found("order"),
             StoreError::Conflict(order) => Self::conflict(order.whole()),
+            StoreError::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "KEY_REUSED",
+                "this Idempotency-Key was used for another order: a new order needs a new key",
+            ),
             StoreError::Exists => Self::new(StatusCode::CONFLICT, "EXISTS", error.to_string()),
             StoreError::Unavailable {
                 reason,
@@ -161,6 +166,12 @@ impl From<StoreError> for ApiError {
                 "STORE_UNAVAILABLE",
                 "the store can't take this now, try again later",
                 retry_after,
+            )
+            .with(|problem| problem.cause = Some(anyhow::anyhow!(reason))),
+            StoreError::OutcomeUnknown { reason } => Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "OUTCOME_UNKNOWN",
+                "the store did not say in time whether this was done; a submit can be repeated with the same Idempotency-Key",
             )
             .with(|problem| problem.cause = Some(anyhow::anyhow!(reason))),
             StoreError::Internal(cause) => Self::internal(cause),
@@ -230,7 +241,15 @@ pub async fn translate_errors<B: MessageBody + 'static>(
         page(&request, status, reported.as_ref())
     };
     let mut worded = worded;
-    for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+    for name in [
+        header::ALLOW,
+        header::RETRY_AFTER,
+        header::WWW_AUTHENTICATE,
+        // Scripts of other origins can read the answer only with these.
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        header::VARY,
+    ] {
         if let Some(value) = original.headers().get(&name) {
             worded.headers_mut().insert(name, value.clone());
         }

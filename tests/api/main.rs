@@ -2,9 +2,11 @@
 
 mod access;
 mod app;
+mod cors;
 mod desk;
 mod firestore;
 mod gzip;
+mod limits;
 mod orders;
 mod process;
 mod recent;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -60,6 +61,7 @@ struct Shared {
     refusal: Mutex<Option<Code>>,
     documents: Mutex<HashMap<String, Document>>,
     commits: Mutex<Vec<CommitRequest>>,
+    are_commits_held: AtomicBool,
     commit_time: Timestamp,
 }
 
@@ -79,6 +81,7 @@ impl Server {
             refusal: Mutex::default(),
             documents: Mutex::default(),
             commits: Mutex::default(),
+            are_commits_held: AtomicBool::new(false),
             commit_time,
         });
         let incoming =
@@ -107,6 +110,17 @@ impl Server {
     /// Refuses streams from now on.
     pub(crate) fn refuse(&self, code: Option<Code>) {
         *self.shared.refusal.lock().expect("not poisoned") = code;
+    }
+
+    /// Has a document to be read.
+    pub(crate) fn keep(&self, document: Document) {
+        let mut documents = self.shared.documents.lock().expect("not poisoned");
+        documents.insert(document.name.clone(), document);
+    }
+
+    /// Takes commits from now on, and answers none.
+    pub(crate) fn hold_commits(&self) {
+        self.shared.are_commits_held.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn commits(&self) -> Vec<CommitRequest> {
@@ -226,6 +240,12 @@ impl UnaryService<CommitRequest> for Rpc {
             commit_time: Some(self.0.commit_time),
             ..CommitResponse::default()
         };
-        Box::pin(async move { Ok(Response::new(response)) })
+        let is_held = self.0.are_commits_held.load(Ordering::Relaxed);
+        Box::pin(async move {
+            if is_held {
+                std::future::pending::<()>().await;
+            }
+            Ok(Response::new(response))
+        })
     }
 }
