@@ -304,6 +304,7 @@ async fn recheck_streams(auth: &Auth, hub: &Hub) -> std::convert::Infallible {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
+        telemetry::report_malformed_requests();
         if auth.recheck_streams().await {
             hub.check_subscribers();
         }

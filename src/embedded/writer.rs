@@ -4,6 +4,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Savepoint, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::pruning::Pruning;
 use super::{from_sqlite, orders, unavailable};
 use crate::clock::Clock;
 use crate::orders::{Change, Snapshot};
@@ -78,6 +79,7 @@ impl Writer {
             connection,
             clock: CommitClock { clock, last },
             watches: Vec::new(),
+            pruning: Pruning::default(),
         };
         thread::Builder::new()
             .name("store-writer".to_owned())
@@ -154,6 +156,7 @@ struct Thread {
     connection: Connection,
     clock: CommitClock,
     watches: Vec<WatchSink>,
+    pruning: Pruning,
 }
 
 impl Thread {
@@ -176,6 +179,7 @@ impl Thread {
     }
 
     fn begin_watch(&mut self, window: usize, mut sink: WatchSink) {
+        self.pruning.keep(window);
         match orders::window(&self.connection, window) {
             Ok(changes) => {
                 sink(WatchEvent::Snapshot(Snapshot {
@@ -213,6 +217,8 @@ impl Thread {
                 for job in jobs {
                     job.answer();
                 }
+                self.pruning
+                    .run_when_due(&self.connection, self.clock.clock.millis());
             }
             Err(error) => {
                 tracing::error!(%error, writes = jobs.len(), "nothing could be written to the store");

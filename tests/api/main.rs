@@ -7,6 +7,7 @@ mod desk;
 mod firestore;
 mod gzip;
 mod limits;
+mod logs;
 mod orders;
 mod process;
 mod recent;
