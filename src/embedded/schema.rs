@@ -2,7 +2,7 @@ use anyhow::ensure;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each entry takes the file from the version of its index to the next. Entries are never changed once released.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO meta VALUES ('order_counter', 0), ('last_commit', 0);

@@ -1,5 +1,7 @@
 //! What is special to this store. What it has in common with others is told by the story that all stores share.
 
+mod growth;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -160,75 +162,6 @@ async fn a_lock_file_that_is_open_to_all_is_closed() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-}
-
-/// Rows of a table, counted beside the store.
-fn rows(place: &Place, table: &str) -> u64 {
-    let connection = Connection::open(&place.path).expect("opened");
-    connection
-        .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
-            row.get(0)
-        })
-        .expect("counted")
-}
-
-#[tokio::test]
-async fn old_keys_go_without_a_new_one() {
-    let place = Place::new();
-    let store = place.open();
-    for n in 0..1_200 {
-        submit(&store, Some(&n.to_string())).await;
-    }
-    place.now.fetch_add(23 * 3_600_000_000, Ordering::Relaxed);
-    submit(&store, Some("young")).await;
-    assert_eq!(rows(&place, "idempotency"), 1_201);
-    place.now.fetch_add(3_600_002_000, Ordering::Relaxed);
-    // Five hundred at a time; each write waits for the one before to have tidied up.
-    for left in [701, 201, 1, 1] {
-        submit(&store, None).await;
-        submit(&store, None).await;
-        assert!(rows(&place, "idempotency") <= left, "{left}");
-    }
-    assert_eq!(rows(&place, "idempotency"), 1);
-}
-
-#[tokio::test]
-async fn old_removals_go_unless_a_watch_begins_with_them() {
-    let place = Place::new();
-    let store = place.open();
-    let remove_one = async || {
-        let placed = submit(&store, None).await;
-        let removed = store.remove(&placed.order_id, "Ana").await;
-        removed.expect("removed");
-    };
-    // A watch begins with 100.
-    watch(&store);
-    for _ in 0..103 {
-        remove_one().await;
-    }
-    place
-        .now
-        .fetch_add(89 * 24 * 3_600_000_000, Ordering::Relaxed);
-    remove_one().await;
-    assert_eq!(rows(&place, "removals"), 104);
-    place
-        .now
-        .fetch_add(2 * 24 * 3_600_000_000, Ordering::Relaxed);
-    for _ in 0..2 {
-        submit(&store, None).await;
-    }
-    assert_eq!(rows(&place, "removals"), 100);
-}
-
-#[tokio::test]
-async fn keys_are_forgotten_after_a_day() {
-    let place = Place::new();
-    let store = place.open();
-    submit(&store, Some("key")).await;
-    place.now.fetch_add(25 * 3_600_000_000, Ordering::Relaxed);
-    // Also before the row is removed.
-    assert_eq!(submit(&store, Some("key")).await.number, 2);
-    assert_eq!(submit(&store, Some("key")).await.number, 2);
 }
 
 #[tokio::test]

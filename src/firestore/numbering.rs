@@ -1,5 +1,6 @@
 //! Placing orders: one after the other in this process, each within a deadline.
 
+mod placing;
 mod submission;
 mod sweep;
 
@@ -17,7 +18,8 @@ use super::listener::Health;
 use crate::clock::Clock;
 use crate::orders::OrderDraft;
 use crate::store::{IdempotencyKey, Placed, SourceState, StoreError};
-use submission::{Progress, Submission};
+use placing::Progress;
+use submission::Submission;
 use sweep::Sweep;
 
 /// Where the counter is kept that all writers of orders share.

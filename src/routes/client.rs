@@ -1,6 +1,7 @@
 //! Where a request comes from: the peer of the connection, or what proxies that the operator trusts say of it.
 //!
-//! Nothing here knows actix: the headers come as bytes.
+//! Nothing here knows actix: the headers come as bytes. A trusted proxy must write the header that is read here, or remove what
+//! a client has sent under its name: that is how proxies come.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
@@ -13,15 +14,16 @@ const MAX_ENTRIES: usize = 32;
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Client {
+pub struct Client {
     /// The client's address, as far as it can be known.
-    pub(super) address: IpAddr,
-    pub(super) kind: ClientKind,
+    pub address: IpAddr,
+    /// What the address stands for.
+    pub kind: ClientKind,
 }
 
 /// What the address stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ClientKind {
+pub enum ClientKind {
     /// This machine itself.
     Loopback,
     /// A proxy that the operator trusts, which names no client, or a client inside of a trusted network.
@@ -34,11 +36,12 @@ pub(super) enum ClientKind {
 
 /// The forwarding headers of a request, each as the values of its lines from first to last.
 #[derive(Debug, Default)]
-pub(super) struct Forwarding<'a> {
-    pub(super) x_forwarded_for: Vec<&'a [u8]>,
-    /// RFC 7239. Read only where there is no `X-Forwarded-For`: most proxies write that one, and pass on a `Forwarded` that
-    /// the client has made up.
-    pub(super) forwarded: Vec<&'a [u8]>,
+pub struct Forwarding<'a> {
+    /// `X-Forwarded-For`, which most proxies write.
+    pub x_forwarded_for: Vec<&'a [u8]>,
+    /// `Forwarded` (RFC 7239). Read only where there is no `X-Forwarded-For`: most proxies write that one, and pass on a
+    /// `Forwarded` that the client has made up.
+    pub forwarded: Vec<&'a [u8]>,
 }
 
 impl Client {
@@ -47,7 +50,7 @@ impl Client {
     /// Each proxy appends the address that it was called from. So the entries are read from the last to the first: as long
     /// as they are trusted proxies, the entry before is believed. The first one that isn't trusted is the client. At an
     /// entry that can't be read, the proxy that wrote it is the client.
-    pub(super) fn of(peer: IpAddr, trusted: &[IpNet], forwarding: &Forwarding<'_>) -> Self {
+    pub fn of(peer: IpAddr, trusted: &[IpNet], forwarding: &Forwarding<'_>) -> Self {
         let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
         let mut address = peer.to_canonical();
         if !is_trusted(&address) {

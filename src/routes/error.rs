@@ -292,3 +292,38 @@ fn report(request: &HttpRequest, status: StatusCode, reported: Option<&Reported>
         tracing::debug!(status = status.as_u16(), code, method = %request.method(), path = request.path(), "refused");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_store_have_a_status_and_a_code() {
+        let retry_after = Duration::from_millis(1_500);
+        let unavailable = StoreError::Unavailable {
+            reason: "secret".to_owned(),
+            retry_after,
+        };
+        let unknown = StoreError::OutcomeUnknown {
+            reason: "secret".to_owned(),
+        };
+        for (error, status, code, header) in [
+            (StoreError::NotFound, 404, "NOT_FOUND", None),
+            (StoreError::KeyReused, 422, "KEY_REUSED", None),
+            (unavailable, 503, "STORE_UNAVAILABLE", Some("2")),
+            (unknown, 504, "OUTCOME_UNKNOWN", None),
+            (anyhow::anyhow!("secret").into(), 500, "INTERNAL", None),
+        ] {
+            let error = ApiError::from(error);
+            assert_eq!((error.0.status.as_u16(), error.0.code), (status, code));
+            assert!(!error.message().contains("secret"), "{code}");
+            let answer = error.error_response();
+            let found = answer.headers().get(header::RETRY_AFTER);
+            assert_eq!(
+                found.and_then(|value| value.to_str().ok()),
+                header,
+                "{code}"
+            );
+        }
+    }
+}

@@ -4,7 +4,7 @@ mod access;
 mod account;
 mod assets;
 mod body;
-mod client;
+pub mod client;
 mod cors;
 mod delivery;
 mod error;

@@ -152,3 +152,24 @@ async fn what_clients_send_stays_on_its_line_and_floods_of_nonsense_are_counted(
     let malformed = log.lines().filter(|line| line.contains("stream error"));
     assert_eq!(malformed.count(), 10, "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unnamed_proxy_is_warned_of_once() {
+    let logged = Logged::start(&[]).await;
+    for n in 0..3 {
+        let answer = client()
+            .post(format!("{}/api/order/submit", logged.server.base))
+            .header("forwarded", format!("for=192.0.2.{n}"))
+            .json(&small_order())
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    let log = logged.stop().await;
+    let warnings = log
+        .lines()
+        .filter(|line| line.contains("server.trusted_proxies"));
+    assert_eq!(warnings.count(), 1, "{log}");
+    assert!(!log.contains("192.0.2."), "{log}");
+}

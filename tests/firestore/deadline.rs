@@ -8,7 +8,7 @@ use firestore::gcloud_sdk::prost_types::Timestamp;
 use orderbell::clock::Clock;
 use orderbell::firestore::{Access, FirestoreSettings, FirestoreStore};
 use orderbell::orders::OrderId;
-use orderbell::store::{IdempotencyKey, OrderStore as _, StoreError};
+use orderbell::store::{IdempotencyKey, OrderStore as _, Placed, StoreError};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -30,6 +30,18 @@ async fn start(tune: impl FnOnce(&mut FirestoreSettings)) -> (Proxy, FirestoreSt
 
 fn key() -> Option<IdempotencyKey> {
     Some(IdempotencyKey::new("k", "u1", &json!({})))
+}
+
+/// Submits until the store, which has just been reached again, takes it.
+async fn until_placed(store: &FirestoreStore, key: Option<IdempotencyKey>) -> Placed {
+    for _ in 0..40 {
+        match store.submit(draft("u1"), key.clone()).await {
+            Ok(placed) => return placed,
+            Err(StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. }) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    panic!("the store isn't reached again")
 }
 
 #[tokio::test]
@@ -60,13 +72,7 @@ async fn an_order_whose_answer_does_not_come_is_found_by_its_key() {
         "{next:?}"
     );
     proxy.set(Line::Open);
-    let again = loop {
-        match store.submit(draft("u1"), key()).await {
-            Ok(placed) => break placed,
-            Err(StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. }) => {}
-            Err(other) => panic!("{other:?}"),
-        }
-    };
+    let again = until_placed(&store, key()).await;
     assert_eq!(again.number, 2);
     watcher
         .until("both orders", |told| told.orders.len() == 2)
@@ -102,12 +108,7 @@ async fn an_order_that_was_never_sent_is_refused_and_not_placed() {
         );
     }
     proxy.set(Line::Open);
-    let placed = loop {
-        if let Ok(placed) = store.submit(draft("u1"), None).await {
-            break placed;
-        }
-    };
-    assert_eq!(placed.number, 2);
+    assert_eq!(until_placed(&store, None).await.number, 2);
 }
 
 #[tokio::test]

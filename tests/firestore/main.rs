@@ -4,6 +4,7 @@
 
 mod deadline;
 mod faults;
+mod keys;
 mod others;
 mod outside;
 mod proxy;
