@@ -1,4 +1,4 @@
-//! Forgetting what nobody asks for any more, a little at a time.
+//! Removes rows that no longer count, a few at a time.
 
 use rusqlite::{Connection, OptionalExtension as _};
 

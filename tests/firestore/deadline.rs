@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::proxy::{Line, Proxy};
-use super::server::Server;
+use super::server::{OnCommit, Server};
 use super::story::{Watcher, draft, to_status};
 use super::{emulator, settings};
 
@@ -84,6 +84,25 @@ async fn an_order_whose_answer_does_not_come_is_found_by_its_key() {
             .expect("answers")
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn others_get_their_turn_while_an_outcome_is_looked_for() {
+    let server = Server::start(Timestamp::default());
+    server.on_commits(OnCommit::FailAndHoldReads);
+    let mut settings = FirestoreSettings::new("shop", Access::Emulator(server.host.clone()));
+    settings.write_deadline = Duration::from_millis(700);
+    let store = FirestoreStore::start(settings, Clock::system());
+    for commits in 1..=3 {
+        server.answer_reads();
+        let unknown = store.submit(draft("u1"), None).await;
+        assert!(
+            matches!(unknown, Err(StoreError::OutcomeUnknown { .. })),
+            "{unknown:?}"
+        );
+        // Each has had a turn of its own: its commit was sent.
+        assert_eq!(server.commits().len(), commits);
+    }
 }
 
 #[tokio::test]
@@ -173,7 +192,7 @@ async fn a_change_whose_commit_is_not_answered_has_an_unknown_outcome() {
         update_time: Some(Timestamp::default()),
         ..Document::default()
     });
-    server.hold_commits();
+    server.on_commits(OnCommit::Hold);
     let mut settings = FirestoreSettings::new("shop", Access::Emulator(server.host.clone()));
     settings.write_deadline = Duration::from_millis(700);
     let store = FirestoreStore::start(settings, Clock::system());

@@ -56,12 +56,24 @@ impl Listen {
     }
 }
 
+/// What becomes of commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnCommit {
+    /// They are made.
+    Answer,
+    /// They are taken, and not answered.
+    Hold,
+    /// They are answered with an error that leaves their outcome open, and reads after them aren't answered.
+    FailAndHoldReads,
+}
+
 struct Shared {
     listens: UnboundedSender<Listen>,
     refusal: Mutex<Option<Code>>,
     documents: Mutex<HashMap<String, Document>>,
     commits: Mutex<Vec<CommitRequest>>,
-    are_commits_held: AtomicBool,
+    on_commits: Mutex<OnCommit>,
+    are_reads_held: AtomicBool,
     commit_time: Timestamp,
 }
 
@@ -81,7 +93,8 @@ impl Server {
             refusal: Mutex::default(),
             documents: Mutex::default(),
             commits: Mutex::default(),
-            are_commits_held: AtomicBool::new(false),
+            on_commits: Mutex::new(OnCommit::Answer),
+            are_reads_held: AtomicBool::new(false),
             commit_time,
         });
         let incoming =
@@ -118,9 +131,14 @@ impl Server {
         documents.insert(document.name.clone(), document);
     }
 
-    /// Takes commits from now on, and answers none.
-    pub(crate) fn hold_commits(&self) {
-        self.shared.are_commits_held.store(true, Ordering::Relaxed);
+    /// What becomes of commits from now on.
+    pub(crate) fn on_commits(&self, what: OnCommit) {
+        *self.shared.on_commits.lock().expect("not poisoned") = what;
+    }
+
+    /// Answers reads again.
+    pub(crate) fn answer_reads(&self) {
+        self.shared.are_reads_held.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn commits(&self) -> Vec<CommitRequest> {
@@ -218,7 +236,11 @@ impl ServerStreamingService<BatchGetDocumentsRequest> for Rpc {
                 })
             })
             .collect();
+        let is_held = self.0.are_reads_held.load(Ordering::Relaxed);
         Box::pin(async move {
+            if is_held {
+                std::future::pending::<()>().await;
+            }
             Ok(Response::new(
                 Box::pin(tokio_stream::iter(found)) as Self::ResponseStream
             ))
@@ -240,12 +262,16 @@ impl UnaryService<CommitRequest> for Rpc {
             commit_time: Some(self.0.commit_time),
             ..CommitResponse::default()
         };
-        let is_held = self.0.are_commits_held.load(Ordering::Relaxed);
+        let what = *self.0.on_commits.lock().expect("not poisoned");
+        if what == OnCommit::FailAndHoldReads {
+            self.0.are_reads_held.store(true, Ordering::Relaxed);
+        }
         Box::pin(async move {
-            if is_held {
-                std::future::pending::<()>().await;
+            match what {
+                OnCommit::Answer => Ok(Response::new(response)),
+                OnCommit::Hold => std::future::pending().await,
+                OnCommit::FailAndHoldReads => Err(Status::unavailable("cut off")),
             }
-            Ok(Response::new(response))
         })
     }
 }

@@ -1,13 +1,12 @@
 //! The way of one submit through the database: look, commit, and look again where an answer is lost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::{CommitResponse, Document, Write};
 use tokio::sync::OwnedMutexGuard;
-use tokio_util::sync::CancellationToken;
 
 use super::submission::{FINGERPRINT_FIELD, SUBMISSION_FIELD, Submission, key_name};
 use super::{COUNTER, COUNTER_FIELD, Counter, Last, Numbering};
@@ -23,13 +22,14 @@ const CONFLICTS: u32 = 30;
 /// Numbers that are looked at together where orders stand on numbers that the counter hasn't given out.
 const PROBES: u64 = 50;
 
-/// How far a submit has come, for the one that waits for it.
+/// How far a submit has come.
 #[derive(Default)]
 pub(super) struct Progress {
     /// A commit was sent whose outcome isn't known yet.
     is_sent: AtomicBool,
-    /// The caller was answered: the outcome is still found out, and nothing more is sent.
-    given_up: CancellationToken,
+    is_given_up: AtomicBool,
+    /// The right to number orders, and what the submit before has left.
+    turn: Mutex<Option<OwnedMutexGuard<Last>>>,
 }
 
 impl Progress {
@@ -37,8 +37,14 @@ impl Progress {
         self.is_sent.load(Ordering::Relaxed)
     }
 
+    /// The caller was answered: from now on the outcome is found out, nothing more is sent, and others get their turn.
     pub(super) fn give_up(&self) {
-        self.given_up.cancel();
+        self.is_given_up.store(true, Ordering::Relaxed);
+        self.turn().take();
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<OwnedMutexGuard<Last>>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last commit has done nothing. Earlier ones may have, where one is unsure.
@@ -47,9 +53,6 @@ impl Progress {
             .store(submission.unsure.is_some(), Ordering::Relaxed);
     }
 }
-
-/// The right to number orders, and what the last one to have it has left.
-type Turn = Option<OwnedMutexGuard<Last>>;
 
 /// What the database holds before a commit.
 enum Before {
@@ -73,8 +76,8 @@ impl From<Fault> for LookError {
 }
 
 impl Numbering {
-    /// Waits for its turn, and places the order. After [`Progress::give_up`] it lets go of its turn and only finds out what
-    /// became of the commits that were sent.
+    /// Waits for its turn, and places the order. After [`Progress::give_up`] it only finds out what became of the commits
+    /// that were sent.
     pub(super) async fn place_in_turn(
         &self,
         mut submission: Submission,
@@ -85,12 +88,12 @@ impl Numbering {
         last.millis = submission.millis;
         // While the listener is away, the first call is a read, which tells for certain that nothing was placed.
         let mut known = last.counter.take().filter(|_| self.is_live());
-        let mut turn = Some(last);
+        *progress.turn() = Some(last);
         let (mut conflicts, mut looks) = (0, 0);
         loop {
             let (counter, key) = match self.before(known.take(), &submission).await {
                 Ok(Before::Placed(placed)) => return Ok(placed),
-                Ok(Before::Free { .. }) if progress.given_up.is_cancelled() => {
+                Ok(Before::Free { .. }) if progress.is_given_up.load(Ordering::Relaxed) => {
                     return Err(Fault::transient("it was not placed in time").into_error());
                 }
                 Ok(Before::Free { counter, key }) => (counter, key),
@@ -103,9 +106,9 @@ impl Numbering {
             };
             let number = counter.value.max(submission.taken) + 1;
             let writes = submission.writes(&self.connection, number, &counter, key);
-            match self.commit(writes, progress, &mut turn).await {
+            match self.commit(writes, progress).await {
                 Ok(response) => {
-                    if let Some(last) = &mut turn {
+                    if let Some(last) = &mut *progress.turn() {
                         last.counter = counter_after(number, &response);
                     }
                     return Ok(placed(number));
@@ -144,25 +147,15 @@ impl Numbering {
         }
     }
 
-    /// Commits, and lets go of `turn` when the caller has given up meanwhile: others don't wait for what is lost.
     async fn commit(
         &self,
         writes: Vec<Write>,
         progress: &Progress,
-        turn: &mut Turn,
     ) -> Result<CommitResponse, Fault> {
         // Nothing is sent before there is a connection.
         self.connection.ready().await?;
         progress.is_sent.store(true, Ordering::Relaxed);
-        let mut commit = std::pin::pin!(self.connection.commit(writes));
-        tokio::select! {
-            biased;
-            outcome = &mut commit => outcome,
-            () = progress.given_up.cancelled() => {
-                *turn = None;
-                commit.await
-            }
-        }
+        self.connection.commit(writes).await
     }
 
     /// Reads the counter, the key, and what a commit of unknown outcome would have left.
