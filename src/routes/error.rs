@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, w
 use serde_json::{Value, json};
 
 use super::AppState;
+use super::submit_limits::SHOP_BUSY;
 use crate::auth::AuthError;
 use crate::orders::{DraftError, FieldError};
 use crate::store::StoreError;
@@ -286,7 +287,7 @@ fn report(request: &HttpRequest, status: StatusCode, reported: Option<&Reported>
     let cause = reported
         .and_then(|reported| reported.cause.as_deref())
         .unwrap_or_default();
-    if status.is_server_error() {
+    if status.is_server_error() && code != SHOP_BUSY {
         tracing::error!(status = status.as_u16(), code, cause, method = %request.method(), path = request.path(), "refused");
     } else {
         tracing::debug!(status = status.as_u16(), code, method = %request.method(), path = request.path(), "refused");

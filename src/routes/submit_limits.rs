@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -12,12 +13,19 @@ use super::error::ApiError;
 use crate::limits::AddressLimiter;
 use crate::settings::SubmitSettings;
 
+/// Code of the answer when all addresses together submit too often. Not logged for each request.
+pub(super) const SHOP_BUSY: &str = "SHOP_BUSY";
+/// Pause between two lines of the log that say so.
+const BUSY_PAUSE: Duration = Duration::from_secs(60);
+
 /// The limits on submits, shared by all worker threads.
 pub struct SubmitLimits {
     per_address: AddressLimiter,
     total: DefaultDirectRateLimiter,
     clock: DefaultClock,
     has_warned: AtomicBool,
+    /// When the log last told that the shop is busy.
+    told_busy: Mutex<Option<Instant>>,
 }
 
 impl SubmitLimits {
@@ -29,6 +37,7 @@ impl SubmitLimits {
             total: RateLimiter::direct(Quota::per_minute(total)),
             clock: DefaultClock::default(),
             has_warned: AtomicBool::new(false),
+            told_busy: Mutex::new(None),
         }
     }
 
@@ -41,12 +50,27 @@ impl SubmitLimits {
             ClientKind::Single => self.per_address.check(client.address).map_err(too_many)?,
         }
         self.total.check().map_err(|refused| {
+            self.tell_busy(Instant::now());
             ApiError::unavailable(
-                "SHOP_BUSY",
+                SHOP_BUSY,
                 "the shop gets more orders than it can take, try again later",
                 refused.wait_time_from(self.clock.now()),
             )
         })
+    }
+
+    /// Says in the log that orders are refused, at most once in a while: a flood must not fill the log as well.
+    fn tell_busy(&self, now: Instant) {
+        let mut told = self
+            .told_busy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| now.duration_since(told) >= BUSY_PAUSE) {
+            *told = Some(now);
+            tracing::warn!(
+                "orders are refused: more come than submit.total_per_minute allows; see orderbell_refusals_total"
+            );
+        }
     }
 
     fn warn_once(&self, client: &Client) {

@@ -154,6 +154,32 @@ async fn what_clients_send_stays_on_its_line_and_floods_of_nonsense_are_counted(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_submits_is_told_once() {
+    let logged = Logged::start(&[
+        ("ORDERBELL_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+        ("ORDERBELL_SUBMIT__TOTAL_PER_MINUTE", "1"),
+    ])
+    .await;
+    let mut refused = 0;
+    for n in 0..20 {
+        let answer = client()
+            .post(format!("{}/api/order/submit", logged.server.base))
+            .header("x-forwarded-for", format!("192.0.2.{n}"))
+            .json(&small_order())
+            .send()
+            .await
+            .expect("an answer");
+        refused += usize::from(answer.status() == StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert!(refused >= 18, "{refused}");
+    let log = logged.stop().await;
+    let loud = |line: &&str| line.contains(" WARN ") || line.contains("ERROR ");
+    let lines: Vec<&str> = log.lines().filter(loud).collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("submit.total_per_minute"), "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unnamed_proxy_is_warned_of_once() {
     let logged = Logged::start(&[]).await;
     for n in 0..3 {
