@@ -32,7 +32,7 @@ use crate::auth::{Auth, FirstAdmin, OpenStreams, StreamLimits};
 use crate::clock::Clock;
 use crate::http::{Admission, AdmissionLimits, Connection, Deadlines, sockets, track_exchange};
 use crate::hub::{Hub, HubSettings, Relay};
-use crate::routes::{self, AppState, Assets, Templates};
+use crate::routes::{self, AppState, Assets, SubmitLimits, SubmitSource, Templates};
 use crate::settings::{AuthSettings, Settings, SubmitAuth};
 use crate::store::OrderStore;
 use crate::telemetry::{self, RouteMetrics};
@@ -82,6 +82,7 @@ impl App {
             per_admin: settings.stream.max_per_admin,
             per_address: settings.stream.max_per_address,
         });
+        let submit_source = SubmitSource::new(Arc::clone(&accounts), clock.clone());
         let auth = Arc::new(Auth::new(accounts, &settings.auth, streams, clock.clone()));
         let first_admin = if is_local {
             begun
@@ -116,6 +117,8 @@ impl App {
             hub: Arc::clone(&hub),
             auth: Arc::clone(&auth),
             customers,
+            submit_limits: SubmitLimits::new(&settings.submit),
+            submit_source,
             templates: Templates::load()?,
             assets: Assets::load(),
             settings,
@@ -311,6 +314,7 @@ fn service(
     InitError = (),
 > {
     let has_https = state.settings.has_public_https();
+    let origins = state.settings.server.allowed_origins.clone();
     ActixApp::new()
         .app_data(Relay::start(Arc::clone(&state.hub)))
         .app_data(state)
@@ -318,7 +322,7 @@ fn service(
         .wrap(routes::default_headers(has_https))
         .wrap(TracingLogger::<telemetry::RequestSpan>::new())
         .wrap(from_fn(track_exchange))
-        .configure(routes::configure)
+        .configure(|config| routes::configure(config, &origins))
         .into_factory()
 }
 
@@ -356,6 +360,7 @@ async fn recheck_streams(auth: &Auth, hub: &Hub) -> std::convert::Infallible {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
+        telemetry::report_malformed_requests();
         if auth.recheck_streams().await {
             hub.check_subscribers();
         }

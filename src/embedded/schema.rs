@@ -2,7 +2,7 @@ use anyhow::ensure;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each entry takes the file from the version of its index to the next. Entries are never changed once released.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO meta VALUES ('order_counter', 0), ('last_commit', 0);
@@ -66,6 +66,10 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX orders_open ON orders (placed_micros DESC, id DESC)
         WHERE status NOT IN ('DELIVERED', 'COMPLETED', 'CANCELLED', 'RETURNED');
     CREATE INDEX orders_changed ON orders (updated_micros DESC, id DESC);
+",
+    "
+    -- What the key was used for; NULL for keys from before there were fingerprints.
+    ALTER TABLE idempotency ADD COLUMN fingerprint BLOB;
 ",
 ];
 

@@ -28,6 +28,7 @@ pub(super) fn initial(connection: &Connection, window: WindowLimits) -> rusqlite
     Ok(Snapshot {
         changes,
         initial: true,
+        repeats: false,
         complete_after: Some(complete_after),
         hidden_open: Some(hidden_open),
     })
@@ -44,6 +45,7 @@ pub(super) fn open_orders(
     changes.sort_by_cached_key(Change::position);
     Ok(Snapshot {
         changes,
+        repeats: true,
         hidden_open: Some(hidden_open),
         ..Snapshot::default()
     })

@@ -4,6 +4,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Savepoint, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::pruning::Pruning;
 use super::{from_sqlite, unavailable, window};
 use crate::clock::Clock;
 use crate::orders::{Change, Snapshot, WindowLimits};
@@ -45,6 +46,11 @@ impl Write<'_> {
         self.clock.next()
     }
 
+    /// The wall clock, in milliseconds.
+    pub(super) fn now_millis(&self) -> u64 {
+        self.clock.clock.millis()
+    }
+
     /// The watch is told of `change` once it is durable.
     pub(super) fn announce(&mut self, change: Change) {
         self.changes.push(change);
@@ -77,6 +83,7 @@ impl Writer {
             connection,
             clock: CommitClock { clock, last },
             watches: Vec::new(),
+            pruning: Pruning::default(),
         };
         thread::Builder::new()
             .name("store-writer".to_owned())
@@ -158,6 +165,7 @@ struct Thread {
     connection: Connection,
     clock: CommitClock,
     watches: Vec<Watch>,
+    pruning: Pruning,
 }
 
 struct Watch {
@@ -189,6 +197,7 @@ impl Thread {
     }
 
     fn begin_watch(&mut self, window: WindowLimits, mut sink: WatchSink) {
+        self.pruning.keep(window.orders);
         match window::initial(&self.connection, window) {
             Ok(snapshot) => {
                 sink(WatchEvent::Snapshot(snapshot));
@@ -232,6 +241,8 @@ impl Thread {
                 for job in jobs {
                     job.answer();
                 }
+                self.pruning
+                    .run_when_due(&self.connection, self.clock.clock.millis());
             }
             Err(error) => {
                 tracing::error!(%error, writes = jobs.len(), "nothing could be written to the store");

@@ -170,7 +170,7 @@ impl Hub {
             return;
         }
         let prev = state.view.head().clone();
-        let events = state.view.apply(&snapshot.changes);
+        let events = state.view.apply(snapshot);
         if let Some(hidden) = snapshot.hidden_open {
             state.view.set_hidden_open(hidden);
         }

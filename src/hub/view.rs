@@ -113,7 +113,7 @@ impl View {
 
     /// Takes the state that a watch begins with.
     pub(super) fn start(&mut self, snapshot: &Snapshot) {
-        self.apply(&snapshot.changes);
+        self.apply(snapshot);
         self.started = true;
         self.hidden_open += snapshot.hidden_open.unwrap_or_default();
         let floor = match &snapshot.complete_after {
@@ -146,11 +146,11 @@ impl View {
     ///
     /// States that are not newer than what is known are passed over. A change that comes late, whose position isn't after
     /// the head, is placed just after it: readers have gone on, and ids only ever increase.
-    pub(super) fn apply(&mut self, changes: &[Change]) -> Vec<Arc<Item>> {
+    pub(super) fn apply(&mut self, snapshot: &Snapshot) -> Vec<Arc<Item>> {
         let mut touched = HashMap::new();
-        for change in changes {
+        for change in &snapshot.changes {
             let item = match change {
-                Change::Upsert(order) => self.upsert(order),
+                Change::Upsert(order) => self.upsert(order, snapshot.repeats),
                 Change::Remove { id, micros } => self.remove(id, *micros),
             };
             if let Some(item) = item {
@@ -159,6 +159,7 @@ impl View {
                 touched.insert(item.id().clone(), item);
             }
         }
+        self.hide_open();
         self.forget_unreachable();
         // Also what was evicted at once: whoever is there now was there when it happened.
         let mut events: Vec<_> = touched.into_values().collect();
@@ -220,7 +221,7 @@ impl View {
         self.gap.is_none().then_some((page, false))
     }
 
-    fn upsert(&mut self, order: &Arc<HeldOrder>) -> Option<Arc<Item>> {
+    fn upsert(&mut self, order: &Arc<HeldOrder>, repeats: bool) -> Option<Arc<Item>> {
         let known = self.by_id.get(&order.id).cloned();
         if let Some(known) = &known {
             let known_micros = known
@@ -240,7 +241,7 @@ impl View {
         let created = match known.as_ref().and_then(|known| known.created()) {
             Some(created) => created.clone(),
             // An order that is told of late is new to everybody, even to readers beyond its commit time.
-            None if order.created_micros == order.updated_micros => position.clone(),
+            None if order.created_micros == order.updated_micros && !repeats => position.clone(),
             None => Position::new(order.created_micros, &order.id),
         };
         Some(Item::order_at(
@@ -314,20 +315,22 @@ impl View {
             self.widen_gap(age(order));
             self.keep_remnant(position.clone());
         } else {
-            self.keep_older_open(age(order));
+            self.older_open.insert(age(order));
         }
     }
 
     fn leave_recent(&mut self, item: &Arc<Item>) {
         match item.order() {
-            Some(order) if !order.is_finished() => self.keep_older_open(age(order)),
+            Some(order) if !order.is_finished() => {
+                self.older_open.insert(age(order));
+            }
             _ => self.evict(item),
         }
     }
 
-    fn keep_older_open(&mut self, age: Age) {
-        self.older_open.insert(age);
-        if self.older_open.len() > self.limits.open
+    /// Leaves out the oldest open orders where there are too many.
+    fn hide_open(&mut self) {
+        while self.older_open.len() > self.limits.open
             && let Some((_, id)) = self.older_open.pop_first()
             && let Some(item) = self.by_id.get(&id).cloned()
         {

@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub changes: Vec<Change>,
     /// True for the first one of a watch: the state of the window, not something that has just happened.
     pub initial: bool,
+    /// Readers may have been told of these orders before: none of them is new.
+    pub repeats: bool,
     /// Of a first one: every order that has changed after this position is among the changes, also those that are in no window.
     /// `None` where the store can't tell.
     pub complete_after: Option<Position>,

@@ -2,9 +2,12 @@
 
 mod access;
 mod app;
+mod cors;
 mod desk;
 mod firestore;
 mod gzip;
+mod limits;
+mod logs;
 mod orders;
 mod process;
 mod recent;

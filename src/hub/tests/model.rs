@@ -163,6 +163,7 @@ impl Truth {
         changes.sort_by_cached_key(Change::position);
         Snapshot {
             changes,
+            repeats: true,
             hidden_open: Some(hidden),
             ..Snapshot::default()
         }
@@ -204,6 +205,7 @@ impl Truth {
         Snapshot {
             changes,
             initial: true,
+            repeats: false,
             complete_after: Some(complete_after),
             hidden_open: Some(hidden),
         }
