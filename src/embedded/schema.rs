@@ -2,7 +2,8 @@ use anyhow::ensure;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each entry takes the file from the version of its index to the next. Entries are never changed once released.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO meta VALUES ('order_counter', 0), ('last_commit', 0);
 
@@ -59,7 +60,13 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
 
     CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-"];
+",
+    "
+    -- The admin that a token acts as; none where it acts as itself.
+    ALTER TABLE tokens ADD COLUMN admin_id TEXT REFERENCES admins (id) ON DELETE CASCADE;
+    CREATE INDEX sessions_of_admin ON sessions (admin_id, seen_millis);
+",
+];
 
 /// Sets the connection up for durable writing, and brings the file to the newest version.
 pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {

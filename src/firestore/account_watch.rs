@@ -1,11 +1,10 @@
-//! Who may use the desk, watched: a credential that was looked up stays good until something changes.
+//! The watch over admins, sessions and tokens: it fills the [`Directory`], which answers look-ups, and says when credentials
+//! that were looked up have to be checked again.
 //!
-//! Without this, every screen would cost reads for as long as it is open. The watch only says *that* something has changed,
-//! never what: who is concerned is looked up anew.
+//! Without this, every screen would cost reads for as long as it is open, and so would every made-up credential.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use firestore::FirestoreDb;
@@ -15,67 +14,55 @@ use firestore::gcloud_sdk::google::firestore::v1::target::query_target::QueryTyp
 use firestore::gcloud_sdk::google::firestore::v1::target::{QueryTarget, TargetType};
 use firestore::gcloud_sdk::google::firestore::v1::target_change::TargetChangeType;
 use firestore::gcloud_sdk::google::firestore::v1::{
-    ListenRequest, ListenResponse, Target, TargetChange,
+    Document, ListenRequest, ListenResponse, Target, TargetChange,
 };
 use firestore::gcloud_sdk::prost_types::Timestamp;
 use firestore::gcloud_sdk::tonic::{self, Streaming};
 use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
 
+use super::account_directory::{Contents, Directory};
 use super::accounts::{ADMINS, SESSIONS, TOKENS};
 use super::backoff::Backoff;
 use super::connection::connect;
+use super::document::id_of;
 use super::fault::Fault;
-use super::query;
+use super::records::{read_admin, read_session, read_token};
 use super::settings::FirestoreSettings;
 use super::usage::{Cause, Meter};
+use super::{query, value};
+use crate::store::{Admin, Session, Token};
 
 /// How long the server may take to accept the stream.
 const OPENING: Duration = Duration::from_secs(15);
 /// A stream that lasts so long was healthy: the next attempt comes at once.
 const HEALTHY: Duration = Duration::from_secs(10);
+/// Most accounts that are held in memory; beyond, there is no watch, and credentials are looked up one by one.
+const MAX_HELD: usize = 50_000;
+/// Longest text of an account that is held, in bytes. Other programs write admins as well.
+const MAX_TEXT: usize = 1_024;
 const COLLECTIONS: [&str; 3] = [ADMINS, SESSIONS, TOKENS];
 
-/// A number that changes whenever somebody's credentials may have: see
-/// [`AccountStore::generation`](crate::store::AccountStore::generation).
-#[derive(Debug, Default)]
-pub(super) struct Generation {
-    /// Zero while nobody watches.
-    now: AtomicU64,
-    last: AtomicU64,
-}
-
-impl Generation {
-    pub(super) fn get(&self) -> Option<u64> {
-        Some(self.now.load(Ordering::Acquire)).filter(|now| *now > 0)
-    }
-
-    fn advance(&self) {
-        let next = self.last.fetch_add(1, Ordering::AcqRel) + 1;
-        self.now.store(next, Ordering::Release);
-    }
-
-    fn lose(&self) {
-        self.now.store(0, Ordering::Release);
-    }
-}
-
-/// Watches for ever.
-pub(super) async fn run(
-    settings: FirestoreSettings,
-    meter: Arc<Meter>,
-    generation: Arc<Generation>,
-) {
+/// Watches for ever, unless there are too many accounts.
+pub(super) async fn run(settings: FirestoreSettings, meter: Arc<Meter>, directory: Arc<Directory>) {
     let mut backoff = Backoff::default();
     let mut db = None;
     loop {
         tokio::time::sleep(backoff.next(rand::random())).await;
         let begun = Instant::now();
-        let reason = match follow(&settings, &mut db, &meter, &generation).await {
-            Ok(()) => "the stream has ended".to_owned(),
+        let followed = follow(&settings, &mut db, &meter, &directory).await;
+        directory.lose();
+        let reason = match followed {
+            Ok(End::Stream) => "the stream has ended".to_owned(),
+            Ok(End::TooMany) => {
+                tracing::error!(
+                    limit = MAX_HELD,
+                    "too many admins, sessions and tokens to watch: each credential is looked up, which is billed"
+                );
+                return;
+            }
             Err(fault) => fault.message,
         };
-        generation.lose();
         // One that ends soon after it has begun would be read, and billed, again and again.
         if begun.elapsed() > HEALTHY {
             backoff.reset();
@@ -84,43 +71,56 @@ pub(super) async fn run(
     }
 }
 
+/// Why a stream isn't followed any longer.
+enum End {
+    /// It has ended, was silent for too long, or didn't fit.
+    Stream,
+    /// There are too many accounts.
+    TooMany,
+}
+
 /// Follows one stream until it ends, is silent for too long, or says something that doesn't fit.
 async fn follow(
     settings: &FirestoreSettings,
     kept: &mut Option<FirestoreDb>,
     meter: &Meter,
-    generation: &Generation,
-) -> Result<(), Fault> {
+    directory: &Directory,
+) -> Result<End, Fault> {
     let db = match kept.take() {
         Some(db) => db,
         None => connect(settings).await?,
     };
     let opening = tokio::time::timeout(OPENING, open(settings, &db));
     let Ok(stream) = opening.await else {
-        return Ok(());
+        return Ok(End::Stream);
     };
     let mut stream = stream?;
     let mut accounts = Accounts::default();
     loop {
         let message = match tokio::time::timeout(settings.silence, stream.message()).await {
             // A connection that is silent may be dead: it isn't kept.
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(End::Stream),
             Ok(Err(status)) => return Err(Fault::from(&status)),
             Ok(Ok(None)) => {
                 *kept = Some(db);
-                return Ok(());
+                return Ok(End::Stream);
             }
             Ok(Ok(Some(message))) => message,
         };
         match accounts.take(message) {
             Verdict::Nothing => {}
-            Verdict::Consistent { changed, read } => {
+            Verdict::Consistent {
+                changed,
+                differs,
+                read,
+                read_micros,
+            } => {
                 meter.read(Cause::Listener, read);
-                if changed || generation.get().is_none() {
-                    generation.advance();
-                }
+                let contents = differs.then(|| accounts.contents());
+                directory.advance(contents, changed, read_micros);
             }
-            Verdict::Broken => return Ok(()),
+            Verdict::Broken => return Ok(End::Stream),
+            Verdict::TooMany => return Ok(End::TooMany),
         }
     }
 }
@@ -166,20 +166,27 @@ enum Verdict {
     Nothing,
     /// Everything up to one moment is known.
     Consistent {
-        /// Somebody's credentials may have changed since the last such moment.
+        /// Rights may have changed since the last such moment.
         changed: bool,
+        /// Something is not as it was at the last such moment.
+        differs: bool,
         /// Documents that are billed.
         read: u64,
+        /// The moment, in microseconds.
+        read_micros: u64,
     },
+    /// There are more accounts than may be held.
+    TooMany,
     /// The stream is no good any more.
     Broken,
 }
 
-/// The documents of the three collections, by name, with the time of their last change.
+/// The documents of the three collections, by name.
 #[derive(Default)]
 struct Accounts {
-    known: [HashMap<String, Time>; 3],
-    staged: [HashMap<String, Time>; 3],
+    /// With the time of their last change, as they were at the last consistent moment; `None` before the first.
+    known: Option<[HashMap<String, Time>; 3]>,
+    staged: [HashMap<String, Entry>; 3],
     current: [bool; 3],
     /// How many documents the server counts, where it has said so.
     counted: [Option<usize>; 3],
@@ -187,16 +194,28 @@ struct Accounts {
 
 type Time = (i64, i32);
 
+/// A document as it is now.
+struct Entry {
+    time: Time,
+    account: Account,
+}
+
+enum Account {
+    Admin(Arc<Admin>),
+    Session(Arc<Session>),
+    Token(Arc<Token>),
+}
+
 impl Accounts {
     fn take(&mut self, message: ListenResponse) -> Verdict {
         match message.response_type {
             Some(ResponseType::TargetChange(change)) => return self.target(&change),
             Some(ResponseType::DocumentChange(change)) => {
                 if let Some(document) = change.document {
-                    let time = time(document.update_time);
-                    self.each(&change.target_ids, |staged| {
-                        staged.insert(document.name.clone(), time);
-                    });
+                    for target in change.target_ids.iter().copied().filter_map(index) {
+                        let entry = Entry::of(target, &document);
+                        self.staged[target].insert(document.name.clone(), entry);
+                    }
                     self.each(&change.removed_target_ids, |staged| {
                         staged.remove(&document.name);
                     });
@@ -219,6 +238,9 @@ impl Accounts {
             }
             None => {}
         }
+        if self.staged.iter().map(HashMap::len).sum::<usize>() > MAX_HELD {
+            return Verdict::TooMany;
+        }
         Verdict::Nothing
     }
 
@@ -240,48 +262,101 @@ impl Accounts {
                 .into_iter()
                 .for_each(|target| self.current[target] = true),
             TargetChangeType::NoChange
-                if change.target_ids.is_empty()
-                    && change.read_time.is_some()
-                    && self.current == [true; 3] =>
+                if change.target_ids.is_empty() && self.current == [true; 3] =>
             {
-                return self.consistent();
+                if let Some(read_time) = &change.read_time {
+                    return self.consistent(value::micros(read_time));
+                }
             }
             TargetChangeType::NoChange | TargetChangeType::Add => {}
         }
         Verdict::Nothing
     }
 
-    fn consistent(&mut self) -> Verdict {
+    fn consistent(&mut self, read_micros: u64) -> Verdict {
         let fits = |target: usize| {
             self.counted[target].is_none_or(|count| count == self.staged[target].len())
         };
         if !(0..COLLECTIONS.len()).all(fits) {
             return Verdict::Broken;
         }
-        let (mut changed, mut read) = (false, 0);
-        for ((known, staged), collection) in
-            self.known.iter_mut().zip(&self.staged).zip(COLLECTIONS)
-        {
-            read += staged
-                .iter()
-                .filter(|(name, time)| known.get(*name) != Some(time))
-                .count() as u64;
+        let is_first = self.known.is_none();
+        let known = self.known.get_or_insert_default();
+        let (mut changed, mut differs, mut read) = (is_first, is_first, 0);
+        for ((known, staged), collection) in known.iter_mut().zip(&self.staged).zip(COLLECTIONS) {
+            let is_news = |(name, entry): &(&String, &Entry)| known.get(*name) != Some(&entry.time);
+            let news = staged.iter().filter(is_news).count();
             let is_gone = known.keys().any(|name| !staged.contains_key(name));
+            read += news as u64;
             // Sessions and tokens are only ever marked as used, and taken away; an admin can be disabled.
-            changed |= is_gone || (collection == ADMINS && known != staged);
-            if known != staged {
-                known.clone_from(staged);
+            changed |= is_gone || (collection == ADMINS && news > 0);
+            if is_gone || news > 0 {
+                differs = true;
+                *known = staged
+                    .iter()
+                    .map(|(name, entry)| (name.clone(), entry.time))
+                    .collect();
             }
         }
         self.counted = [None; 3];
-        Verdict::Consistent { changed, read }
+        Verdict::Consistent {
+            changed,
+            differs,
+            read,
+            read_micros,
+        }
     }
 
-    fn each(&mut self, targets: &[i32], mut change: impl FnMut(&mut HashMap<String, Time>)) {
+    /// The accounts as they are now.
+    fn contents(&self) -> Contents {
+        let mut contents = Contents::default();
+        for (name, entry) in self.staged.iter().flatten() {
+            let id = id_of(name).to_owned();
+            match &entry.account {
+                Account::Admin(admin) => contents.admins.push(Arc::clone(admin)),
+                Account::Session(session) => {
+                    contents.sessions.insert(id, Arc::clone(session));
+                }
+                Account::Token(token) => {
+                    contents.tokens.insert(id, Arc::clone(token));
+                }
+            }
+        }
+        contents
+            .admins
+            .sort_by_cached_key(|admin| (admin.email.to_lowercase(), admin.id.clone()));
+        contents
+    }
+
+    fn each(&mut self, targets: &[i32], mut change: impl FnMut(&mut HashMap<String, Entry>)) {
         for target in targets.iter().copied().filter_map(index) {
             change(&mut self.staged[target]);
         }
     }
+}
+
+impl Entry {
+    fn of(target: usize, document: &Document) -> Self {
+        Self {
+            time: time(document.update_time),
+            account: match COLLECTIONS[target] {
+                ADMINS => Account::Admin(Arc::new(bounded(read_admin(document)))),
+                SESSIONS => Account::Session(Arc::new(read_session(document))),
+                _ => Account::Token(Arc::new(read_token(document))),
+            },
+        }
+    }
+}
+
+/// An admin that doesn't take much memory. What is cut off here isn't of any use: an address or a hash of such a length.
+fn bounded(mut admin: Admin) -> Admin {
+    for text in [&mut admin.email, &mut admin.name, &mut admin.password_hash] {
+        if text.len() > MAX_TEXT {
+            text.truncate(text.floor_char_boundary(MAX_TEXT));
+            text.shrink_to_fit();
+        }
+    }
+    admin
 }
 
 /// Targets are numbered from one.
@@ -299,7 +374,7 @@ fn time(at: Option<Timestamp>) -> Time {
 #[cfg(test)]
 mod tests {
     use firestore::gcloud_sdk::google::firestore::v1::{
-        Document, DocumentChange, DocumentDelete, ExistenceFilter,
+        DocumentChange, DocumentDelete, ExistenceFilter,
     };
 
     use super::*;
@@ -340,6 +415,15 @@ mod tests {
         change(TargetChangeType::NoChange, &[])
     }
 
+    fn consistent(changed: bool, differs: bool, read: u64) -> Verdict {
+        Verdict::Consistent {
+            changed,
+            differs,
+            read,
+            read_micros: 9_000_000,
+        }
+    }
+
     /// One admin and one session, known.
     fn begun() -> Accounts {
         let mut accounts = Accounts::default();
@@ -351,20 +435,8 @@ mod tests {
             "nothing counts before all is current"
         );
         accounts.take(change(TargetChangeType::Current, &[1, 2, 3]));
-        assert_eq!(
-            accounts.take(marker()),
-            Verdict::Consistent {
-                changed: true,
-                read: 2
-            }
-        );
-        assert_eq!(
-            accounts.take(marker()),
-            Verdict::Consistent {
-                changed: false,
-                read: 0
-            }
-        );
+        assert_eq!(accounts.take(marker()), consistent(true, true, 2));
+        assert_eq!(accounts.take(marker()), consistent(false, false, 0));
         accounts
     }
 
@@ -373,38 +445,20 @@ mod tests {
         let mut accounts = begun();
         accounts.take(document(2, "sessions/s", 5));
         accounts.take(document(2, "sessions/t", 5));
-        assert_eq!(
-            accounts.take(marker()),
-            Verdict::Consistent {
-                changed: false,
-                read: 2
-            }
-        );
+        assert_eq!(accounts.take(marker()), consistent(false, true, 2));
         accounts.take(response(ResponseType::DocumentDelete(DocumentDelete {
             document: "sessions/s".to_owned(),
             removed_target_ids: vec![2],
             read_time: None,
         })));
-        assert_eq!(
-            accounts.take(marker()),
-            Verdict::Consistent {
-                changed: true,
-                read: 0
-            }
-        );
+        assert_eq!(accounts.take(marker()), consistent(true, true, 0));
     }
 
     #[test]
     fn an_admin_that_is_changed_changes_something() {
         let mut accounts = begun();
         accounts.take(document(1, "admins/a", 2));
-        assert_eq!(
-            accounts.take(marker()),
-            Verdict::Consistent {
-                changed: true,
-                read: 1
-            }
-        );
+        assert_eq!(accounts.take(marker()), consistent(true, true, 1));
     }
 
     #[test]
@@ -414,22 +468,10 @@ mod tests {
         assert_eq!(accounts.take(marker()), Verdict::Nothing);
         accounts.take(document(2, "sessions/s", 1));
         accounts.take(change(TargetChangeType::Current, &[2]));
-        assert_eq!(
-            accounts.take(marker()),
-            Verdict::Consistent {
-                changed: false,
-                read: 0
-            }
-        );
+        assert_eq!(accounts.take(marker()), consistent(false, false, 0));
         accounts.take(change(TargetChangeType::Reset, &[]));
         accounts.take(change(TargetChangeType::Current, &[]));
-        assert_eq!(
-            accounts.take(marker()),
-            Verdict::Consistent {
-                changed: true,
-                read: 0
-            }
-        );
+        assert_eq!(accounts.take(marker()), consistent(true, true, 0));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 use async_trait::async_trait;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, StructuredQuery, Write};
 use sha2::{Digest as _, Sha256};
 
 use super::FirestoreStore;
-use super::connection::{delete, patch, put, unchanged};
+use super::account_directory::Contents;
+use super::connection::{commit_micros, delete, patch, put, unchanged};
 use super::fault::{Fault, FaultKind};
 use super::records::{
     Fields, fields, hex, read_admin, read_session, read_token, session_fields, text_of, time,
@@ -13,7 +15,8 @@ use super::records::{
 use super::usage::Cause;
 use super::{query, value};
 use crate::store::{
-    AccountStore, Admin, Digest, NewAdmin, NewSession, Session, StoreError, Token, random_id,
+    AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewSession, Session, StoreError, Token,
+    random_id,
 };
 
 /// Shared with the other programs of the shop.
@@ -68,7 +71,11 @@ impl FirestoreStore {
         let mut repeats = 0;
         loop {
             match self.connection.commit(writes.clone()).await {
-                Ok(_) => return Ok(true),
+                Ok(response) => {
+                    let names = writes.iter().filter_map(name_of);
+                    self.accounts.wrote(names, commit_micros(&response));
+                    return Ok(true);
+                }
                 Err(fault) if fault.kind == FaultKind::Conflict => return Ok(false),
                 Err(fault) if fault.maybe_done && repeats < REPEATS => repeats += 1,
                 Err(fault) => return Err(fault.into_error()),
@@ -87,12 +94,97 @@ impl FirestoreStore {
         self.write(vec![write]).await
     }
 
-    async fn has_email(&self, email: &str) -> Result<bool, StoreError> {
-        Ok(self
-            .admins()
-            .await?
+    /// How the names of a collection's documents begin.
+    fn prefix(&self, collection: &str) -> String {
+        self.connection.name(collection, "")
+    }
+
+    /// The documents of a session; there is one at most.
+    async fn session_names(&self, id: &str) -> Result<Vec<String>, StoreError> {
+        let find = |contents: &Contents| {
+            let mut sessions = contents.sessions.iter();
+            let found = sessions.find(|(_, session)| session.id == id);
+            found.map(|(digest, _)| digest.clone())
+        };
+        match self.accounts.peek(find).flatten() {
+            Some(digest) => Ok(vec![self.connection.name(SESSIONS, &digest)]),
+            None => Ok(names_of(self.with_text(SESSIONS, "id", id).await?)),
+        }
+    }
+
+    /// The documents of a token; there is one at most.
+    async fn token_names(&self, id: &str) -> Result<Vec<String>, StoreError> {
+        let find = |contents: &Contents| {
+            let mut tokens = contents.tokens.iter();
+            let found = tokens.find(|(_, token)| token.id == id);
+            found.map(|(digest, _)| digest.clone())
+        };
+        match self.accounts.peek(find).flatten() {
+            Some(digest) => Ok(vec![self.connection.name(TOKENS, &digest)]),
+            None => Ok(names_of(self.with_text(TOKENS, "id", id).await?)),
+        }
+    }
+
+    /// The sessions that a new one takes the place of: some of those that have expired, and the admin's least recently used
+    /// ones beyond the limit.
+    async fn superseded(&self, new: &Session) -> Result<Vec<String>, StoreError> {
+        let is_expired = |session: &Session| session.expires_at < new.created_at;
+        let find = |contents: &Contents| {
+            let of_interest = contents
+                .sessions
+                .iter()
+                .filter(|(_, session)| session.admin_id == new.admin_id || is_expired(session));
+            of_interest
+                .map(|(digest, session)| {
+                    (
+                        self.connection.name(SESSIONS, digest),
+                        Session::clone(session),
+                    )
+                })
+                .collect::<Vec<_>>()
+        };
+        let sessions = match self.accounts.peek(find) {
+            Some(sessions) => sessions,
+            None => self.sessions_of_interest(new).await?,
+        };
+        let (expired, mut live): (Vec<_>, Vec<_>) = sessions
+            .into_iter()
+            .partition(|(_, session)| is_expired(session));
+        live.sort_by_key(|(_, session)| std::cmp::Reverse((session.seen_at, session.created_at)));
+        let excess = live.into_iter().skip(MAX_SESSIONS - 1).take(MOST);
+        let expired = expired.into_iter().take(SWEEP);
+        Ok(expired.chain(excess).map(|(name, _)| name).collect())
+    }
+
+    async fn sessions_of_interest(
+        &self,
+        new: &Session,
+    ) -> Result<Vec<(String, Session)>, StoreError> {
+        let before = new.created_at.saturating_sub(1);
+        let expired = query::expired(SESSIONS, "expiresAt", before, SWEEP);
+        let mut found = self.documents(expired).await?;
+        let own = self.with_text(SESSIONS, "adminId", &new.admin_id).await?;
+        found.extend(own);
+        let mut sessions: Vec<_> = found
             .iter()
-            .any(|admin| same_email(&admin.email, email)))
+            .map(|document| (document.name.clone(), read_session(document)))
+            .collect();
+        sessions.sort_by(|a, b| a.0.cmp(&b.0));
+        sessions.dedup_by(|a, b| a.0 == b.0);
+        Ok(sessions)
+    }
+
+    /// All admins, by e-mail address, as they are in the store now.
+    async fn read_admins(&self) -> Result<Vec<Admin>, StoreError> {
+        let documents = self.documents(query::all(ADMINS, MOST)).await?;
+        let mut admins: Vec<Admin> = documents.iter().map(read_admin).collect();
+        admins.sort_by_cached_key(|admin| admin.email.to_lowercase());
+        Ok(admins)
+    }
+
+    async fn has_email(&self, email: &str) -> Result<bool, StoreError> {
+        let admins = self.read_admins().await?;
+        Ok(admins.iter().any(|admin| same_email(&admin.email, email)))
     }
 }
 
@@ -103,31 +195,45 @@ impl AccountStore for FirestoreStore {
     }
 
     fn generation(&self) -> Option<u64> {
-        self.accounts.get()
+        self.accounts.generation()
+    }
+
+    fn answers_from_memory(&self) -> bool {
+        self.accounts.is_live()
     }
 
     async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError> {
+        let find = |contents: &Contents| contents.admin_by_email(email);
+        if let Some(known) = self.accounts.look_through(&self.prefix(ADMINS), find) {
+            return Ok(known);
+        }
         // Most people type their address as it was entered; only then is one read enough.
         let exact = self.with_text(ADMINS, "email", email).await?;
         if let Some(document) = exact.first() {
             return Ok(Some(read_admin(document)));
         }
-        Ok(self
-            .admins()
-            .await?
-            .into_iter()
-            .find(|admin| same_email(&admin.email, email)))
+        let mut admins = self.read_admins().await?.into_iter();
+        Ok(admins.find(|admin| same_email(&admin.email, email)))
     }
 
     async fn admin_by_id(&self, id: &str) -> Result<Option<Admin>, StoreError> {
+        let name = self.connection.name(ADMINS, id);
+        let find = |contents: &Contents| contents.admin_by_id(id);
+        if let Some(known) = self.accounts.look_up(&name, find) {
+            return Ok(known);
+        }
         Ok(self.document(ADMINS, id).await?.as_ref().map(read_admin))
     }
 
     async fn admins(&self) -> Result<Vec<Admin>, StoreError> {
-        let documents = self.documents(query::all(ADMINS, MOST)).await?;
-        let mut admins: Vec<Admin> = documents.iter().map(read_admin).collect();
-        admins.sort_by_cached_key(|admin| admin.email.to_lowercase());
-        Ok(admins)
+        let all = |contents: &Contents| {
+            let admins = contents.admins.iter().take(MOST);
+            admins.map(|admin| Admin::clone(admin)).collect()
+        };
+        if let Some(known) = self.accounts.look_through(&self.prefix(ADMINS), all) {
+            return Ok(known);
+        }
+        self.read_admins().await
     }
 
     async fn add_admin(&self, admin: NewAdmin) -> Result<Admin, StoreError> {
@@ -190,17 +296,11 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn begin_session(&self, new: NewSession) -> Result<(), StoreError> {
-        let expired = query::expired(
-            SESSIONS,
-            "expiresAt",
-            new.session.created_at.saturating_sub(1),
-            SWEEP,
-        );
         let mut writes: Vec<Write> = self
-            .documents(expired)
+            .superseded(&new.session)
             .await?
             .into_iter()
-            .map(|document| delete(document.name, None))
+            .map(|name| delete(name, None))
             .collect();
         let name = self.connection.name(SESSIONS, &hex(&new.digest));
         writes.push(put(name, session_fields(&new.session), None));
@@ -209,8 +309,15 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError> {
+        let id = hex(digest);
+        let name = self.connection.name(SESSIONS, &id);
+        let find = |contents: &Contents| contents.sessions.get(&id).cloned();
+        // One that isn't known yet may have begun a moment ago, on another instance.
+        if let Some(Some(known)) = self.accounts.look_up(&name, find) {
+            return Ok(Some(Session::clone(&known)));
+        }
         Ok(self
-            .document(SESSIONS, &hex(digest))
+            .document(SESSIONS, &id)
             .await?
             .as_ref()
             .map(read_session))
@@ -223,14 +330,14 @@ impl AccountStore for FirestoreStore {
         expires_at: u64,
     ) -> Result<(), StoreError> {
         let writes: Vec<Write> = self
-            .with_text(SESSIONS, "id", id)
+            .session_names(id)
             .await?
             .into_iter()
-            .map(|document| {
+            .map(|name| {
                 let values = fields([("seenAt", time(seen_at)), ("expiresAt", time(expires_at))]);
                 // A session that has ended meanwhile must not come back.
                 patch(
-                    document.name,
+                    name,
                     values,
                     &["seenAt", "expiresAt"],
                     ConditionType::Exists(true),
@@ -244,11 +351,8 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn end_session(&self, id: &str) -> Result<(), StoreError> {
-        let found = self.with_text(SESSIONS, "id", id).await?;
-        let writes: Vec<Write> = found
-            .into_iter()
-            .map(|document| delete(document.name, None))
-            .collect();
+        let found = self.session_names(id).await?;
+        let writes: Vec<Write> = found.into_iter().map(|name| delete(name, None)).collect();
         if !writes.is_empty() {
             self.write(writes).await?;
         }
@@ -277,11 +381,14 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn add_token(&self, token: Token, digest: Digest) -> Result<(), StoreError> {
-        let values = fields([
+        let mut values = fields([
             ("id", value::text(token.id)),
             ("name", value::text(token.name)),
             ("createdAt", time(token.created_at)),
         ]);
+        if let Some(admin_id) = token.admin_id {
+            values.insert("adminId".to_owned(), value::text(admin_id));
+        }
         self.write(vec![put(
             self.connection.name(TOKENS, &hex(&digest)),
             values,
@@ -292,11 +399,13 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn token(&self, digest: &Digest) -> Result<Option<Token>, StoreError> {
-        Ok(self
-            .document(TOKENS, &hex(digest))
-            .await?
-            .as_ref()
-            .map(read_token))
+        let id = hex(digest);
+        let name = self.connection.name(TOKENS, &id);
+        let find = |contents: &Contents| contents.tokens.get(&id).cloned();
+        if let Some(known) = self.accounts.look_up(&name, find) {
+            return Ok(known.map(|token| Token::clone(&token)));
+        }
+        Ok(self.document(TOKENS, &id).await?.as_ref().map(read_token))
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
@@ -308,17 +417,12 @@ impl AccountStore for FirestoreStore {
 
     async fn touch_token(&self, id: &str, used_at: u64) -> Result<(), StoreError> {
         let writes: Vec<Write> = self
-            .with_text(TOKENS, "id", id)
+            .token_names(id)
             .await?
             .into_iter()
-            .map(|document| {
+            .map(|name| {
                 let values = fields([("usedAt", time(used_at))]);
-                patch(
-                    document.name,
-                    values,
-                    &["usedAt"],
-                    ConditionType::Exists(true),
-                )
+                patch(name, values, &["usedAt"], ConditionType::Exists(true))
             })
             .collect();
         if !writes.is_empty() {
@@ -364,8 +468,24 @@ impl AccountStore for FirestoreStore {
     }
 }
 
-fn same_email(a: &str, b: &str) -> bool {
+pub(super) fn same_email(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
+}
+
+fn names_of(documents: Vec<Document>) -> Vec<String> {
+    documents
+        .into_iter()
+        .map(|document| document.name)
+        .collect()
+}
+
+/// The document that a write is about.
+fn name_of(write: &Write) -> Option<String> {
+    match write.operation.as_ref()? {
+        Operation::Update(document) => Some(document.name.clone()),
+        Operation::Delete(name) => Some(name.clone()),
+        Operation::Transform(_) => None,
+    }
 }
 
 /// Anything may come as an admin's id; what can't be a document's id belongs to nobody.

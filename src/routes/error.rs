@@ -181,6 +181,7 @@ impl From<AuthError> for ApiError {
             }
             AuthError::Disabled => Self::forbidden("ACCOUNT_DISABLED", &message),
             AuthError::Throttled(wait) => Self::too_many("TOO_MANY_ATTEMPTS", &message, wait),
+            AuthError::Busy(wait) => Self::unavailable("BUSY", &message, wait),
             AuthError::Store(error) => error.into(),
         }
     }
