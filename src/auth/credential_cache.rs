@@ -116,7 +116,7 @@ impl CredentialCache {
     }
 
     /// Keeps a verdict, unless the credential may have been forgotten since the `ticket` was taken: a look-up that was under
-    /// way while somebody signed out must not bring the session back.
+    /// way while its session was ended must not bring the session back.
     pub(super) fn remember(&self, ticket: Ticket, credential: Credential, verdict: Verdict) {
         let mut state = self.lock();
         if state.forgettings != ticket.0 {

@@ -10,6 +10,8 @@ use crate::store::{Admin, Digest, StoreError};
 const TOUCH_INTERVAL: Duration = Duration::from_secs(300);
 /// How long a token or an admin's id stays unknown: one that has just been made is good soon.
 const REFUSAL_LIFE: Duration = Duration::from_secs(10);
+/// The same where a look-up costs nothing: only so that a script with a bad token doesn't use up what its address has.
+const FREE_REFUSAL_LIFE: Duration = Duration::from_secs(5);
 /// How long a session stays ended. None comes back, and each look-up may be billed.
 const ENDED_LIFE: Duration = Duration::from_secs(3_600);
 /// Sessions of one request that are looked up. Those that this server hasn't made don't count.
@@ -18,7 +20,7 @@ const MAX_SESSIONS_TRIED: usize = 4;
 const MAX_COOKIES_TRIED: usize = 64;
 
 impl Auth {
-    /// Who presents `secret` as a bearer token, from `address`.
+    /// The principal that the bearer token `secret`, sent from `address`, stands for.
     pub async fn bearer(&self, secret: &str, address: IpAddr) -> Result<Principal, AuthError> {
         use subtle::ConstantTimeEq as _;
         let digest = sha256(secret);
@@ -37,12 +39,24 @@ impl Auth {
             let credential = Credential::AdminId(secret.to_owned());
             return self.verdict(credential, Some(address)).await;
         }
-        self.count_failure(address)?;
+        self.refuse_word(digest, address)
+    }
+
+    /// Refuses what can't be a credential, and counts it as the guess that it may be.
+    fn refuse_word(&self, digest: Digest, address: IpAddr) -> Result<Principal, AuthError> {
+        // Nothing else has this digest: tokens begin with a prefix.
+        let credential = Credential::Token(digest);
+        let now = self.clock.millis();
+        if self.cache.refusal(&credential, now).is_none() {
+            self.count_failure(address)?;
+            self.cache
+                .refuse(credential, Refusal::Unknown, now, REFUSAL_LIFE);
+        }
         Err(AuthError::Unknown)
     }
 
-    /// Who presents one of `secrets` as a cookie. A browser may send several of one name: pages of a sibling host can set
-    /// cookies for this one, and these must not hide the good one.
+    /// The principal that one of the session cookies `secrets` stands for. A browser may send several of one name: pages of a
+    /// sibling host can set cookies for this one, and these must not hide the good one.
     pub async fn cookie<'a>(
         &self,
         secrets: impl Iterator<Item = &'a str>,
@@ -81,17 +95,16 @@ impl Auth {
         self.failures.check(address).map_err(AuthError::Throttled)
     }
 
-    /// What `credential` is worth: as remembered, or as the store says. One that isn't known yet counts as a failure of the
-    /// address `guessed_from`, if there is one, before it is looked up.
+    /// The principal that `credential` stands for, as remembered or as the store says. One that isn't known yet counts as a
+    /// failure of the address `guessed_from`, if there is one, before it is looked up.
     pub(super) async fn verdict(
         &self,
         credential: Credential,
         guessed_from: Option<IpAddr>,
     ) -> Result<Principal, AuthError> {
         let now = self.clock.millis();
-        // Both are read before the store is asked: what changes meanwhile makes the answer an old one.
+        // Read before the store is asked, like the ticket: what changes meanwhile makes the answer an old one.
         let generation = self.accounts.generation();
-        let ticket = self.cache.ticket();
         let known = self.cache.get(&credential);
         if let Some(known) = &known
             && known.is_fresh(now, generation)
@@ -101,6 +114,7 @@ impl Auth {
         if let Some(refusal) = self.cache.refusal(&credential, now) {
             return Err(refusal.into());
         }
+        let ticket = self.cache.ticket();
         let guessed_from = guessed_from.filter(|_| known.is_none());
         let is_free = self.accounts.answers_from_memory();
         // A token can't be guessed. Where its look-up costs nothing, it only counts when it turns out to be unknown.
@@ -137,21 +151,26 @@ impl Auth {
         }
     }
 
-    /// Remembers that `credential` isn't good, where asking again would cost something.
+    /// Remembers that `credential` isn't good.
     fn refused(&self, credential: Credential, error: &AuthError, is_free: bool, now: u64) {
         // A session that has ended is remembered as that already.
         if self.cache.refusal(&credential, now).is_some() {
             return;
         }
         let refusal = match error {
-            AuthError::Unknown if !is_free => Refusal::Unknown,
-            AuthError::Disabled if !is_free => Refusal::Disabled,
+            AuthError::Unknown => Refusal::Unknown,
+            AuthError::Disabled => Refusal::Disabled,
             _ => return self.cache.remove(&credential),
         };
-        self.cache.refuse(credential, refusal, now, REFUSAL_LIFE);
+        let life = if is_free {
+            FREE_REFUSAL_LIFE
+        } else {
+            REFUSAL_LIFE
+        };
+        self.cache.refuse(credential, refusal, now, life);
     }
 
-    /// Who presents `credential`, and until when it is good.
+    /// The principal that `credential` stands for, as the store says, and when the credential ends by itself.
     async fn look_up(&self, credential: &Credential) -> Result<(Principal, u64), AuthError> {
         match credential {
             Credential::Settings => Ok((Principal::of_settings(), u64::MAX)),
@@ -227,7 +246,7 @@ impl Auth {
         Ok(admin)
     }
 
-    /// Book-keeping that must not keep anybody out.
+    /// Logs a failure of book-keeping: a good credential stays good.
     fn note(&self, result: Result<(), StoreError>) {
         if let Err(error) = result {
             tracing::debug!(%error, "the use of a credential couldn't be written down");

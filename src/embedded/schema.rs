@@ -97,6 +97,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tokens_of_the_first_version_act_as_themselves() -> anyhow::Result<()> {
+        let mut connection = Connection::open_in_memory()?;
+        connection.execute_batch(MIGRATIONS[0])?;
+        connection.pragma_update(None, "user_version", 1)?;
+        connection.execute_batch(
+            "INSERT INTO tokens (id, digest, name, created_millis) VALUES ('t', x'00', 'till', 1)",
+        )?;
+        prepare(&mut connection)?;
+        let admin: Option<String> =
+            connection.query_row("SELECT admin_id FROM tokens", [], |row| row.get(0))?;
+        assert_eq!(admin, None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_token_goes_with_its_admin() -> anyhow::Result<()> {
+        let mut connection = Connection::open_in_memory()?;
+        prepare(&mut connection)?;
+        connection.execute_batch(
+            "INSERT INTO admins (id, email, name, password_hash) VALUES ('a', 'a@b', 'A', '');
+             INSERT INTO tokens (id, digest, name, created_millis, admin_id) VALUES ('t', x'00', 'till', 1, 'a');
+             DELETE FROM admins WHERE id = 'a';",
+        )?;
+        let left: u64 =
+            connection.query_row("SELECT count(*) FROM tokens", [], |row| row.get(0))?;
+        assert_eq!(left, 0);
+        Ok(())
+    }
+
+    #[test]
     fn opening_twice_changes_nothing_and_a_newer_file_is_refused() -> anyhow::Result<()> {
         let mut connection = Connection::open_in_memory()?;
         prepare(&mut connection)?;

@@ -15,8 +15,7 @@ use super::records::{
 use super::usage::Cause;
 use super::{query, value};
 use crate::store::{
-    AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewSession, Session, StoreError, Token,
-    random_id,
+    AccountStore, Admin, Digest, NewAdmin, NewSession, Session, StoreError, Token, random_id,
 };
 
 /// Shared with the other programs of the shop.
@@ -30,9 +29,7 @@ pub(super) const TOKENS: &str = "orderbell_tokens";
 /// By name.
 const SECRETS: &str = "orderbell_secrets";
 /// Most admins, tokens, or sessions of one admin.
-const MOST: usize = 500;
-/// Expired sessions that a new one takes along.
-const SWEEP: usize = 20;
+pub(super) const MOST: usize = 500;
 /// How often a write of unknown outcome is repeated. All of them may be: the second time changes nothing more.
 const REPEATS: u32 = 3;
 
@@ -48,7 +45,10 @@ impl FirestoreStore {
             .map_err(Fault::into_error)
     }
 
-    async fn documents(&self, query: StructuredQuery) -> Result<Vec<Document>, StoreError> {
+    pub(super) async fn documents(
+        &self,
+        query: StructuredQuery,
+    ) -> Result<Vec<Document>, StoreError> {
         self.connection
             .query(query, Cause::Lookup)
             .await
@@ -56,7 +56,7 @@ impl FirestoreStore {
     }
 
     /// Documents of a collection whose field `name` holds this text.
-    async fn with_text(
+    pub(super) async fn with_text(
         &self,
         collection: &str,
         name: &str,
@@ -97,81 +97,6 @@ impl FirestoreStore {
     /// How the names of a collection's documents begin.
     fn prefix(&self, collection: &str) -> String {
         self.connection.name(collection, "")
-    }
-
-    /// The documents of a session; there is one at most.
-    async fn session_names(&self, id: &str) -> Result<Vec<String>, StoreError> {
-        let find = |contents: &Contents| {
-            let mut sessions = contents.sessions.iter();
-            let found = sessions.find(|(_, session)| session.id == id);
-            found.map(|(digest, _)| digest.clone())
-        };
-        match self.accounts.peek(find).flatten() {
-            Some(digest) => Ok(vec![self.connection.name(SESSIONS, &digest)]),
-            None => Ok(names_of(self.with_text(SESSIONS, "id", id).await?)),
-        }
-    }
-
-    /// The documents of a token; there is one at most.
-    async fn token_names(&self, id: &str) -> Result<Vec<String>, StoreError> {
-        let find = |contents: &Contents| {
-            let mut tokens = contents.tokens.iter();
-            let found = tokens.find(|(_, token)| token.id == id);
-            found.map(|(digest, _)| digest.clone())
-        };
-        match self.accounts.peek(find).flatten() {
-            Some(digest) => Ok(vec![self.connection.name(TOKENS, &digest)]),
-            None => Ok(names_of(self.with_text(TOKENS, "id", id).await?)),
-        }
-    }
-
-    /// The sessions that a new one takes the place of: some of those that have expired, and the admin's least recently used
-    /// ones beyond the limit.
-    async fn superseded(&self, new: &Session) -> Result<Vec<String>, StoreError> {
-        let is_expired = |session: &Session| session.expires_at < new.created_at;
-        let find = |contents: &Contents| {
-            let of_interest = contents
-                .sessions
-                .iter()
-                .filter(|(_, session)| session.admin_id == new.admin_id || is_expired(session));
-            of_interest
-                .map(|(digest, session)| {
-                    (
-                        self.connection.name(SESSIONS, digest),
-                        Session::clone(session),
-                    )
-                })
-                .collect::<Vec<_>>()
-        };
-        let sessions = match self.accounts.peek(find) {
-            Some(sessions) => sessions,
-            None => self.sessions_of_interest(new).await?,
-        };
-        let (expired, mut live): (Vec<_>, Vec<_>) = sessions
-            .into_iter()
-            .partition(|(_, session)| is_expired(session));
-        live.sort_by_key(|(_, session)| std::cmp::Reverse((session.seen_at, session.created_at)));
-        let excess = live.into_iter().skip(MAX_SESSIONS - 1).take(MOST);
-        let expired = expired.into_iter().take(SWEEP);
-        Ok(expired.chain(excess).map(|(name, _)| name).collect())
-    }
-
-    async fn sessions_of_interest(
-        &self,
-        new: &Session,
-    ) -> Result<Vec<(String, Session)>, StoreError> {
-        let before = new.created_at.saturating_sub(1);
-        let expired = query::expired(SESSIONS, "expiresAt", before, SWEEP);
-        let mut found = self.documents(expired).await?;
-        let own = self.with_text(SESSIONS, "adminId", &new.admin_id).await?;
-        found.extend(own);
-        let mut sessions: Vec<_> = found
-            .iter()
-            .map(|document| (document.name.clone(), read_session(document)))
-            .collect();
-        sessions.sort_by(|a, b| a.0.cmp(&b.0));
-        sessions.dedup_by(|a, b| a.0 == b.0);
-        Ok(sessions)
     }
 
     /// All admins, by e-mail address, as they are in the store now.
@@ -470,13 +395,6 @@ impl AccountStore for FirestoreStore {
 
 pub(super) fn same_email(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
-}
-
-fn names_of(documents: Vec<Document>) -> Vec<String> {
-    documents
-        .into_iter()
-        .map(|document| document.name)
-        .collect()
 }
 
 /// The document that a write is about.

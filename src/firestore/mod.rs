@@ -4,6 +4,8 @@
 //! the outcome of one is unknown, it is found out by reading.
 
 mod account_directory;
+mod account_names;
+mod account_stage;
 mod account_watch;
 mod accounts;
 mod backoff;

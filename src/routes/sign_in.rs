@@ -154,6 +154,10 @@ async fn sign_in(
         .await;
     match &result {
         Ok(signed_in) => tracing::info!(admin = signed_in.principal.email, %address, "signed in"),
+        // Counted in the metrics; a line for each would let a guesser fill the log.
+        Err(error @ (AuthError::Throttled(_) | AuthError::Busy(_))) => {
+            tracing::debug!(%address, reason = %error, "sign-in refused");
+        }
         Err(error) => tracing::warn!(%address, reason = %error, "sign-in refused"),
     }
     result

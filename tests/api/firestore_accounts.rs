@@ -158,7 +158,7 @@ async fn refused_sign_ins_cost_the_same_reads_without_a_watch() {
     );
     let mut costs = Vec::new();
     for email in [
-        "nobody@x",
+        "warm-up@x",
         "omar@shop.example",
         "OMAR@shop.example",
         "stranger@x",

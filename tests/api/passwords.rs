@@ -89,6 +89,52 @@ async fn sign_ins_leave_the_programs_memory_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn too_many_sign_ins_at_once_are_told_to_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("orders.db");
+    let server = Server::start(&store, &QUIET).await;
+    add_admin(
+        &store,
+        "slow@shop.example",
+        &format!("pbkdf2:sha256:400000$salt${}", "00".repeat(32)),
+    );
+    let mut running = tokio::task::JoinSet::new();
+    for number in 0..70 {
+        // Half of them as browsers do.
+        let path = ["/api/admin/login", "/login"][number % 2];
+        let attempt = client()
+            .post(format!("{}{path}", server.base))
+            .header("x-forwarded-for", format!("10.0.0.{number}"));
+        let attempt = if number % 2 == 0 {
+            attempt.json(&json!({"email": "slow@shop.example", "password": "x"}))
+        } else {
+            attempt
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body("email=slow%40shop.example&password=x")
+        };
+        running.spawn(async move { attempt.send().await.expect("an answer") });
+    }
+    let mut refused = 0;
+    for answer in running.join_all().await {
+        // After fifty attempts the account's own throttle begins.
+        assert!(
+            matches!(answer.status().as_u16(), 401 | 429 | 503),
+            "{answer:?}"
+        );
+        if answer.status() == 503 {
+            assert!(answer.headers().contains_key("retry-after"));
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "none of 70 at once");
+    let later = client()
+        .post(format!("{}/api/admin/login", server.base))
+        .json(&json!({"email": EMAIL, "password": PASSWORD}));
+    assert_eq!(later.send().await.expect("an answer").status(), 200);
+    server.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hash_that_is_too_costly_is_never_computed() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = folder.path().join("orders.db");

@@ -213,6 +213,23 @@ async fn while_the_store_answers_from_memory_tokens_pass_and_guesses_are_counted
 }
 
 #[tokio::test]
+async fn a_script_with_a_bad_token_does_not_use_up_what_its_address_has() {
+    for (generation, accept_ids) in [(0, true), (0, false), (1, true), (1, false)] {
+        let mut desk = desk();
+        desk.auth.accept_admin_ids = accept_ids;
+        desk.accounts
+            .generation
+            .store(generation, Ordering::Relaxed);
+        for _ in 0..PER_MINUTE * 10 {
+            assert!(is_unknown(&desk.auth.bearer("obt_revoked", HERE).await));
+            assert!(is_unknown(&desk.auth.bearer("a-word", HERE).await));
+        }
+        assert!(is_unknown(&desk.auth.bearer("obt_other", HERE).await));
+        assert!(desk.accounts.calls().values().all(|count| *count <= 2));
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_was_unknown_is_good_soon_after_it_was_made() {
     let desk = desk();
     let (token, digest, secret) = new_token("till", None, &desk.auth.clock);
