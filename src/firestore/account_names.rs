@@ -3,13 +3,15 @@
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 use super::account_directory::Contents;
-use super::accounts::{MOST, SESSIONS, TOKENS};
+use super::accounts::{SESSIONS, TOKENS};
 use super::records::read_session;
 use super::{FirestoreStore, query};
 use crate::store::{MAX_SESSIONS, Session, StoreError};
 
 /// Expired sessions that a new one takes along.
 const SWEEP: usize = 20;
+/// Sessions beyond the limit that a new one takes along. All are one commit, which has its own limit.
+const MAX_EXCESS: usize = 400;
 
 impl FirestoreStore {
     /// The documents of a session; there is one at most.
@@ -64,7 +66,7 @@ impl FirestoreStore {
             .into_iter()
             .partition(|(_, session)| is_expired(session));
         live.sort_by_key(|(_, session)| std::cmp::Reverse((session.seen_at, session.created_at)));
-        let excess = live.into_iter().skip(MAX_SESSIONS - 1).take(MOST);
+        let excess = live.into_iter().skip(MAX_SESSIONS - 1).take(MAX_EXCESS);
         let expired = expired.into_iter().take(SWEEP);
         Ok(expired.chain(excess).map(|(name, _)| name).collect())
     }

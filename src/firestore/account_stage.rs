@@ -16,7 +16,7 @@ use super::value;
 use crate::store::{Admin, Session, Token};
 
 /// Most accounts that are held in memory; beyond, there is no watch, and credentials are looked up one by one.
-pub(super) const MAX_HELD: usize = 50_000;
+pub(super) const MAX_HELD: usize = 20_000;
 /// Longest text of an account that is held, in bytes. Other programs write admins as well.
 const MAX_TEXT: usize = 1_024;
 /// What is watched, by the number of the target (from one).
@@ -203,23 +203,35 @@ impl Entry {
         Self {
             time: time(document.update_time),
             account: match COLLECTIONS[target] {
-                ADMINS => Account::Admin(Arc::new(bounded(read_admin(document)))),
-                SESSIONS => Account::Session(Arc::new(read_session(document))),
-                _ => Account::Token(Arc::new(read_token(document))),
+                ADMINS => Account::Admin(Arc::new(bounded_admin(read_admin(document)))),
+                SESSIONS => {
+                    let mut session = read_session(document);
+                    bound([&mut session.id, &mut session.admin_id, &mut session.client]);
+                    Account::Session(Arc::new(session))
+                }
+                _ => {
+                    let mut token = read_token(document);
+                    bound([&mut token.id, &mut token.name]);
+                    Account::Token(Arc::new(token))
+                }
             },
         }
     }
 }
 
-/// An admin that doesn't take much memory. What is cut off here isn't of any use: an address or a hash of such a length.
-fn bounded(mut admin: Admin) -> Admin {
-    for text in [&mut admin.email, &mut admin.name, &mut admin.password_hash] {
+fn bounded_admin(mut admin: Admin) -> Admin {
+    bound([&mut admin.email, &mut admin.name, &mut admin.password_hash]);
+    admin
+}
+
+/// Cuts texts that would take much memory. None of these is of any use at such a length.
+fn bound<const N: usize>(texts: [&mut String; N]) {
+    for text in texts {
         if text.len() > MAX_TEXT {
             text.truncate(text.floor_char_boundary(MAX_TEXT));
             text.shrink_to_fit();
         }
     }
-    admin
 }
 
 /// Targets are numbered from one.
@@ -326,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_other_programs_have_written_takes_little_memory() {
-        let admin = bounded(Admin {
+        let admin = bounded_admin(Admin {
             id: "a".to_owned(),
             email: "ä".repeat(MAX_TEXT),
             name: "x".repeat(1 << 20),

@@ -29,7 +29,7 @@ pub(super) const TOKENS: &str = "orderbell_tokens";
 /// By name.
 const SECRETS: &str = "orderbell_secrets";
 /// Most admins, tokens, or sessions of one admin.
-pub(super) const MOST: usize = 500;
+const MOST: usize = 500;
 /// How often a write of unknown outcome is repeated. All of them may be: the second time changes nothing more.
 const REPEATS: u32 = 3;
 
