@@ -47,6 +47,8 @@ pub(super) struct Directory {
 #[derive(Default)]
 struct State {
     contents: Option<Arc<Contents>>,
+    /// The watch has seen everything up to this moment, in microseconds; zero while there is no watch.
+    seen: u64,
     /// Documents that this process has written, by name, and when: until the watch has seen that moment, memory is behind.
     written: HashMap<String, u64>,
     /// Memory isn't believed before the watch has seen this moment.
@@ -99,6 +101,10 @@ impl Directory {
     /// This process has written these documents.
     pub(super) fn wrote(&self, names: impl IntoIterator<Item = String>, commit_micros: u64) {
         let mut state = self.write();
+        // The watch may be faster than the answer to the writer.
+        if commit_micros <= state.seen {
+            return;
+        }
         state
             .written
             .extend(names.into_iter().map(|name| (name, commit_micros)));
@@ -116,6 +122,7 @@ impl Directory {
             if let Some(contents) = contents {
                 state.contents = Some(Arc::new(contents));
             }
+            state.seen = read_micros;
             state.written.retain(|_, at| *at > read_micros);
             if state.behind_until <= read_micros {
                 state.behind_until = 0;
@@ -131,7 +138,8 @@ impl Directory {
     /// The watch is away.
     pub(super) fn lose(&self) {
         self.generation.store(0, Ordering::Release);
-        self.write().contents = None;
+        let mut state = self.write();
+        (state.contents, state.seen) = (None, 0);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -217,6 +225,18 @@ mod tests {
         directory.advance(Some(contents(&["a", "b"])), true, 15);
         assert_eq!(is_there(&directory, "b"), Some(true));
         assert_eq!(directory.look_through("admins/", |_| ()), Some(()));
+    }
+
+    #[test]
+    fn a_write_that_the_watch_has_seen_already_is_found_in_memory() {
+        let directory = Directory::default();
+        directory.advance(Some(contents(&["a"])), true, 15);
+        directory.wrote(["admins/a".to_owned()], 15);
+        assert_eq!(is_there(&directory, "a"), Some(true));
+        directory.lose();
+        directory.wrote(["admins/a".to_owned()], 15);
+        directory.advance(Some(contents(&[])), true, 14);
+        assert_eq!(is_there(&directory, "a"), None, "this watch is behind");
     }
 
     #[test]

@@ -94,6 +94,7 @@ async fn made_up_credentials_cost_no_reads() {
     let app = start(&project, &[]).await;
     let session = sign_in(&app, "omar@shop.example").await;
     assert_eq!(bearer(&app, &session).await, StatusCode::OK);
+    let unused = sign_in(&app, "lina@shop.example").await;
     let before = settled_reads(&app).await;
     for number in 0..20 {
         for made_up in [
@@ -119,6 +120,7 @@ async fn made_up_credentials_cost_no_reads() {
     assert_eq!(settled_reads(&app).await, before);
     assert_eq!(bearer(&app, "omar-1").await, StatusCode::OK);
     assert_eq!(bearer(&app, &session).await, StatusCode::OK);
+    assert_eq!(bearer(&app, &unused).await, StatusCode::OK);
     assert_eq!(
         settled_reads(&app).await,
         before,
