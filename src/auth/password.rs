@@ -46,7 +46,7 @@ pub(super) fn cost(hash: &str) -> Option<Cost> {
     })
 }
 
-/// Whether a password can be right for this hash at all: see [`cost`].
+/// Whether any password can be right for this hash: it can be read, and a check takes neither absurdly long nor much memory.
 pub fn is_checkable(hash: &str) -> bool {
     cost(hash).is_some()
 }
