@@ -71,6 +71,11 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- What the key was used for; NULL for keys from before there were fingerprints.
     ALTER TABLE idempotency ADD COLUMN fingerprint BLOB;
 ",
+    "
+    -- The admin that a token acts as; none where it acts as itself.
+    ALTER TABLE tokens ADD COLUMN admin_id TEXT REFERENCES admins (id) ON DELETE CASCADE;
+    CREATE INDEX sessions_of_admin ON sessions (admin_id, seen_millis);
+",
 ];
 
 /// Sets the connection up for durable writing, and brings the file to the newest version.
@@ -100,6 +105,36 @@ pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_of_the_first_version_act_as_themselves() -> anyhow::Result<()> {
+        let mut connection = Connection::open_in_memory()?;
+        connection.execute_batch(MIGRATIONS[0])?;
+        connection.pragma_update(None, "user_version", 1)?;
+        connection.execute_batch(
+            "INSERT INTO tokens (id, digest, name, created_millis) VALUES ('t', x'00', 'till', 1)",
+        )?;
+        prepare(&mut connection)?;
+        let admin: Option<String> =
+            connection.query_row("SELECT admin_id FROM tokens", [], |row| row.get(0))?;
+        assert_eq!(admin, None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_token_goes_with_its_admin() -> anyhow::Result<()> {
+        let mut connection = Connection::open_in_memory()?;
+        prepare(&mut connection)?;
+        connection.execute_batch(
+            "INSERT INTO admins (id, email, name, password_hash) VALUES ('a', 'a@b', 'A', '');
+             INSERT INTO tokens (id, digest, name, created_millis, admin_id) VALUES ('t', x'00', 'till', 1, 'a');
+             DELETE FROM admins WHERE id = 'a';",
+        )?;
+        let left: u64 =
+            connection.query_row("SELECT count(*) FROM tokens", [], |row| row.get(0))?;
+        assert_eq!(left, 0);
+        Ok(())
+    }
 
     #[test]
     fn opening_twice_changes_nothing_and_a_newer_file_is_refused() -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use crate::limits::AddressLimiter;
 use crate::settings::SubmitSettings;
 
 /// Code of the answer when all addresses together submit too often. Not logged for each request.
-pub(super) const SHOP_BUSY: &str = "SHOP_BUSY";
+const SHOP_BUSY: &str = "SHOP_BUSY";
 /// Pause between two lines of the log that say so.
 const BUSY_PAUSE: Duration = Duration::from_secs(60);
 

@@ -12,7 +12,9 @@ pub(crate) mod story;
 #[cfg(test)]
 mod tests;
 
-pub use accounts::{AccountStore, Admin, Digest, NewAdmin, NewSession, Session, Token};
+pub use accounts::{
+    AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewSession, Session, Token,
+};
 use async_trait::async_trait;
 pub use error::StoreError;
 pub use idempotency::{IDEMPOTENCY_HOURS, IDEMPOTENCY_MILLIS, IdempotencyKey};

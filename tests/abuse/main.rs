@@ -3,4 +3,5 @@
 //! Runs the program that `ORDERBELL_BIN` names, or the one of this build.
 
 mod connections;
+mod orders;
 mod server;

@@ -170,7 +170,14 @@ impl Server {
         socket.write_all(head.as_bytes()).expect("sent");
         socket.write_all(body).expect("sent");
         let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).expect("an answer");
+        let mut piece = [0; 16 << 10];
+        // A server that has refused a body keeps the connection open for a while, lest its answer gets lost.
+        while !is_whole(&answer) {
+            match socket.read(&mut piece).expect("an answer") {
+                0 => break,
+                length => answer.extend_from_slice(&piece[..length]),
+            }
+        }
         parse(&answer)
     }
 
@@ -193,6 +200,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether an answer with a length is there.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    length.is_some_and(|length: usize| answer.len() >= end + 4 + length)
 }
 
 fn parse(answer: &[u8]) -> (u16, Vec<u8>) {
