@@ -5,3 +5,4 @@
 mod connections;
 mod orders;
 mod server;
+mod sign_in;
