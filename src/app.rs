@@ -23,6 +23,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::{App as ActixApp, Error, web};
 use anyhow::Context as _;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_actix_web::TracingLogger;
@@ -44,6 +45,8 @@ pub use stores::accounts;
 const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// How often it is checked whether there is room for open orders that were left out.
 const OPEN_ORDERS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the log says that open orders are left out.
+const HIDDEN_ORDERS_WARNING: Duration = Duration::from_secs(600);
 /// How long to wait before the first admin is tried again.
 const ADMIN_RETRY: Duration = Duration::from_secs(5);
 /// Connections beside those of streams.
@@ -347,10 +350,20 @@ async fn stop(server: &ServerHandle, hub: &Hub, deliveries: &TaskTracker) {
 
 /// Open orders that had to be left out come back once there is room.
 async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert::Infallible {
+    let mut next_warning = Instant::now();
     loop {
         tokio::time::sleep(OPEN_ORDERS_INTERVAL).await;
         if hub.wants_open_orders() {
             store.deliver_open_orders();
+        }
+        let holding = hub.holding();
+        if holding.hidden_open > 0 && Instant::now() >= next_warning {
+            next_warning = Instant::now() + HIDDEN_ORDERS_WARNING;
+            tracing::warn!(
+                open = holding.open,
+                hidden = holding.hidden_open,
+                "there are more open orders than store.max_open: some are not on the desk"
+            );
         }
     }
 }

@@ -1,18 +1,26 @@
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use super::say;
 use crate::app;
 use crate::auth::is_checkable;
 use crate::clock::Clock;
+use crate::embedded::EmbeddedStore;
 use crate::firestore::{FirestoreSettings, FirestoreStore};
-use crate::orders::WindowLimits;
+use crate::orders::{Change, HeldOrder, Snapshot, WindowLimits};
 use crate::settings::{Settings, StoreKind};
 use crate::store::{AccountStore, OrderStore as _, SourceState, WatchEvent};
 
 /// How long Firestore may take to deliver the window.
 const FIRESTORE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the embedded store may take.
+const EMBEDDED_PATIENCE: Duration = Duration::from_secs(20);
+/// An open order that is older was most likely forgotten.
+const OLD_ORDER: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Checks what can go wrong before and while serving. Settings were read already, or we would not be here.
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -38,8 +46,14 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
             ),
         },
     }
-    if let StoreKind::Firestore(firestore) = &settings.store.kind {
-        check_firestore(&mut report, firestore, settings.store.window).await;
+    match &settings.store.kind {
+        StoreKind::Firestore(firestore) => {
+            check_firestore(&mut report, firestore, settings.store.window).await;
+        }
+        StoreKind::Embedded(path) if path.exists() => {
+            check_embedded(&mut report, path, settings.store.window).await;
+        }
+        StoreKind::Embedded(_) => {}
     }
     if settings.auth.accept_admin_ids {
         report.warn(
@@ -124,6 +138,72 @@ async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
     }
 }
 
+/// Reads the window as the server does. Works beside a server.
+async fn check_embedded(report: &mut Report, path: &Path, window: WindowLimits) {
+    // Whatever is wrong with the file was reported by the check of the accounts.
+    let Ok(store) = EmbeddedStore::open_for_accounts(path, Clock::system()) else {
+        return;
+    };
+    let (sender, receiver) = oneshot::channel();
+    let mut sender = Some(sender);
+    store.watch(
+        window,
+        Box::new(move |event| {
+            if let (WatchEvent::Snapshot(snapshot), Some(sender)) = (event, sender.take()) {
+                let _ = sender.send(snapshot);
+            }
+        }),
+    );
+    match tokio::time::timeout(EMBEDDED_PATIENCE, receiver).await {
+        Ok(Ok(snapshot)) => check_window(report, &snapshot, Clock::system().millis()),
+        _ => report.bad("the orders can't be read", "see the server's log"),
+    }
+}
+
+/// What the orders in memory say about the shop and about the limits.
+fn check_window(report: &mut Report, snapshot: &Snapshot, now_millis: u64) {
+    let orders: Vec<&HeldOrder> = snapshot
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Upsert(order) => Some(&**order),
+            Change::Remove { .. } => None,
+        })
+        .collect();
+    let open = orders.iter().filter(|order| !order.is_finished()).count();
+    report.good(&format!(
+        "{} orders are held in memory, {open} of them open",
+        orders.len()
+    ));
+    let hidden = snapshot.hidden_open.unwrap_or_default();
+    if hidden > 0 {
+        report.bad(
+            &format!(
+                "{hidden} or more open orders are left out: there are more than store.max_open"
+            ),
+            "close old orders on the desk, or raise store.max_open",
+        );
+    }
+    let week_ago = now_millis.saturating_sub(OLD_ORDER.as_millis().try_into().unwrap_or(u64::MAX));
+    let is_old =
+        |order: &&&HeldOrder| !order.is_finished() && order.placed_micros / 1_000 < week_ago;
+    let old = orders.iter().filter(is_old).count();
+    if old > 0 {
+        report.warn(
+            &format!("{old} open orders are older than a week"),
+            "close them on the desk: it offers that above the board",
+        );
+    }
+    let without_document = orders.iter().filter(|order| order.document().is_none());
+    let without_document = without_document.count();
+    if without_document > 0 {
+        report.warn(
+            &format!("{without_document} documents don't fit into store.window_mib and are read when they are asked for"),
+            "raise store.window_mib, or lower store.window",
+        );
+    }
+}
+
 /// Listens as the server does, until the window has come or something is in the way.
 async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, window: WindowLimits) {
     let store = FirestoreStore::start(settings.clone(), Clock::system());
@@ -139,10 +219,8 @@ async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, wind
     while tokio::time::Instant::now() < deadline {
         match receiver.try_recv() {
             Ok(WatchEvent::Snapshot(snapshot)) => {
-                report.good(&format!(
-                    "the listener delivers: {} orders in the window",
-                    snapshot.changes.len()
-                ));
+                report.good("the listener delivers");
+                check_window(report, &snapshot, Clock::system().millis());
                 if let Ok(census) = store.census().await {
                     let untimed = census.without_time;
                     let advice = "the desk doesn't show those: give them a number or a Timestamp";

@@ -47,6 +47,28 @@ pub(super) async fn metrics(
     );
     let live = u8::from(state.hub.source().state == SourceState::Live);
     let _ = writeln!(text, "orderbell_source_live {live}");
+    let holding = state.hub.holding();
+    for (name, help, value) in [
+        (
+            "window_bytes",
+            "Memory that the orders held take",
+            holding.bytes as u64,
+        ),
+        ("open_orders", "Open orders held", holding.open as u64),
+        (
+            "open_orders_hidden",
+            "Open orders that are left out because there are too many, at least",
+            holding.hidden_open as u64,
+        ),
+        (
+            "documents_dropped",
+            "Documents that had to make room in memory since the start",
+            holding.dropped_documents,
+        ),
+    ] {
+        gauge(&mut text, name, help);
+        let _ = writeln!(text, "orderbell_{name} {value}");
+    }
     prometheus_client::encoding::text::encode(&mut text, &state.registry)
         .map_err(ApiError::internal)?;
     Ok(HttpResponse::Ok()

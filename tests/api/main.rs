@@ -9,6 +9,7 @@ mod firestore_accounts;
 mod gzip;
 mod limits;
 mod logs;
+mod open;
 mod orders;
 mod passwords;
 mod process;

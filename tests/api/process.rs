@@ -19,7 +19,7 @@ pub(crate) struct Server {
     greeting: String,
 }
 
-fn command(store: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> Command {
+pub(crate) fn command(store: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orderbell"));
     command
         .args(arguments)
