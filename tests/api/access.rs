@@ -331,3 +331,43 @@ async fn nothing_is_told_to_strangers() {
     );
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_that_speaks_https_the_public_address_counts() {
+    let public = "https://desk.example.com";
+    let app = TestApp::start_with(&[("ORDERBELL_SERVER__PUBLIC_URL", public)]).await;
+    let sign_in = async |origin: &str| {
+        let form = format!("email={EMAIL}&password={}", PASSWORD.replace(' ', "+"));
+        app.bare(Method::POST, "/login")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("origin", origin)
+            .body(form)
+            .send()
+            .await
+            .expect("an answer")
+    };
+    let other = sign_in("https://desk.example.com.evil.example").await;
+    assert_eq!(other.status(), StatusCode::FORBIDDEN);
+    let answer = sign_in(public).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert!(answer.headers().contains_key("strict-transport-security"));
+    assert_eq!(answer.headers()["location"], "/");
+    for cookie in answer.headers().get_all("set-cookie") {
+        let cookie = cookie.to_str().expect("text");
+        assert!(
+            cookie.starts_with("__Host-") && cookie.contains("Secure"),
+            "{cookie}"
+        );
+    }
+    app.stop().await;
+
+    let app = TestApp::start().await;
+    let answer = app
+        .bare(Method::GET, "/login")
+        .send()
+        .await
+        .expect("an answer");
+    assert!(!answer.headers().contains_key("strict-transport-security"));
+    assert_eq!(answer.headers()["referrer-policy"], "same-origin");
+    app.stop().await;
+}
