@@ -5,6 +5,7 @@ mod app;
 mod desk;
 mod firestore;
 mod gzip;
+mod openapi;
 mod orders;
 mod process;
 mod recent;
