@@ -75,12 +75,12 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(
             web::scope("/api")
                 .wrap(Compress::default())
-                .service(web::resource("/health").get(health::health))
                 .service(
                     web::resource("/openapi.json")
                         .app_data(web::Data::new(openapi::Cache::default()))
                         .get(openapi::openapi),
                 )
+                .service(web::resource("/health").get(health::health))
                 .service(web::resource("/order/submit").post(submit::submit))
                 .service(web::scope("/admin").configure(configure_admin))
                 .default_service(web::route().to(error::not_found)),

@@ -8,7 +8,7 @@ pub(super) struct Credentials {
     /// Compared without regard to case.
     #[schema(example = "ana@shop.example")]
     email: String,
-    #[schema(format = Password, write_only)]
+    #[schema(format = Password, write_only, example = "correct horse")]
     password: String,
 }
 

@@ -75,7 +75,7 @@ use crate::settings::Settings;
         service::sign_in_form,
         service::sign_out,
     ),
-    components(schemas(events::StreamEvent, orders::View, submit::FieldValue)),
+    components(schemas(events::StreamEvent, orders::StatusFilter, orders::View, submit::FieldValue)),
 )]
 struct Description;
 
@@ -135,6 +135,7 @@ fn describe(settings: &Settings) -> utoipa::openapi::OpenApi {
     ] {
         components.add_security_scheme(name, scheme);
     }
+    orders::adapt(&mut description, settings.store.window);
     submit::adapt(&mut description, &settings.submit);
     description
 }

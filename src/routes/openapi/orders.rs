@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::refusals::{OfAdmins, OfBodies, OfConflicts, OfMissing, OfParameters};
 
@@ -26,6 +28,29 @@ pub(super) enum Status {
     /// Found in older orders.
     Delivering,
 }
+
+/// Statuses separated by commas, such as `PENDING,CONFIRMED`. Nothing between two commas is passed over.
+pub(super) struct StatusFilter;
+
+impl PartialSchema for StatusFilter {
+    fn schema() -> RefOr<Schema> {
+        // An array in the `form` style would not say which spaces and empty parts are taken.
+        let status = format!(r"\s*({})?\s*", crate::orders::Status::ALL.join("|"));
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("Statuses separated by commas; see `Status`."))
+            .pattern(Some(format!("^{status}(,{status})*$")))
+            .examples(["PENDING,CONFIRMED"])
+            .into()
+    }
+}
+
+impl ToSchema for StatusFilter {}
+
+/// The position of a change: `<commit time in microseconds>-<percent-encoded document id>`. Clients keep it as it is.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "cursor", example = "1795441115179803-ORD1")]
+pub(super) struct Cursor(String);
 
 /// A whole order: every field of its document.
 ///
@@ -81,6 +106,7 @@ pub(super) struct Card {
     /// The number that people use.
     order_id: String,
     /// Cursor of the last change.
+    #[schema(value_type = Cursor)]
     position: String,
     /// When the store has committed the order's creation.
     created_at: u64,
@@ -155,7 +181,7 @@ pub(super) struct RemovedOrder {
 pub(super) struct OrderPage {
     orders: Vec<Order>,
     /// Send it as `before` to get the next page; null on the last one.
-    #[schema(required = true)]
+    #[schema(required = true, value_type = Option<Cursor>)]
     next: Option<String>,
 }
 
@@ -166,7 +192,7 @@ pub(super) struct Recent {
     /// Whole orders, or cards with `view=desk`; removed ones only in an answer to `since`.
     orders: Vec<RecentOrder>,
     /// Send it as `since` to go on from here.
-    #[schema(example = "1795441115179803-ORD1")]
+    #[schema(value_type = Cursor)]
     cursor: String,
     /// Present, and true, where `since` is older than the window: the orders are the whole window.
     #[schema(value_type = bool, required = false)]
@@ -184,13 +210,8 @@ pub(super) struct Recent {
     usage: Option<Usage>,
 }
 
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub(super) enum RecentOrder {
-    Card(Card),
-    Removed(RemovedOrder),
-    Order(Order),
-}
+/// A card, a removed order, or a whole order.
+pub(super) struct RecentOrder;
 
 /// Whether changes of the store reach this server.
 #[derive(ToSchema)]
@@ -229,17 +250,59 @@ pub(super) struct OneOrder {
     order: Order,
 }
 
-/// What to change; at least one of `status` and `acknowledged`. Other fields are not looked at.
+/// A new status.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Change {
+pub(super) struct StatusChange {
     /// The new status.
-    status: Option<Status>,
+    status: Status,
     /// Whether an admin has taken note of the order; who and when are kept with it.
     acknowledged: Option<bool>,
     /// The status that the order must still have.
     expected_status: Option<String>,
 }
+
+/// That an admin has taken note of the order, or has not.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Acknowledgement {
+    /// Who and when are kept with the order.
+    acknowledged: bool,
+    /// The new status, if it changes as well.
+    status: Option<Status>,
+    /// The status that the order must still have.
+    expected_status: Option<String>,
+}
+
+/// What to change: the status, whether an admin has taken note of the order, or both. Other fields are not looked at.
+pub(super) struct Change;
+
+/// Implements a schema as any of others. Derived enums would say "exactly one of", and a whole order may look like a card.
+macro_rules! any_of {
+    ($name:ident: $description:literal = $($kind:ident)|+) => {
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                AnyOfBuilder::new()
+                    .description(Some($description))
+                    $(.item(Ref::from_schema_name($kind::name())))+
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                $(
+                    schemas.push(($kind::name().into_owned(), $kind::schema()));
+                    $kind::schemas(schemas);
+                )+
+            }
+        }
+    };
+}
+
+any_of!(RecentOrder: "A card, a removed order, or a whole order." = Card | RemovedOrder | Order);
+any_of!(ChangedOrder: "A card, or a whole order." = Card | Order);
+any_of!(Change: "The status, whether an admin has taken note of the order, or both. Other fields are not looked at." = StatusChange | Acknowledgement);
 
 /// The order after the change: whole, or as a card with `view=desk`.
 #[derive(ToSchema)]
@@ -249,12 +312,8 @@ pub(super) struct Changed {
     order: ChangedOrder,
 }
 
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub(super) enum ChangedOrder {
-    Card(Card),
-    Order(Order),
-}
+/// A card, or a whole order.
+pub(super) struct ChangedOrder;
 
 /// The order is removed.
 #[derive(ToSchema)]
@@ -281,17 +340,13 @@ pub(super) struct Stats {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// Only orders with one of these statuses, separated by commas.
-    #[param(style = Form, explode = false)]
-    status: Option<Vec<Status>>,
+    /// Only orders with one of these statuses.
+    status: Option<StatusFilter>,
     /// Most orders of the page.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// Only orders after this place in the list: the `next` of the page before.
-    #[param(
-        nullable = false,
-        pattern = "^[0-9]{1,19}-([A-Za-z0-9._~-]|%[0-9A-F]{2})*$"
-    )]
+    #[param(value_type = Option<Cursor>)]
     before: Option<String>,
 }
 
@@ -302,11 +357,10 @@ pub(super) struct RecentQuery {
     #[param(minimum = 1)]
     limit: Option<u32>,
     /// Only orders that have changed after this cursor, oldest change first.
-    #[param(example = "1795441115179803-ORD1")]
+    #[param(value_type = Option<Cursor>)]
     since: Option<String>,
-    /// Only orders with one of these statuses, separated by commas.
-    #[param(style = Form, explode = false)]
-    status: Option<Vec<Status>>,
+    /// Only orders with one of these statuses.
+    status: Option<StatusFilter>,
     /// `desk`: orders as cards, and the state of the server beside them.
     view: Option<View>,
 }
@@ -329,7 +383,12 @@ pub(super) struct Conditional {
 #[into_params(parameter_in = Path)]
 pub(super) struct OrderPath {
     /// The order's id, percent-encoded.
-    #[param(min_length = 1, max_length = 1500, example = "ORD123")]
+    #[param(
+        min_length = 1,
+        max_length = 1500,
+        pattern = r"^(?!\.{1,2}$)(?!__[^/]*__$)[^/]+$",
+        example = "ORD123"
+    )]
     id: String,
 }
 
@@ -435,3 +494,21 @@ pub(super) fn remove() {}
     security(("bearer" = []), ("session" = []))
 )]
 pub(super) fn stats() {}
+
+/// Sets what the server's settings decide: how many orders a poll may get.
+pub(super) fn adapt(description: &mut utoipa::openapi::OpenApi, window: usize) {
+    let operation = description
+        .paths
+        .paths
+        .get_mut("/api/admin/orders/recent")
+        .and_then(|path| path.get.as_mut());
+    let parameters = operation.and_then(|operation| operation.parameters.as_mut());
+    for parameter in parameters.into_iter().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.name == "limit"
+            && let Some(RefOr::T(Schema::Object(limit))) = &mut parameter.schema
+        {
+            limit.maximum = Some(window.into());
+        }
+    }
+}

@@ -1,7 +1,7 @@
 use utoipa::IntoParams;
 
 use super::events::StreamEvent;
-use super::orders::Status;
+use super::orders::StatusFilter;
 use super::refusals::{OfAdmins, OfParameters};
 
 #[derive(IntoParams)]
@@ -10,9 +10,8 @@ pub(super) struct StreamQuery {
     /// Go on after this cursor. `Last-Event-ID` wins where both are there. A cursor that can't be read is answered with a
     /// `reset` event, because browsers give up for good on any status but 200.
     since: Option<String>,
-    /// Only orders that come into one of these statuses, are in it, or leave it; separated by commas.
-    #[param(style = Form, explode = false)]
-    status: Option<Vec<Status>>,
+    /// Only orders that come into one of these statuses, are in it, or leave it.
+    status: Option<StatusFilter>,
     /// Gather events for so many milliseconds and send them as one `batch`.
     #[param(minimum = 50, maximum = 60_000)]
     batch: Option<u32>,

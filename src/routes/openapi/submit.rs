@@ -1,6 +1,6 @@
 use serde_json::Value;
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
+    ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
 };
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -100,10 +100,11 @@ impl PartialSchema for DeliveryLocation {
         let place = ObjectBuilder::new()
             .schema_type(Type::Object)
             .property("latitude", degrees(90.0))
-            .property("longitude", degrees(180.0));
+            .property("longitude", degrees(180.0))
+            .build();
         OneOfBuilder::new()
             .description(Some("A point on the map in degrees, or an address."))
-            .item(place)
+            .item(open(place))
             .item(ObjectBuilder::new().schema_type(Type::String))
             .into()
     }
@@ -123,24 +124,22 @@ impl PartialSchema for FieldValue {
             ))
             .item(ObjectBuilder::new().schema_type(plain))
             .item(ArrayBuilder::new().items(itself()))
-            .item(open(ObjectBuilder::new().schema_type(Type::Object)))
+            .item(open(ObjectBuilder::new().schema_type(Type::Object).build()))
             .into()
     }
 }
 
 impl ToSchema for FieldValue {}
 
-/// The same object with fields of any name that a store can hold.
-fn open(object: ObjectBuilder) -> ObjectBuilder {
+/// The same object with further fields of any name that a store can hold.
+fn open(mut object: Object) -> Object {
     let names = ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some(FIELD_NAME))
         .max_length(Some(1_500));
+    object.property_names = Some(Box::new(names.into()));
+    object.additional_properties = Some(Box::new(Ref::from_schema_name("FieldValue").into()));
     object
-        .property_names(Some(Schema::from(names)))
-        .additional_properties(Some(AdditionalProperties::from(Ref::from_schema_name(
-            "FieldValue",
-        ))))
 }
 
 /// Not empty, and not `__…__`.
@@ -164,13 +163,13 @@ pub(super) struct Placed {
 #[into_params(parameter_in = Header)]
 pub(super) struct SubmitHeaders {
     /// Makes a repeat harmless for 24 hours: the same key with the same body returns the first answer and places nothing.
-    /// Visible ASCII characters.
+    /// Printable ASCII characters.
     #[param(
         rename = "Idempotency-Key",
         nullable = false,
         min_length = 1,
         max_length = 255,
-        pattern = "^[!-~]+$"
+        pattern = r"^[\t -~]*[!-~][\t -~]*$"
     )]
     idempotency_key: Option<String>,
 }
@@ -209,6 +208,11 @@ pub(super) fn adapt(description: &mut utoipa::openapi::OpenApi, settings: &Submi
         .as_mut()
         .map(|components| &mut components.schemas);
     let Some(schemas) = schemas else { return };
+    for name in ["Submit", "SubmitOrder", "SubmitItem"] {
+        if let Some(RefOr::T(Schema::Object(object))) = schemas.get_mut(name) {
+            *object = open(std::mem::take(object));
+        }
+    }
     if let Some(RefOr::T(Schema::Object(submit))) = schemas.get_mut("Submit")
         && is_open
     {
