@@ -28,6 +28,10 @@ pub mod settings;
 pub mod store;
 pub mod telemetry;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 // Tests that are shared with those in `tests/` name the crate as those do.
 #[cfg(test)]
 extern crate self as orderbell;

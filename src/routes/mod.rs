@@ -141,3 +141,7 @@ pub fn default_headers(has_https: bool) -> DefaultHeaders {
 }
 
 pub use error::translate_errors;
+
+/// The harnesses of what is read here.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use streams::fuzzing::stream_query;
