@@ -26,6 +26,7 @@ pub mod orders;
 pub mod routes;
 pub mod settings;
 pub mod store;
+mod sync;
 pub mod telemetry;
 
 #[cfg(any(test, feature = "fuzzing"))]

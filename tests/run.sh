@@ -41,6 +41,9 @@ emulator_start
 step 'unit, property and black-box tests'
 cargo test --locked
 
+step 'thread schedules'
+cargo test --locked --features shuttle --lib model_
+
 step 'every address against its description'
 bash tests/schemathesis.sh
 

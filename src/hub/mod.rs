@@ -20,7 +20,6 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
@@ -34,6 +33,7 @@ pub use subscriber::{Options, Start, Subscriber};
 use crate::clock::Clock;
 use crate::orders::{Position, Snapshot};
 use crate::store::{ListQuery, SourceState, WatchEvent};
+use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use frame::{Batch, Frame};
 use view::View;
 
