@@ -3,13 +3,14 @@
 //! The program is a function of its settings, a bound listener and the signal to stop. Whatever ends by itself ends the
 //! process with an error.
 
-mod sockets;
 mod stores;
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol, Request};
 use actix_server::{Server, ServerHandle};
 use actix_service::{
@@ -21,7 +22,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App as ActixApp, Error, web};
 use anyhow::Context as _;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_actix_web::TracingLogger;
@@ -29,7 +30,7 @@ use tracing_actix_web::TracingLogger;
 use crate::auth::firebase::FirebaseVerifier;
 use crate::auth::{Auth, FirstAdmin, OpenStreams, StreamLimits};
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::http::{Admission, AdmissionLimits, Connection, Deadlines, sockets, track_exchange};
 use crate::hub::{Hub, HubSettings, Relay};
 use crate::routes::{self, AppState, Assets, Templates};
 use crate::settings::{AuthSettings, Settings, SubmitAuth};
@@ -41,8 +42,14 @@ pub use stores::accounts;
 
 /// How often open streams are checked against what their credentials are worth.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
+/// How often it is checked whether there is room for open orders that were left out.
+const OPEN_ORDERS_INTERVAL: Duration = Duration::from_secs(5);
 /// How long to wait before the first admin is tried again.
 const ADMIN_RETRY: Duration = Duration::from_secs(5);
+/// Connections beside those of streams.
+const OTHER_CONNECTIONS: usize = 2_048;
+/// A connection without a request is closed after this time.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests and streams may take to end, once the process is told to stop. Those that don't are cut.
 const SHUTDOWN_PATIENCE_SECONDS: u64 = 2;
 
@@ -89,11 +96,12 @@ impl App {
         let host = SocketAddr::new(settings.server.host, settings.server.port);
         let listener = sockets::listen(host).with_context(|| format!("can't listen on {host}"))?;
         let address = listener.local_addr()?;
-        sockets::raise_file_limit(settings.stream.max_connections);
+        let admission = admission(&settings);
         let metrics = RouteMetrics::default();
         let registry = telemetry::registry(|registry| {
             hub.metrics().register(registry);
             metrics.register(registry);
+            admission.register(registry);
             register(registry);
         });
         let customers = match &settings.submit.auth {
@@ -114,10 +122,11 @@ impl App {
             clock,
             metrics,
             registry,
+            large_answers: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
             deliveries: deliveries.clone(),
         });
         Ok(Self {
-            server: serve(listener, state)?,
+            server: serve(listener, state, admission)?,
             address,
             first_admin,
             store,
@@ -158,6 +167,7 @@ impl App {
             error = self.hub.failed() => Err(error),
             ended = &mut server => return Err(anyhow::anyhow!("the HTTP server has ended by itself: {ended:?}")),
             never = recheck => match never {},
+            never = deliver_open_orders(&*self.store, &self.hub) => match never {},
         };
         stop(&handle, &self.hub, &self.deliveries).await;
         server
@@ -209,13 +219,35 @@ fn hub_settings(settings: &Settings) -> HubSettings {
     }
 }
 
-fn serve(listener: TcpListener, state: web::Data<AppState>) -> anyhow::Result<Server> {
+/// Streams, and room for other requests beside them, as far as the limit of open files allows.
+fn admission(settings: &Settings) -> Arc<Admission> {
+    let wanted = settings.stream.max_connections + OTHER_CONNECTIONS;
+    let limits = AdmissionLimits {
+        total: sockets::raise_file_limit(wanted),
+        per_address: settings.server.max_per_address,
+    };
+    let trusted = settings.server.trusted_proxies.clone();
+    Admission::new(limits, move |address| {
+        address.is_loopback() || trusted.iter().any(|network| network.contains(&address))
+    })
+}
+
+fn serve(
+    listener: TcpListener,
+    state: web::Data<AppState>,
+    admission: Arc<Admission>,
+) -> anyhow::Result<Server> {
     let settings = &state.settings;
     let limits = sockets::SocketLimits {
         write_timeout: settings.stream.write_timeout,
         send_buffer: settings.stream.send_buffer,
     };
-    let (workers, request_timeout) = (settings.server.workers, settings.server.request_timeout);
+    let workers = settings.server.workers;
+    let deadlines = Deadlines {
+        request: settings.server.request_timeout,
+        idle: IDLE_TIMEOUT,
+        write: settings.stream.write_timeout,
+    };
     if settings.auth.insecure_cookies {
         tracing::warn!(
             "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"
@@ -223,6 +255,8 @@ fn serve(listener: TcpListener, state: web::Data<AppState>) -> anyhow::Result<Se
     }
     let server = Server::build()
         .workers(workers)
+        // Beyond its number a worker would take no connection at all; `Admission` chooses who has to go.
+        .max_concurrent_connections(usize::MAX)
         .disable_signals()
         .shutdown_timeout(SHUTDOWN_PATIENCE_SECONDS);
     let stopping = server.graceful_shutdown_signal();
@@ -234,21 +268,32 @@ fn serve(listener: TcpListener, state: web::Data<AppState>) -> anyhow::Result<Se
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .keep_alive(Duration::from_secs(30))
-            .client_request_timeout(request_timeout)
+            .keep_alive(deadlines.idle)
+            .client_request_timeout(deadlines.request)
             .client_disconnect_timeout(Duration::from_secs(2))
             // A client that has closed its side is dropped at once.
             .h1_allow_half_closed(false)
             .on_connect_ext(|connection: &Connection, data| {
-                data.insert(connection.takeover());
+                if let Some(handle) = connection.handle() {
+                    data.insert(handle);
+                }
             })
             .finish(map_config(service(state.clone()), |()| {
                 AppConfig::default()
             }));
-        fn_service(move |socket: TcpStream| async move {
-            limits.apply(&socket);
-            let client = socket.peer_addr().ok();
-            Ok((Connection::new(socket), Protocol::Http1, client))
+        let admission = Arc::clone(&admission);
+        fn_service(move |socket: TcpStream| {
+            let admission = Arc::clone(&admission);
+            async move {
+                // A client that has gone already has no address any more.
+                let client = socket.peer_addr().map_err(DispatchError::Io)?;
+                let place = admission
+                    .admit(client.ip())
+                    .map_err(|_| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
+                limits.apply(&socket);
+                let connection = Connection::new(socket, place, deadlines);
+                Ok((connection, Protocol::Http1, Some(client)))
+            }
         })
         .and_then(http)
     });
@@ -272,6 +317,7 @@ fn service(
         .wrap(from_fn(routes::translate_errors))
         .wrap(routes::default_headers(has_https))
         .wrap(TracingLogger::<telemetry::RequestSpan>::new())
+        .wrap(from_fn(track_exchange))
         .configure(routes::configure)
         .into_factory()
 }
@@ -293,6 +339,16 @@ async fn stop(server: &ServerHandle, hub: &Hub, deliveries: &TaskTracker) {
     }
     // The workers go, and what they run goes with them.
     server.stop(true).await;
+}
+
+/// Open orders that had to be left out come back once there is room.
+async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(OPEN_ORDERS_INTERVAL).await;
+        if hub.wants_open_orders() {
+            store.deliver_open_orders();
+        }
+    }
 }
 
 async fn recheck_streams(auth: &Auth, hub: &Hub) -> std::convert::Infallible {

@@ -9,7 +9,7 @@
 //! * [`hub`]: the window of orders in memory, cursors, frames, subscribers.
 //! * [`auth`]: admins, sessions, tokens, throttling.
 //! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
-//! * [`connection`]: how a stream gets a client's socket for itself.
+//! * [`http`]: clients' connections: their limits, and how a stream gets a socket for itself.
 //! * [`limits`]: rate limits by address.
 //! * [`settings`], [`telemetry`], [`clock`]: what all of them need.
 
@@ -17,9 +17,9 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod clock;
-pub mod connection;
 pub mod embedded;
 pub mod firestore;
+pub mod http;
 pub mod hub;
 pub mod limits;
 pub mod orders;

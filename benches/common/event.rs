@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use orderbell::orders::{Order, OrderId};
+use orderbell::orders::{HeldOrder, Order, OrderId};
 use serde_json::{Map, Value, json};
 
 /// Marks a time of sending in a stream. Nothing else that a server writes contains it.
@@ -29,18 +29,18 @@ pub(crate) fn submit_body() -> String {
 }
 
 /// An order as its store tells of it. Cheap: a server's CPU time is measured while it makes them.
-pub(crate) fn order(number: u64, committed_micros: u64) -> Arc<Order> {
+pub(crate) fn order(number: u64, committed_micros: u64) -> Arc<HeldOrder> {
     let id = OrderId::sequential(number);
     let mut fields = stamped();
     fields.insert("orderId".to_owned(), json!(id.as_str()));
     fields.insert("status".to_owned(), json!("PENDING"));
     fields.insert("timestamp".to_owned(), json!(committed_micros / 1_000));
-    Arc::new(Order {
+    Arc::new(HeldOrder::from(&Order {
         id,
         fields,
         created_micros: committed_micros,
         updated_micros: committed_micros,
-    })
+    }))
 }
 
 /// The data of a `new_order` event.

@@ -62,7 +62,7 @@ fn publish_as_told(hub: &Hub) -> anyhow::Result<()> {
             committed = now_micros().max(committed + 1);
             hub.take(WatchEvent::Snapshot(Snapshot {
                 changes: vec![Change::Upsert(event::order(number, committed))],
-                initial: false,
+                ..Snapshot::default()
             }));
         }
         say("null");

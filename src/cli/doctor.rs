@@ -6,6 +6,7 @@ use super::say;
 use crate::app;
 use crate::clock::Clock;
 use crate::firestore::{FirestoreSettings, FirestoreStore};
+use crate::orders::WindowLimits;
 use crate::settings::{Settings, StoreKind};
 use crate::store::{AccountStore, OrderStore as _, SourceState, WatchEvent};
 
@@ -109,7 +110,7 @@ async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
 }
 
 /// Listens as the server does, until the window has come or something is in the way.
-async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, window: usize) {
+async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, window: WindowLimits) {
     let store = FirestoreStore::start(settings.clone(), Clock::system());
     let (sender, receiver) = mpsc::channel();
     store.watch(

@@ -9,6 +9,7 @@ mod orders;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod window;
 mod writer;
 
 use std::path::Path;

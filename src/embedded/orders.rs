@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use super::EmbeddedStore;
 use super::writer::{Write, sql};
-use crate::orders::{Change, Order, OrderDraft, OrderId, OrderPatch};
+use crate::orders::{Change, HeldOrder, Order, OrderDraft, OrderId, OrderPatch, WindowLimits};
 use crate::store::{IDEMPOTENCY_HOURS, ListQuery, OrderStore, Placed, StoreError, WatchSink};
 
 const HOUR_MILLIS: u64 = 3_600_000;
-const COLUMNS: &str = "id, data, created_micros, updated_micros";
+pub(super) const COLUMNS: &str = "id, data, created_micros, updated_micros";
 
 #[async_trait]
 impl OrderStore for EmbeddedStore {
@@ -55,7 +55,7 @@ impl OrderStore for EmbeddedStore {
                     ..order
                 };
                 save(write.sql, &order)?;
-                write.announce(Change::Upsert(Arc::new(order.clone())));
+                write.announce(Change::Upsert(Arc::new(HeldOrder::from(&order))));
                 Ok(order)
             })
             .await
@@ -83,13 +83,17 @@ impl OrderStore for EmbeddedStore {
         self.read(move |connection| find_row(connection, &id)).await
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<Vec<Order>, StoreError> {
+    async fn list(&self, query: &ListQuery) -> Result<Vec<HeldOrder>, StoreError> {
         let query = query.clone();
         self.read(move |connection| list(connection, &query)).await
     }
 
-    fn watch(&self, window: usize, sink: WatchSink) {
+    fn watch(&self, window: WindowLimits, sink: WatchSink) {
         self.writer.watch(window, sink);
+    }
+
+    fn deliver_open_orders(&self) {
+        self.writer.deliver_open_orders();
     }
 
     async fn ended(&self) -> anyhow::Error {
@@ -149,7 +153,7 @@ fn place(
         order_id: order.id.clone(),
         number,
     };
-    write.announce(Change::Upsert(Arc::new(order)));
+    write.announce(Change::Upsert(Arc::new(HeldOrder::from(&order))));
     Ok(placed)
 }
 
@@ -176,14 +180,14 @@ fn find(connection: &Connection, id: &OrderId) -> Result<Option<Order>, StoreErr
     sql(find_row(connection, id))
 }
 
-fn find_row(connection: &Connection, id: &OrderId) -> rusqlite::Result<Option<Order>> {
+pub(super) fn find_row(connection: &Connection, id: &OrderId) -> rusqlite::Result<Option<Order>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM orders WHERE id = ?1"))?
         .query_row([id.as_str()], read_order)
         .optional()
 }
 
-fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Vec<Order>> {
+fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Vec<HeldOrder>> {
     // The table-valued parameter needs rusqlite's array module; a few statuses fit into plain parameters as well.
     let marks = vec!["?"; query.statuses.len()].join(", ");
     let by_status = if query.statuses.is_empty() {
@@ -208,37 +212,14 @@ fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Vec<Orde
             "SELECT {COLUMNS} FROM orders WHERE (placed_micros, id) < (?, ?) {by_status}
              ORDER BY placed_micros DESC, id DESC LIMIT ?"
         ))?
-        .query_map(rusqlite::params_from_iter(values), read_order)?
+        .query_map(rusqlite::params_from_iter(values), |row| {
+            // One by one: as parsed documents, all of them together could take gigabytes.
+            read_order(row).map(|order| HeldOrder::from(&order))
+        })?
         .collect()
 }
 
-/// What a watch begins with: the newest orders, and the newest removals, in the order of their positions.
-pub(super) fn window(connection: &Connection, window: usize) -> rusqlite::Result<Vec<Change>> {
-    let newest = ListQuery {
-        statuses: Vec::new(),
-        limit: window,
-        before: None,
-    };
-    let mut changes: Vec<Change> = list(connection, &newest)?
-        .into_iter()
-        .map(|order| Change::Upsert(Arc::new(order)))
-        .collect();
-    let mut removals =
-        connection.prepare("SELECT id, micros FROM removals ORDER BY micros DESC LIMIT ?1")?;
-    for removal in
-        removals.query_map([window], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?
-    {
-        let (id, micros) = removal?;
-        changes.push(Change::Remove {
-            id: stored_id(&id)?,
-            micros,
-        });
-    }
-    changes.sort_by_cached_key(Change::position);
-    Ok(changes)
-}
-
-fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
+pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
     let id: String = row.get(0)?;
     let data: Rc<str> = row.get(1)?;
     let fields: Map<String, Value> =
@@ -251,7 +232,7 @@ fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
     })
 }
 
-fn stored_id(id: &str) -> rusqlite::Result<OrderId> {
+pub(super) fn stored_id(id: &str) -> rusqlite::Result<OrderId> {
     OrderId::parse(id).map_err(|error| bad_column(0, error))
 }
 

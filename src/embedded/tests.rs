@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use super::*;
-use crate::orders::{Change, DraftLimits, OrderDraft, Snapshot};
+use crate::orders::{Change, DraftLimits, OrderDraft, Snapshot, WindowLimits};
 use crate::store::{ListQuery, OrderStore as _, Placed, WatchEvent};
 
 struct Place {
@@ -36,6 +36,14 @@ impl Place {
     }
 }
 
+fn window(orders: usize, open: usize) -> WindowLimits {
+    WindowLimits {
+        orders,
+        open,
+        bytes: 1 << 20,
+    }
+}
+
 fn draft() -> OrderDraft {
     let body = json!({"userId": "u", "order": {"items": [{"name": "a", "quantity": 1}], "totalAmount": 1}});
     OrderDraft::parse(body, DraftLimits { max_items: 5 }).expect("a good draft")
@@ -48,7 +56,7 @@ async fn submit(store: &EmbeddedStore, key: Option<&str>) -> Placed {
         .expect("placed")
 }
 
-async fn newest(store: &EmbeddedStore) -> Vec<crate::orders::Order> {
+async fn newest(store: &EmbeddedStore) -> Vec<crate::orders::HeldOrder> {
     let all = ListQuery {
         statuses: Vec::new(),
         limit: 1_000,
@@ -61,7 +69,7 @@ fn watch(store: &EmbeddedStore) -> Arc<Mutex<Vec<Snapshot>>> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
     store.watch(
-        100,
+        window(100, 100),
         Box::new(move |event| {
             if let WatchEvent::Snapshot(snapshot) = event {
                 sink.lock().expect("not poisoned").push(snapshot);
@@ -239,7 +247,7 @@ async fn a_writer_that_panics_is_the_end_and_says_so() {
     let place = Place::new();
     let store = place.open();
     store.watch(
-        10,
+        window(10, 10),
         Box::new(|event| {
             assert!(
                 !matches!(event, WatchEvent::Snapshot(snapshot) if !snapshot.initial),

@@ -4,9 +4,9 @@ use std::time::Duration;
 use rusqlite::{Connection, Savepoint, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{from_sqlite, orders, unavailable};
+use super::{from_sqlite, unavailable, window};
 use crate::clock::Clock;
-use crate::orders::{Change, Snapshot};
+use crate::orders::{Change, Snapshot, WindowLimits};
 use crate::store::{SourceState, StoreError, WatchEvent, WatchSink};
 
 /// Most writes in one transaction.
@@ -25,7 +25,11 @@ pub(super) struct Writer {
 
 enum Command {
     Write(Box<dyn Job>),
-    Watch { window: usize, sink: WatchSink },
+    Watch {
+        window: WindowLimits,
+        sink: WatchSink,
+    },
+    DeliverOpenOrders,
 }
 
 /// What one write sees: the transaction, a commit time of its own, and the changes it makes known.
@@ -115,10 +119,15 @@ impl Writer {
             .unwrap_or_else(|_| Err(unavailable("the writer has ended")))
     }
 
-    pub(super) fn watch(&self, window: usize, sink: WatchSink) {
+    pub(super) fn watch(&self, window: WindowLimits, sink: WatchSink) {
         let queue = self.queue.clone();
         // Called once at start-up, when nothing waits: the queue has a place, or the writer is gone and `ended` says so.
         let _ = queue.try_send(Command::Watch { window, sink });
+    }
+
+    /// Where the queue is full this is left out; it is asked for again.
+    pub(super) fn deliver_open_orders(&self) {
+        let _ = self.queue.try_send(Command::DeliverOpenOrders);
     }
 
     pub(super) async fn ended(&self) -> anyhow::Error {
@@ -148,7 +157,12 @@ impl Drop for Ending {
 struct Thread {
     connection: Connection,
     clock: CommitClock,
-    watches: Vec<WatchSink>,
+    watches: Vec<Watch>,
+}
+
+struct Watch {
+    window: WindowLimits,
+    sink: WatchSink,
 }
 
 impl Thread {
@@ -164,25 +178,35 @@ impl Thread {
                         self.commit(std::mem::take(&mut jobs));
                         self.begin_watch(window, sink);
                     }
+                    Command::DeliverOpenOrders => {
+                        self.commit(std::mem::take(&mut jobs));
+                        self.deliver_open_orders();
+                    }
                 }
             }
             self.commit(jobs);
         }
     }
 
-    fn begin_watch(&mut self, window: usize, mut sink: WatchSink) {
-        match orders::window(&self.connection, window) {
-            Ok(changes) => {
-                sink(WatchEvent::Snapshot(Snapshot {
-                    changes,
-                    initial: true,
-                }));
+    fn begin_watch(&mut self, window: WindowLimits, mut sink: WatchSink) {
+        match window::initial(&self.connection, window) {
+            Ok(snapshot) => {
+                sink(WatchEvent::Snapshot(snapshot));
                 sink(WatchEvent::Source(SourceState::Live));
-                self.watches.push(sink);
+                self.watches.push(Watch { window, sink });
             }
             Err(error) => sink(WatchEvent::Source(SourceState::Failed {
                 message: format!("the store can't be read: {error}"),
             })),
+        }
+    }
+
+    fn deliver_open_orders(&mut self) {
+        for Watch { window, sink } in &mut self.watches {
+            match window::open_orders(&self.connection, *window) {
+                Ok(snapshot) => sink(WatchEvent::Snapshot(snapshot)),
+                Err(error) => tracing::warn!(%error, "the open orders can't be read"),
+            }
         }
     }
 
@@ -201,7 +225,7 @@ impl Thread {
             Ok(()) => {
                 if !changes.is_empty() {
                     let snapshot = newest_states(changes);
-                    for sink in &mut self.watches {
+                    for Watch { sink, .. } in &mut self.watches {
                         sink(WatchEvent::Snapshot(snapshot.clone()));
                     }
                 }
@@ -256,7 +280,7 @@ fn newest_states(changes: Vec<Change>) -> Snapshot {
     newest.reverse();
     Snapshot {
         changes: newest,
-        initial: false,
+        ..Snapshot::default()
     }
 }
 

@@ -41,6 +41,7 @@ pub use settings::{Access, FirestoreSettings};
 pub use usage::{Cause, FREE_DELETES, FREE_READS, FREE_WRITES, Usage};
 
 use crate::clock::Clock;
+use crate::orders::WindowLimits;
 use crate::store::{SourceState, StoreError, WatchSink};
 
 /// Orders and accounts in a Cloud Firestore database.
@@ -117,7 +118,7 @@ impl FirestoreStore {
         self.health.borrow().source == SourceState::Live
     }
 
-    fn listen(&self, window: usize, sink: WatchSink) {
+    fn listen(&self, window: WindowLimits, sink: WatchSink) {
         let listener = Listener {
             connection: Arc::clone(&self.connection),
             meter: Arc::clone(&self.meter),

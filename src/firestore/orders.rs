@@ -8,7 +8,7 @@ use super::document::to_order;
 use super::fault::{Fault, FaultKind};
 use super::usage::{Cause, FREE_READS, FREE_WRITES};
 use super::{FirestoreStore, REMOVALS_COLLECTION, removals, value};
-use crate::orders::{Order, OrderDraft, OrderId, OrderPatch};
+use crate::orders::{HeldOrder, Order, OrderDraft, OrderId, OrderPatch, WindowLimits};
 use crate::store::{ListQuery, OrderStore, Placed, StoreError, Usage, WatchSink};
 
 /// How often a change is tried when others change the order at the same time, or the outcome is unknown.
@@ -95,11 +95,12 @@ impl OrderStore for FirestoreStore {
             .transpose()
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<Vec<Order>, StoreError> {
-        self.list_orders(query).await.map_err(Fault::into_error)
+    async fn list(&self, query: &ListQuery) -> Result<Vec<HeldOrder>, StoreError> {
+        let orders = self.list_orders(query).await.map_err(Fault::into_error)?;
+        Ok(orders.iter().map(HeldOrder::from).collect())
     }
 
-    fn watch(&self, window: usize, sink: WatchSink) {
+    fn watch(&self, window: WindowLimits, sink: WatchSink) {
         self.listen(window, sink);
     }
 

@@ -9,6 +9,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{ArrayValue, StructuredQuery, 
 use firestore::gcloud_sdk::prost_types::Timestamp;
 
 use super::value;
+use crate::orders::FINISHED;
 
 /// The name that every document has.
 const NAME: &str = "__name__";
@@ -91,6 +92,18 @@ pub(super) fn newest(collection: &str, name: &str, of: TimeType, limit: usize) -
             of.least(),
         )],
         vec![order(name, Direction::Descending)],
+        limit,
+    )
+}
+
+/// Orders that are not finished, unknown statuses among them; those without a status are not found. Needs no composite index.
+pub(super) fn open(collection: &str, limit: usize) -> StructuredQuery {
+    let values = FINISHED.map(value::text).to_vec();
+    let finished = value::wire(ValueType::ArrayValue(ArrayValue { values }));
+    query(
+        collection,
+        vec![compare("status", field_filter::Operator::NotIn, finished)],
+        Vec::new(),
         limit,
     )
 }

@@ -1,9 +1,9 @@
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::frame::{self, Frame};
-use crate::orders::{Card, Order, OrderId, Position};
+use crate::orders::{HeldOrder, OrderId, Position};
 
 /// How many changes of its status an item remembers.
 const PAST_LIMIT: usize = 8;
@@ -15,20 +15,17 @@ pub struct Item {
     /// Readers at or after this position know the order, to others it is new. `None` where that isn't known any more.
     created: Option<Position>,
     /// `None` where the order was removed.
-    order: Option<Arc<Order>>,
+    order: Option<Arc<HeldOrder>>,
     /// Since when it had which status, as far as this process has seen it; oldest first.
     past: Box<[(Position, Arc<str>)]>,
-    data: OnceLock<Bytes>,
     as_new: OnceLock<Frame>,
     as_other: OnceLock<Frame>,
-    whole: OnceLock<Bytes>,
-    card: OnceLock<Bytes>,
 }
 
 impl Item {
     /// The order as it is from `position` on; `known` is what it was before.
     pub(super) fn order_at(
-        order: Arc<Order>,
+        order: Arc<HeldOrder>,
         position: Position,
         created: Position,
         known: Option<&Self>,
@@ -61,7 +58,7 @@ impl Item {
         id: OrderId,
         position: Position,
         created: Option<Position>,
-        order: Option<Arc<Order>>,
+        order: Option<Arc<HeldOrder>>,
         past: Box<[(Position, Arc<str>)]>,
     ) -> Self {
         Self {
@@ -70,11 +67,8 @@ impl Item {
             created,
             order,
             past,
-            data: OnceLock::new(),
             as_new: OnceLock::new(),
             as_other: OnceLock::new(),
-            whole: OnceLock::new(),
-            card: OnceLock::new(),
         }
     }
 
@@ -89,7 +83,7 @@ impl Item {
     }
 
     /// The order, `None` where it was removed.
-    pub fn order(&self) -> Option<&Arc<Order>> {
+    pub fn order(&self) -> Option<&Arc<HeldOrder>> {
         self.order.as_ref()
     }
 
@@ -139,38 +133,35 @@ impl Item {
         } else {
             &self.as_other
         };
-        slot.get_or_init(|| Frame::new(frame::event(event, &self.position, self.data())))
+        slot.get_or_init(|| Frame::new(frame::event(event, &self.position, &self.data())))
     }
 
     /// The same as one of several in a `batch`.
     pub(super) fn entry_for(&self, position: &Position) -> Bytes {
-        frame::entry(self.event_for(position), &self.position, self.data())
+        frame::entry(self.event_for(position), &self.position, &self.data())
     }
 
-    fn data(&self) -> &Bytes {
-        self.data.get_or_init(|| match &self.order {
-            Some(order) => frame::json(&order.summary()),
+    fn data(&self) -> Bytes {
+        match &self.order {
+            Some(order) => order.summary().clone(),
             None => frame::removed(&self.id),
-        })
+        }
     }
 
-    /// The whole order as JSON, or `{"id","removed":true}`.
-    pub fn whole_json(&self) -> &Bytes {
-        self.whole.get_or_init(|| match self.order() {
-            Some(order) => frame::json(&order.whole()),
-            None => self.removed_json(),
-        })
+    /// The whole order as JSON, or `{"id","removed":true}`; `None` where the document had to make room in memory.
+    pub fn document(&self) -> Option<Bytes> {
+        match self.order() {
+            Some(order) => order.document(),
+            None => Some(self.removed_json()),
+        }
     }
 
-    /// The order's [`Card`] as JSON, or `{"id","removed":true}`.
-    pub fn card_json(&self) -> &Bytes {
-        self.card.get_or_init(|| match self.order() {
-            Some(order) => frame::json(&Card {
-                position: self.position.clone(),
-                ..Card::from(&**order)
-            }),
-            None => self.removed_json(),
-        })
+    /// Appends the order's [`Card`](crate::orders::Card) as JSON, or `{"id","removed":true}`.
+    pub fn write_card(&self, to: &mut BytesMut) {
+        match self.order() {
+            Some(order) => order.write_card(&self.position, to),
+            None => to.put_slice(&self.removed_json()),
+        }
     }
 
     fn removed_json(&self) -> Bytes {

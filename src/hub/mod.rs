@@ -29,9 +29,10 @@ pub use item::Item;
 pub use metrics::HubMetrics;
 pub use relay::{Listener, Relay};
 pub use subscriber::{Options, Start, Subscriber};
+pub use view::Holding;
 
 use crate::clock::Clock;
-use crate::orders::{Position, Snapshot};
+use crate::orders::{Position, Snapshot, WindowLimits};
 use crate::store::{ListQuery, SourceState, WatchEvent};
 use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use frame::{Batch, Frame};
@@ -45,8 +46,8 @@ const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
 /// What streams are like.
 #[derive(Debug, Clone)]
 pub struct HubSettings {
-    /// Newest orders held in memory.
-    pub window: usize,
+    /// How many orders are held in memory.
+    pub window: WindowLimits,
     /// A stream without an event for so long carries a heartbeat.
     pub heartbeat: Duration,
     /// How long clients wait before they come back, as a stream's first line tells them.
@@ -164,12 +165,15 @@ impl Hub {
         self.metrics.snapshots.inc();
         self.metrics.snapshot_at.set(self.clock.millis());
         if snapshot.initial {
-            state.view.start(&snapshot.changes);
+            state.view.start(snapshot);
             state.send(Signal::Started);
             return;
         }
         let prev = state.view.head().clone();
         let events = state.view.apply(&snapshot.changes);
+        if let Some(hidden) = snapshot.hidden_open {
+            state.view.set_hidden_open(hidden);
+        }
         if events.is_empty() {
             return;
         }
@@ -289,6 +293,16 @@ impl Hub {
         self.read().view.get(id).cloned()
     }
 
+    /// How much is held.
+    pub fn holding(&self) -> Holding {
+        self.read().view.holding()
+    }
+
+    /// Whether the store should tell its open orders anew: some were left out, and there is room now.
+    pub fn wants_open_orders(&self) -> bool {
+        self.read().view.has_room_for_hidden()
+    }
+
     /// Counts over the window.
     pub fn stats(&self) -> Stats {
         let state = self.read();
@@ -299,7 +313,7 @@ impl Hub {
         };
         for order in state.view.newest().filter_map(|item| item.order()) {
             stats.total_orders += 1;
-            stats.total_revenue += order.total_amount().unwrap_or_default();
+            stats.total_revenue += order.total.unwrap_or_default();
             *stats
                 .status_counts
                 .entry(order.status().to_owned())

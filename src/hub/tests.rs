@@ -16,11 +16,19 @@ use tokio::task::LocalSet;
 use tokio_util::codec::Decoder as _;
 
 use super::*;
-use crate::orders::{Change, Order, OrderId};
+use crate::orders::{Change, HeldOrder, Order, OrderId, is_finished};
 
 const START: u64 = 1_771_842_000_000_000;
 
 fn hub_with(window: usize) -> (Arc<Hub>, Arc<AtomicU64>) {
+    hub_within(WindowLimits {
+        orders: window,
+        open: 0,
+        bytes: 1 << 20,
+    })
+}
+
+fn hub_within(window: WindowLimits) -> (Arc<Hub>, Arc<AtomicU64>) {
     let now = Arc::new(AtomicU64::new(START));
     let clock = Arc::clone(&now);
     let settings = HubSettings {
@@ -36,22 +44,26 @@ fn hub_with(window: usize) -> (Arc<Hub>, Arc<AtomicU64>) {
     (hub, now)
 }
 
-fn order(id: &str, created: u64, updated: u64, status: &str) -> Arc<Order> {
+fn order(id: &str, created: u64, updated: u64, status: &str) -> Arc<HeldOrder> {
+    order_placed(id, created, created, updated, status)
+}
+
+fn order_placed(id: &str, placed: u64, created: u64, updated: u64, status: &str) -> Arc<HeldOrder> {
     let mut fields = Map::new();
     fields.insert("status".to_owned(), json!(status));
-    fields.insert("timestamp".to_owned(), json!(created / 1_000));
-    Arc::new(Order {
+    fields.insert("timestamp".to_owned(), json!(placed / 1_000));
+    Arc::new(HeldOrder::from(&Order {
         id: OrderId::parse(id).expect("an id"),
         fields,
         created_micros: created,
         updated_micros: updated,
-    })
+    }))
 }
 
 fn live(changes: Vec<Change>) -> WatchEvent {
     WatchEvent::Snapshot(Snapshot {
         changes,
-        initial: false,
+        ..Snapshot::default()
     })
 }
 
@@ -59,6 +71,7 @@ fn initial(changes: Vec<Change>) -> WatchEvent {
     WatchEvent::Snapshot(Snapshot {
         changes,
         initial: true,
+        ..Snapshot::default()
     })
 }
 

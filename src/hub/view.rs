@@ -3,34 +3,74 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::Item;
-use crate::orders::{Change, Order, OrderId, Position};
+use crate::orders::{Change, HeldOrder, OrderId, Position, Snapshot, WindowLimits};
 use crate::store::ListQuery;
 
-/// The newest state of every order in the window, by position: a compacted log.
+/// The newest state of the newest orders and of all open orders, by position: a compacted log.
 ///
-/// Removed orders leave a tombstone for as long as the window reaches back. Readers between `floor` and `head` can be told
-/// exactly what they have missed.
+/// Removed orders, and orders beyond the newest that are finished, are kept for readers that have not learnt of it yet. Readers
+/// between `floor` and `head` can be told exactly what they have missed.
 pub(super) struct View {
-    window: usize,
+    limits: WindowLimits,
     started: bool,
     head: Position,
     floor: Position,
     by_position: BTreeMap<Position, Arc<Item>>,
     by_id: HashMap<OrderId, Arc<Item>>,
-    /// The orders (not the tombstones) by the time of placing: the last is the newest, the first the next to be evicted.
-    by_age: BTreeSet<(u64, OrderId)>,
+    /// The newest orders by the time of placing, open or not: the first is the next to leave.
+    recent: BTreeSet<Age>,
+    /// Open orders older than those.
+    older_open: BTreeSet<Age>,
+    /// What only serves readers that come back: removals, and finished orders older than the newest.
+    remnants: BTreeSet<Position>,
+    /// Every order that was placed after this one is held, and listed. `None` where all orders are.
+    gap: Option<Age>,
+    /// Orders with a document in memory; finished ones first, then the oldest first.
+    documents: BTreeSet<(bool, Age)>,
+    bytes: usize,
+    /// Open orders that had to be left out, at least.
+    hidden_open: usize,
+    /// How many documents had to make room.
+    dropped_documents: u64,
+}
+
+/// When an order was placed, in microseconds, and its id.
+type Age = (u64, OrderId);
+
+fn age(order: &HeldOrder) -> Age {
+    (order.placed_micros, order.id.clone())
+}
+
+/// What a view holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Bytes of all orders.
+    pub bytes: usize,
+    /// Open orders.
+    pub open: usize,
+    /// Open orders that were left out because there are too many, at least.
+    pub hidden_open: usize,
+    /// How often a document had to make room.
+    pub dropped_documents: u64,
 }
 
 impl View {
-    pub(super) fn new(window: usize) -> Self {
+    pub(super) fn new(limits: WindowLimits) -> Self {
         Self {
-            window,
+            limits,
             started: false,
             head: Position::beginning(),
             floor: Position::beginning(),
             by_position: BTreeMap::new(),
             by_id: HashMap::new(),
-            by_age: BTreeSet::new(),
+            recent: BTreeSet::new(),
+            older_open: BTreeSet::new(),
+            remnants: BTreeSet::new(),
+            gap: None,
+            documents: BTreeSet::new(),
+            bytes: 0,
+            hidden_open: 0,
+            dropped_documents: 0,
         }
     }
 
@@ -48,32 +88,56 @@ impl View {
         &self.floor
     }
 
-    /// Takes the state that a watch begins with.
-    pub(super) fn start(&mut self, changes: &[Change]) {
-        self.apply(changes);
-        self.started = true;
-        if self.by_age.len() == self.window {
-            // There may be older orders that were never in here: whoever left before the window begins has missed some.
-            let oldest = self
-                .by_position
-                .values()
-                .filter(|item| item.order().is_some())
-                .filter_map(|item| item.created())
-                .min();
-            self.floor = oldest
-                .cloned()
-                .into_iter()
-                .chain([self.floor.clone()])
-                .max()
-                .unwrap_or_else(Position::beginning);
+    pub(super) fn holding(&self) -> Holding {
+        let open = self
+            .recent
+            .iter()
+            .filter(|(_, id)| self.held(id).is_some_and(|order| !order.is_finished()));
+        Holding {
+            bytes: self.bytes,
+            open: open.count() + self.older_open.len(),
+            hidden_open: self.hidden_open,
+            dropped_documents: self.dropped_documents,
         }
-        if self.tombstones() >= self.window
-            && let Some(oldest) = self
-                .by_position
-                .values()
-                .find(|item| item.order().is_none())
+    }
+
+    /// Whether open orders were left out and there is room for some of them now.
+    pub(super) fn has_room_for_hidden(&self) -> bool {
+        self.hidden_open > 0 && self.older_open.len() < self.limits.open
+    }
+
+    /// The store's open orders were told anew: `hidden` of them had to be left out.
+    pub(super) fn set_hidden_open(&mut self, hidden: usize) {
+        self.hidden_open = hidden;
+    }
+
+    /// Takes the state that a watch begins with.
+    pub(super) fn start(&mut self, snapshot: &Snapshot) {
+        self.apply(&snapshot.changes);
+        self.started = true;
+        self.hidden_open += snapshot.hidden_open.unwrap_or_default();
+        let floor = match &snapshot.complete_after {
+            Some(position) => Some(position.clone()),
+            // There may be older orders that were never in here.
+            None if self.recent.len() == self.limits.orders => self
+                .recent
+                .iter()
+                .filter_map(|(_, id)| self.by_id.get(id)?.created().cloned())
+                .min(),
+            None => None,
+        };
+        self.raise_floor(floor);
+        if self.recent.len() == self.limits.orders
+            && let Some(oldest) = self.recent.first().cloned()
         {
-            self.floor = self.floor.clone().max(oldest.position().clone());
+            self.widen_gap(oldest);
+        }
+        if self.removals() >= self.limits.orders {
+            let oldest = self
+                .remnants
+                .iter()
+                .find(|position| self.by_position[*position].order().is_none());
+            self.raise_floor(oldest.cloned());
         }
         self.forget_unreachable();
     }
@@ -91,11 +155,10 @@ impl View {
             };
             if let Some(item) = item {
                 self.head = self.head.clone().max(item.position().clone());
-                self.insert(Arc::clone(&item));
+                self.insert(&item);
                 touched.insert(item.id().clone(), item);
             }
         }
-        self.evict();
         self.forget_unreachable();
         // Also what was evicted at once: whoever is there now was there when it happened.
         let mut events: Vec<_> = touched.into_values().collect();
@@ -110,12 +173,17 @@ impl View {
             .map(|(_, item)| item)
     }
 
-    /// The orders from newest to oldest.
+    /// The newest orders, then the open ones that are older, from newest to oldest.
     pub(super) fn newest(&self) -> impl Iterator<Item = &Arc<Item>> {
-        self.by_age
-            .iter()
-            .rev()
-            .filter_map(|(_, id)| self.by_id.get(id))
+        self.by_age().filter_map(|(_, id)| self.by_id.get(id))
+    }
+
+    fn by_age(&self) -> impl Iterator<Item = &Age> {
+        self.recent.iter().rev().chain(self.older_open.iter().rev())
+    }
+
+    fn held(&self, id: &OrderId) -> Option<&Arc<HeldOrder>> {
+        self.by_id.get(id)?.order()
     }
 
     /// The order with this id.
@@ -125,8 +193,12 @@ impl View {
 
     /// A page of the list, and whether there is more; `None` where only the store can tell.
     pub(super) fn list(&self, query: &ListQuery) -> Option<(Vec<Arc<Item>>, bool)> {
+        if !self.started {
+            return None;
+        }
         let mut page = Vec::new();
-        for (placed, id) in self.by_age.iter().rev() {
+        let is_whole_until_here = |age: &Age| self.gap.as_ref().is_none_or(|gap| age > gap);
+        for (placed, id) in self.by_age().take_while(|age| is_whole_until_here(age)) {
             let is_before =
                 |before: &Position| (*placed, id.as_str()) < (before.micros(), before.id());
             if !query.before.as_ref().is_none_or(is_before) {
@@ -145,33 +217,27 @@ impl View {
                 page.push(Arc::clone(item));
             }
         }
-        // The window has come to its end before the page was full. Unless the window was never full, the store has more.
-        let complete =
-            self.started && self.by_age.len() < self.window && self.floor == Position::beginning();
-        complete.then_some((page, false))
+        self.gap.is_none().then_some((page, false))
     }
 
-    fn upsert(&self, order: &Arc<Order>) -> Option<Arc<Item>> {
-        let known = self.by_id.get(&order.id);
-        if let Some(known) = known {
+    fn upsert(&mut self, order: &Arc<HeldOrder>) -> Option<Arc<Item>> {
+        let known = self.by_id.get(&order.id).cloned();
+        if let Some(known) = &known {
             let known_micros = known
                 .order()
                 .map_or(known.position().micros(), |order| order.updated_micros);
             if order.updated_micros <= known_micros {
                 return None;
             }
-        } else if self.by_age.len() >= self.window
-            && self
-                .by_age
-                .first()
-                .is_some_and(|oldest| (order.placed_micros(), &order.id) < (oldest.0, &oldest.1))
-        {
+        } else if order.is_finished() && self.started && self.is_older_than_recent(&age(order)) {
+            // Held by no reader either: it was in no window.
+            self.widen_gap(age(order));
             return None;
         }
         let position = self.after_head(order.updated_micros, &order.id);
         // An order that comes back under the id of a removed one is another order.
         let known = known.filter(|known| known.order().is_some());
-        let created = match known.and_then(|known| known.created()) {
+        let created = match known.as_ref().and_then(|known| known.created()) {
             Some(created) => created.clone(),
             // An order that is told of late is new to everybody, even to readers beyond its commit time.
             None if order.created_micros == order.updated_micros => position.clone(),
@@ -181,8 +247,14 @@ impl View {
             Arc::clone(order),
             position,
             created,
-            known.map(|known| &**known),
+            known.as_deref(),
         ))
+    }
+
+    /// Whether the newest orders are all there, and this one is older.
+    fn is_older_than_recent(&self, age: &Age) -> bool {
+        self.recent.len() >= self.limits.orders
+            && self.recent.first().is_some_and(|oldest| age < oldest)
     }
 
     fn remove(&self, id: &OrderId, micros: u64) -> Option<Arc<Item>> {
@@ -205,73 +277,144 @@ impl View {
         }
     }
 
-    fn insert(&mut self, item: Arc<Item>) {
+    fn insert(&mut self, item: &Arc<Item>) {
         if let Some(known) = self.by_id.get(item.id()).cloned() {
             self.drop_item(&known);
         }
-        if let Some(order) = item.order() {
-            self.by_age
-                .insert((order.placed_micros(), order.id.clone()));
-        }
+        let order = item.order().cloned();
         self.by_position
-            .insert(item.position().clone(), Arc::clone(&item));
-        self.by_id.insert(item.id().clone(), item);
+            .insert(item.position().clone(), Arc::clone(item));
+        self.by_id.insert(item.id().clone(), Arc::clone(item));
+        match order {
+            None => self.keep_remnant(item.position().clone()),
+            Some(order) => {
+                self.bytes += order.size();
+                if order.document().is_some() {
+                    self.documents.insert((!order.is_finished(), age(&order)));
+                }
+                self.place(&order, item.position());
+                self.make_room_for_documents();
+            }
+        }
+        self.fill_recent();
+    }
+
+    /// Puts an order among the newest, the older open ones, or the remnants; the oldest of the newest may have to move on.
+    fn place(&mut self, order: &HeldOrder, position: &Position) {
+        if !self.is_older_than_recent(&age(order)) {
+            self.recent.insert(age(order));
+            if self.recent.len() > self.limits.orders
+                && let Some((_, id)) = self.recent.pop_first()
+                && let Some(item) = self.by_id.get(&id).cloned()
+            {
+                self.leave_recent(&item);
+            }
+        } else if order.is_finished() {
+            // Readers that hold it as open have to learn of it.
+            self.widen_gap(age(order));
+            self.keep_remnant(position.clone());
+        } else {
+            self.keep_older_open(age(order));
+        }
+    }
+
+    fn leave_recent(&mut self, item: &Arc<Item>) {
+        match item.order() {
+            Some(order) if !order.is_finished() => self.keep_older_open(age(order)),
+            _ => self.evict(item),
+        }
+    }
+
+    fn keep_older_open(&mut self, age: Age) {
+        self.older_open.insert(age);
+        if self.older_open.len() > self.limits.open
+            && let Some((_, id)) = self.older_open.pop_first()
+            && let Some(item) = self.by_id.get(&id).cloned()
+        {
+            self.hidden_open += 1;
+            self.evict(&item);
+        }
+    }
+
+    fn keep_remnant(&mut self, position: Position) {
+        self.remnants.insert(position);
+        // As many removals as orders that have changed.
+        if self.remnants.len() > 2 * self.limits.orders
+            && let Some(oldest) = self.remnants.first().cloned()
+            && let Some(item) = self.by_position.get(&oldest).cloned()
+        {
+            self.evict(&item);
+        }
+    }
+
+    /// Drops an item. Readers from before its last change can't be told of that change any more.
+    fn evict(&mut self, item: &Arc<Item>) {
+        self.drop_item(item);
+        self.raise_floor(Some(item.position().clone()));
+        if let Some(order) = item.order() {
+            self.widen_gap(age(order));
+        }
+    }
+
+    fn widen_gap(&mut self, to: Age) {
+        self.gap = self.gap.take().max(Some(to));
+    }
+
+    /// Where removals have left room among the newest, older open orders move up.
+    fn fill_recent(&mut self) {
+        while self.recent.len() < self.limits.orders
+            && let Some(newest) = self.older_open.pop_last()
+        {
+            self.recent.insert(newest);
+        }
+    }
+
+    fn raise_floor(&mut self, to: Option<Position>) {
+        if let Some(to) = to
+            && to > self.floor
+        {
+            self.floor = to;
+        }
     }
 
     fn drop_item(&mut self, item: &Arc<Item>) {
         self.by_position.remove(item.position());
         self.by_id.remove(item.id());
+        self.remnants.remove(item.position());
         if let Some(order) = item.order() {
-            self.by_age
-                .remove(&(order.placed_micros(), order.id.clone()));
+            let age = age(order);
+            self.bytes -= order.size();
+            self.recent.remove(&age);
+            self.older_open.remove(&age);
+            self.documents.remove(&(!order.is_finished(), age));
         }
     }
 
-    /// Drops the oldest orders beyond the window. Readers from before their creation have missed that they were ever there.
-    fn evict(&mut self) {
-        while self.by_age.len() > self.window {
-            let Some((_, id)) = self.by_age.first().cloned() else {
-                return;
-            };
-            let Some(item) = self.by_id.get(&id).cloned() else {
-                return;
-            };
-            self.drop_item(&item);
-            if let Some(created) = item.created()
-                && *created > self.floor
-            {
-                self.floor = created.clone();
-            }
-        }
-        while self.tombstones() > self.window {
-            let Some(oldest) = self
-                .by_position
-                .values()
-                .find(|item| item.order().is_none())
-                .cloned()
-            else {
-                return;
-            };
-            self.drop_item(&oldest);
-            self.floor = self.floor.clone().max(oldest.position().clone());
+    /// Documents leave memory where orders take too much of it.
+    fn make_room_for_documents(&mut self) {
+        while self.bytes > self.limits.bytes
+            && let Some((_, (_, id))) = self.documents.pop_first()
+        {
+            let freed = self.held(&id).map_or(0, |order| order.drop_document());
+            self.bytes -= freed;
+            self.dropped_documents += 1;
         }
     }
 
-    /// Tombstones before the floor serve no reader.
+    /// Remnants before the floor serve no reader.
     fn forget_unreachable(&mut self) {
-        let unreachable: Vec<_> = self
-            .by_position
-            .range(..=self.floor.clone())
-            .map(|(_, item)| item)
-            .filter(|item| item.order().is_none())
-            .cloned()
-            .collect();
-        for item in &unreachable {
-            self.drop_item(item);
+        while let Some(oldest) = self.remnants.first()
+            && *oldest <= self.floor
+            && let Some(item) = self.by_position.get(oldest).cloned()
+        {
+            self.drop_item(&item);
         }
     }
 
-    fn tombstones(&self) -> usize {
-        self.by_position.len() - self.by_age.len()
+    fn removals(&self) -> usize {
+        self.remnants
+            .iter()
+            .filter(|position| self.by_position[*position].order().is_none())
+            .count()
     }
 }

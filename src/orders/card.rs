@@ -1,15 +1,25 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::order::{self, Order};
-use super::{OrderId, Position};
+use super::OrderId;
+use super::order::{self, CUSTOMER_NAME, Order};
 
-/// Longest text that a card carries of one field, in characters; the order's own page shows the whole.
-const TEXT_LIMIT: usize = 1_000;
+/// Most bytes of text that a card carries in all; the order's own page shows the whole.
+const CARD_TEXT: usize = 4_096;
 /// Most items that a card lists.
-const ITEM_LIMIT: usize = 60;
+const MAX_ITEMS: usize = 60;
+/// Longest number, status, name of an admin, or telephone number, in bytes.
+const SHORT: usize = 120;
+/// Longest name of the customer or of an item, or e-mail address, in bytes.
+const NAME: usize = 254;
+/// Longest address, in bytes.
+const ADDRESS: usize = 600;
+/// Longest note, in bytes.
+const NOTES: usize = 1_200;
+/// Longest price, in bytes.
+const PRICE: usize = 40;
 
-/// An order as the desk shows it: the many shapes that writers use, read into one.
+/// An order as the desk shows it: the many shapes that writers use, read into one, and bounded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Card {
@@ -17,8 +27,6 @@ pub struct Card {
     pub id: OrderId,
     /// The number that people use.
     pub order_id: String,
-    /// Cursor of the order's last change.
-    pub position: Position,
     /// Commit time of the creation, in milliseconds.
     pub created_at: u64,
     /// Commit time of the last change, in milliseconds.
@@ -45,14 +53,19 @@ pub struct Card {
     pub total: Option<f64>,
     /// How many entries `items` has in the document.
     pub item_count: usize,
-    /// The first entries.
+    /// The first entries, as many as fit.
     pub items: Vec<CardItem>,
+    /// How many entries are not listed.
+    pub more_items: usize,
     /// What the customer wants to be heeded.
     pub notes: String,
     /// Where to bring it, as text.
     pub address: String,
     /// Where to bring it, on the map.
     pub location: Option<Location>,
+    /// Keyed hash of the address that the order was submitted from, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// One entry of an order.
@@ -78,67 +91,117 @@ pub struct Location {
 impl From<&Order> for Card {
     fn from(order: &Order) -> Self {
         let place = order.fields.get("deliveryLocation");
-        Self {
+        let mut text = Text::default();
+        let mut first = |names: &[&str], limit| text.take(order.text(names), limit);
+        let card = Self {
             id: order.id.clone(),
-            order_id: clip(order.order_id()),
-            position: order.position(),
+            order_id: first(&["orderId"], SHORT),
             created_at: order.created_micros / 1_000,
             updated_at: order.updated_micros / 1_000,
             timestamp: order.placed_millis(),
-            status: clip(order.status().to_owned()),
+            status: String::new(),
             acknowledged: order.acknowledged(),
             acknowledged_at: order.fields.get("acknowledgedAt").and_then(Value::as_u64),
-            acknowledged_by: some_text(order, "acknowledgedBy"),
-            updated_by: some_text(order, "updatedBy"),
-            customer_name: clip(order.customer_name()),
-            phone: clip(order.text(&[
-                "customerPhone",
-                "phone",
-                "phoneNumber",
-                "userPhone",
-                "contactNumber",
-            ])),
-            email: clip(order.text(&["customerEmail", "email", "userEmail"])),
+            acknowledged_by: some(first(&["acknowledgedBy"], SHORT)),
+            updated_by: some(first(&["updatedBy"], SHORT)),
+            customer_name: first(&CUSTOMER_NAME, NAME),
+            phone: first(
+                &[
+                    "customerPhone",
+                    "phone",
+                    "phoneNumber",
+                    "userPhone",
+                    "contactNumber",
+                ],
+                SHORT,
+            ),
+            email: first(&["customerEmail", "email", "userEmail"], NAME),
             total: order.total_amount(),
             item_count: order.item_count(),
-            items: items(order),
-            notes: clip(order.text(&[
-                "notes",
-                "note",
-                "specialInstructions",
-                "deliveryNotes",
-                "instructions",
-                "comment",
-            ])),
-            address: clip(order.text(&["deliveryAddress", "deliveryLocation", "address"])),
+            items: Vec::new(),
+            more_items: 0,
+            notes: first(
+                &[
+                    "notes",
+                    "note",
+                    "specialInstructions",
+                    "deliveryNotes",
+                    "instructions",
+                    "comment",
+                ],
+                NOTES,
+            ),
+            address: first(&["deliveryAddress", "deliveryLocation", "address"], ADDRESS),
             location: place.and_then(Value::as_object).and_then(location),
+            source: some(first(&["submitSource"], SHORT)),
+        };
+        let order_id = match card.order_id {
+            id if id.is_empty() => text.take(order.id.to_string(), SHORT),
+            id => id,
+        };
+        let items = items(order, &mut text);
+        Self {
+            order_id,
+            status: text.take(order.status().to_owned(), SHORT),
+            more_items: card.item_count - items.len(),
+            items,
+            ..card
         }
     }
 }
 
-fn some_text(order: &Order, name: &str) -> Option<String> {
-    Some(clip(order.text(&[name]))).filter(|text| !text.is_empty())
+/// Counts the bytes of a card's texts.
+#[derive(Default)]
+struct Text {
+    used: usize,
 }
 
-fn items(order: &Order) -> Vec<CardItem> {
+impl Text {
+    /// The text as it is shown: shortened, and without control characters, which have no place on a card and take six times
+    /// their room in JSON. Line breaks stay.
+    fn take(&mut self, mut text: String, limit: usize) -> String {
+        text = order::clip(text, limit);
+        if text.contains(|c: char| c.is_control() && c != '\n') {
+            text = text.replace(|c: char| c.is_control() && c != '\n', " ");
+        }
+        self.used += text.len();
+        text
+    }
+}
+
+fn some(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The first items, as many as there is room for.
+fn items(order: &Order, text: &mut Text) -> Vec<CardItem> {
     let Some(Value::Array(items)) = order.fields.get("items") else {
         return Vec::new();
     };
-    items.iter().take(ITEM_LIMIT).map(item).collect()
+    let mut listed = Vec::new();
+    for value in items.iter().take(MAX_ITEMS) {
+        let item = item(value, text);
+        if text.used > CARD_TEXT {
+            break;
+        }
+        listed.push(item);
+    }
+    listed
 }
 
-fn item(value: &Value) -> CardItem {
+fn item(value: &Value, text: &mut Text) -> CardItem {
     let first = |names: &[&str]| {
         let found = names.iter().find_map(|name| value.get(name));
-        clip(found.map(plain).unwrap_or_default())
+        found.map(plain).unwrap_or_default()
+    };
+    let name = match value {
+        Value::Object(_) => first(&["productName", "name", "title", "productId"]),
+        other => plain(other),
     };
     CardItem {
-        name: match value {
-            Value::Object(_) => first(&["productName", "name", "title", "productId"]),
-            other => clip(plain(other)),
-        },
+        name: text.take(name, NAME),
         quantity: value.get("quantity").and_then(Value::as_f64),
-        price: first(&["productPrice", "price"]),
+        price: text.take(first(&["productPrice", "price"]), PRICE),
     }
 }
 
@@ -160,10 +223,6 @@ fn location(map: &Map<String, Value>) -> Option<Location> {
         latitude: degrees("latitude", 90.0)?,
         longitude: degrees("longitude", 180.0)?,
     })
-}
-
-fn clip(text: String) -> String {
-    order::clip(text, TEXT_LIMIT)
 }
 
 #[cfg(test)]
@@ -228,8 +287,36 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut() {
-        let card = card(json!({"notes": "ä".repeat(100_000)}));
-        assert_eq!(card.notes.chars().count(), TEXT_LIMIT + 1);
+    fn a_card_is_bounded_whatever_the_document_holds() {
+        let long = "ä\u{1}/\"".repeat(20_000);
+        let item = json!({"name": long, "price": long, "quantity": 1});
+        let mut fields = json!({"items": vec![item; 500], "status": long, "orderId": long, "deliveryLocation": long});
+        for name in [
+            "notes",
+            "customerName",
+            "phone",
+            "email",
+            "acknowledgedBy",
+            "updatedBy",
+            "submitSource",
+        ] {
+            fields[name] = json!(long);
+        }
+        let card = card(fields);
+        assert!(card.notes.len() <= NOTES + '…'.len_utf8() && card.notes.ends_with('…'));
+        assert!(!card.items.is_empty() && card.items.len() + card.more_items == 500);
+        let text = serde_json::to_string(&card).expect("JSON");
+        assert!(text.len() < 2 * CARD_TEXT + 2_000, "{}", text.len());
+        assert!(!text.contains("u0001"));
+    }
+
+    #[test]
+    fn an_ordinary_order_is_shown_whole() {
+        let item = json!({"productName": "Tomatoes, the small red ones", "productPrice": "$2.50", "quantity": 1.5});
+        let card = card(
+            json!({"items": vec![item; 40], "notes": "x".repeat(1_000), "customerName": "Amina"}),
+        );
+        assert_eq!((card.items.len(), card.more_items), (40, 0));
+        assert_eq!(card.notes.len(), 1_000);
     }
 }

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use super::{Order, OrderId, Position, Status};
+use super::{HeldOrder, OrderId, Position, Status};
 
 /// One order's newest state, as a store's watch tells of it.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// The order was created or changed.
-    Upsert(Arc<Order>),
+    Upsert(Arc<HeldOrder>),
     /// The order was removed at this position.
     Remove {
         /// Which order is gone.
@@ -33,6 +33,22 @@ pub struct Snapshot {
     pub changes: Vec<Change>,
     /// True for the first one of a watch: the state of the window, not something that has just happened.
     pub initial: bool,
+    /// Of a first one: every order that has changed after this position is among the changes, also those that are in no window.
+    /// `None` where the store can't tell.
+    pub complete_after: Option<Position>,
+    /// How many open orders were left out because there are too many; `None` where the snapshot doesn't say.
+    pub hidden_open: Option<usize>,
+}
+
+/// How many orders are held in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowLimits {
+    /// Newest orders, by the time of placing.
+    pub orders: usize,
+    /// Open orders that are older than those.
+    pub open: usize,
+    /// Bytes of all orders held. Beyond it documents leave memory; cards stay.
+    pub bytes: usize,
 }
 
 /// A change that an admin asks for. At least one of `status` and `acknowledged` is set.

@@ -1,21 +1,23 @@
 //! What an order is.
 //!
 //! Orders arrive from several kinds of writers and are kept whole, as the JSON object they came as. This room
-//! knows how to read one: its id, its place in time, the summary that streams carry, the card that the desk shows,
+//! knows how to read one: its id, its place in time, how it is held in memory, the summary that streams carry, the card that the desk shows,
 //! and what a customer must send for one to be placed. It knows no HTTP and no store.
 
 mod card;
 mod change;
 mod draft;
+mod held;
 mod id;
 mod order;
 mod position;
 mod status;
 
 pub use card::Card;
-pub use change::{Change, OrderPatch, Snapshot};
+pub use change::{Change, OrderPatch, Snapshot, WindowLimits};
 pub use draft::{DraftError, DraftLimits, FieldError, OrderDraft};
+pub use held::HeldOrder;
 pub use id::{InvalidOrderId, OrderId};
 pub use order::{Order, Summary};
 pub use position::{InvalidCursor, Position};
-pub use status::{Status, UnknownStatus};
+pub use status::{FINISHED, Status, UnknownStatus, is_finished};

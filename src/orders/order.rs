@@ -1,12 +1,18 @@
+use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{OrderId, OrderPatch, Position, Status};
 
-/// Longest text in a summary, in characters: summaries wait in memory for slow readers.
-const SUMMARY_TEXT_LIMIT: usize = 500;
+/// Longest customer's name in a summary, in bytes: summaries wait in memory for slow readers.
+const SUMMARY_NAME: usize = 500;
+/// Longest of its other texts, in bytes.
+const SUMMARY_TEXT: usize = 120;
 /// How many status changes an order remembers in `statusHistory`.
 const HISTORY_LIMIT: usize = 50;
+
+/// Fields that may hold the customer's name.
+pub(super) const CUSTOMER_NAME: [&str; 4] = ["customerName", "userName", "customer", "name"];
 
 /// An order as its store holds it: the whole document, and the store's own times.
 ///
@@ -129,7 +135,7 @@ impl Order {
 
     /// The customer's name, or nothing.
     pub(super) fn customer_name(&self) -> String {
-        self.text(&["customerName", "userName", "customer", "name"])
+        self.text(&CUSTOMER_NAME)
     }
 
     /// How many entries `items` has.
@@ -144,11 +150,11 @@ impl Order {
     pub fn summary(&self) -> Summary {
         Summary {
             id: self.id.clone(),
-            order_id: clip(self.order_id(), SUMMARY_TEXT_LIMIT),
+            order_id: clip(self.order_id(), SUMMARY_TEXT),
             total_amount: self.total_amount().unwrap_or_default(),
-            status: clip(self.status().to_owned(), SUMMARY_TEXT_LIMIT),
+            status: clip(self.status().to_owned(), SUMMARY_TEXT),
             timestamp: self.placed_millis(),
-            customer_name: clip(self.customer_name(), SUMMARY_TEXT_LIMIT),
+            customer_name: clip(self.customer_name(), SUMMARY_NAME),
             item_count: self.item_count(),
         }
     }
@@ -158,6 +164,24 @@ impl Order {
         let mut fields = self.fields.clone();
         fields.insert("id".to_owned(), json!(self.id));
         Value::Object(fields)
+    }
+
+    /// The same as text.
+    pub fn whole_json(&self) -> Bytes {
+        if self.fields.contains_key("id") {
+            return json_text(&self.whole());
+        }
+        let fields = json_text(&self.fields);
+        let id = json_text(&self.id);
+        let mut whole = BytesMut::with_capacity(fields.len() + id.len() + 6);
+        whole.put_slice(&fields[..fields.len() - 1]);
+        if fields.len() > 2 {
+            whole.put_u8(b',');
+        }
+        whole.put_slice(b"\"id\":");
+        whole.put_slice(&id);
+        whole.put_u8(b'}');
+        whole.freeze()
     }
 
     /// The document's fields after `patch` by the admin called `by`, `None` where nothing would change.
@@ -209,10 +233,15 @@ impl Order {
     }
 }
 
-/// The first `limit` characters of `text`, marked where it was longer.
+/// JSON text of what always has one: maps with text keys.
+fn json_text(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).unwrap_or_default().into()
+}
+
+/// The first `limit` bytes of `text` (up to the end of a character), marked where it was longer.
 pub(super) fn clip(mut text: String, limit: usize) -> String {
-    if let Some((end, _)) = text.char_indices().nth(limit) {
-        text.truncate(end);
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
         text.push('…');
     }
     text
@@ -279,6 +308,20 @@ mod tests {
                 "statusHistory": [{"status": "CONFIRMED", "at": 99, "by": "Ana"}],
                 "acknowledged": true, "acknowledgedAt": 99, "acknowledgedBy": "Ana", "updatedBy": "Ana"}))
         );
+    }
+
+    #[test]
+    fn the_whole_document_as_text_is_the_whole_document() {
+        for fields in [
+            json!({}),
+            json!({"a": [1.5, "ü\n"], "b": {}}),
+            json!({"a": 1, "id": 5, "z": 2}),
+        ] {
+            let order = order(fields);
+            let text: Value = serde_json::from_slice(&order.whole_json()).expect("JSON");
+            assert_eq!(text, order.whole());
+            assert_eq!(text.to_string(), order.whole().to_string());
+        }
     }
 
     #[test]

@@ -12,6 +12,14 @@ pub struct Status(&'static str);
 #[error("unknown status {0:?}; known are {known}", known = Status::ALL.join(", "))]
 pub struct UnknownStatus(String);
 
+/// Statuses of orders that nothing is left to be done for. All others, unknown ones too, are *open*.
+pub const FINISHED: [&str; 4] = ["DELIVERED", "COMPLETED", "CANCELLED", "RETURNED"];
+
+/// Whether an order with this status is finished.
+pub fn is_finished(status: &str) -> bool {
+    FINISHED.contains(&status)
+}
+
 impl Status {
     /// What every new order starts with.
     pub const PENDING: Self = Self("PENDING");

@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite as _;
 
 use crate::auth::OpenStream;
 use crate::clock::Clock;
+use crate::http::Place;
 use crate::hub::{Listener, Subscriber};
 
 /// Ends a chunked body.
@@ -36,6 +37,8 @@ struct Line {
 
 struct State {
     socket: TcpStream,
+    /// Held for as long as the socket is open.
+    _connection: Place,
     subscriber: Subscriber,
     place: OpenStream,
     clock: Clock,
@@ -63,14 +66,17 @@ struct Unsent {
 impl Delivery {
     pub(super) fn new(
         socket: TcpStream,
+        connection: Place,
         subscriber: Subscriber,
         place: OpenStream,
         clock: Clock,
         is_chunked: bool,
     ) -> Self {
+        connection.keep();
         let line = Rc::new(Line {
             state: RefCell::new(State {
                 socket,
+                _connection: connection,
                 subscriber,
                 place,
                 clock,

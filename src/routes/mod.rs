@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod metrics;
 mod openapi;
+mod order_rows;
 mod orders;
 mod pages;
 mod recent;
@@ -17,11 +18,13 @@ mod streams;
 mod submit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::middleware::{Compress, DefaultHeaders};
 use actix_web::web::{self, ServiceConfig};
 use prometheus_client::registry::Registry;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 pub use assets::Assets;
@@ -34,6 +37,7 @@ use crate::hub::Hub;
 use crate::settings::Settings;
 use crate::store::OrderStore;
 use crate::telemetry::RouteMetrics;
+use error::ApiError;
 
 /// What handlers work with; one for all threads.
 pub struct AppState {
@@ -57,8 +61,30 @@ pub struct AppState {
     pub metrics: RouteMetrics,
     /// All figures.
     pub registry: Arc<Registry>,
+    /// Large answers (pages of the desk, lists beyond the window) that are being made or sent.
+    pub large_answers: Arc<Semaphore>,
     /// Streams, which actix doesn't wait for when it stops.
     pub deliveries: TaskTracker,
+}
+
+/// Large answers at a time.
+pub const LARGE_ANSWERS: usize = 4;
+/// How long one waits for its turn.
+const LARGE_ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
+impl AppState {
+    /// Waits for the turn of a large answer, which lasts as long as the permit is held.
+    async fn large_answer(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let turn = Arc::clone(&self.large_answers).acquire_owned();
+        match tokio::time::timeout(LARGE_ANSWER_PATIENCE, turn).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(ApiError::unavailable(
+                "BUSY",
+                "the server is busy with other large answers, try again later",
+                LARGE_ANSWER_PATIENCE,
+            )),
+        }
+    }
 }
 
 /// Pages load scripts, styles and data from this server only, and nobody frames them.

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::access::Admin;
 use super::error::ApiError;
+use super::order_rows::{OrderRows, Row};
 use super::{AppState, body, recent};
-use crate::orders::{Card, Order, OrderId, OrderPatch, Position, Status};
+use crate::orders::{Card, HeldOrder, Order, OrderId, OrderPatch, Position, Status};
 use crate::store::{ListQuery, StoreError};
 
 /// Orders of a page when the caller doesn't say how many.
@@ -47,33 +48,35 @@ pub(super) async fn list(
         limit,
         before: before.map_err(|error| ApiError::invalid("before", error.to_string()))?,
     };
-    let (orders, more): (Vec<Order>, bool) = match state.hub.list(&query) {
-        Some((items, more)) => (
-            items
-                .iter()
-                .filter_map(|item| item.order().map(|order| (**order).clone()))
-                .collect(),
-            more,
-        ),
-        None => {
-            query.limit += 1;
-            let mut orders = state.store.list(&query).await?;
-            let more = orders.len() > limit;
-            orders.truncate(limit);
-            (orders, more)
-        }
-    };
-    let next = orders
-        .last()
-        .filter(|_| more)
-        .map(|last| place_in_list(last).to_string());
-    let orders: Vec<Value> = orders.iter().map(Order::whole).collect();
-    Ok(HttpResponse::Ok().json(json!({"orders": orders, "next": next})))
+    if let Some((items, more)) = state.hub.list(&query) {
+        let last = items.last().and_then(|item| item.order());
+        let next = next_page(last.map(|order| &**order).filter(|_| more));
+        let rows: Vec<Row> = items.iter().map(|item| Row::document(item)).collect();
+        return Ok(page(OrderRows::new("{\"orders\":[", rows, next, state)));
+    }
+    let permit = state.large_answer().await?;
+    query.limit += 1;
+    let mut orders = state.store.list(&query).await?;
+    let more = orders.len() > limit;
+    orders.truncate(limit);
+    let next = next_page(orders.last().filter(|_| more));
+    let rows = orders.into_iter().map(Row::of_order);
+    Ok(page(
+        OrderRows::new("{\"orders\":[", rows, next, state).with_permit(permit),
+    ))
 }
 
-/// Where an order stands in the list: by the time of placing, not by its last change.
-fn place_in_list(order: &Order) -> Position {
-    Position::new(order.placed_micros(), &order.id)
+fn page(rows: OrderRows) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(rows)
+}
+
+/// The end of a page: where the next one begins.
+fn next_page(last: Option<&HeldOrder>) -> String {
+    // By the time of placing, not by the last change.
+    let next = last.map(|order| Position::new(order.placed_micros, &order.id).to_string());
+    format!("],\"next\":{}}}", json!(next))
 }
 
 /// One order, whole.
@@ -83,17 +86,21 @@ pub(super) async fn get(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let id = order_id(&id)?;
-    // The store is asked only for what the window doesn't hold: looking at orders costs no reads.
-    let order = match state.hub.get(&id).and_then(|item| item.order().cloned()) {
-        Some(order) => order.whole(),
+    // The store is asked only for what memory doesn't hold: looking at orders costs no reads.
+    let held = state.hub.get(&id).and_then(|item| item.document());
+    let document = match held {
+        Some(document) => document,
         None => state
             .store
             .get(&id)
             .await?
             .ok_or(StoreError::NotFound)?
-            .whole(),
+            .whole_json(),
     };
-    Ok(HttpResponse::Ok().json(json!({"order": order})))
+    let body = [&b"{\"order\":"[..], &document, b"}"].concat();
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(body))
 }
 
 /// Changes an order's status, or takes note of it.
@@ -140,11 +147,14 @@ fn order_id(text: &str) -> Result<OrderId, ApiError> {
 }
 
 fn shown(order: &Order, desk: bool) -> Value {
-    if desk {
-        json!(Card::from(order))
-    } else {
-        order.whole()
-    }
+    if desk { card(order) } else { order.whole() }
+}
+
+/// The order as the desk shows it, at the position of its last change.
+fn card(order: &Order) -> Value {
+    let mut card = json!(Card::from(order));
+    card["position"] = json!(order.position());
+    card
 }
 
 /// Reads `{status?, acknowledged?, expectedStatus?}`; other fields are passed over, as they are today.

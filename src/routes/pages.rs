@@ -1,18 +1,24 @@
+use std::sync::Arc;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use anyhow::Context as _;
+use bytes::BytesMut;
 use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tera::Tera;
 
 use super::AppState;
 use super::access::CookieAdmin;
 use super::error::ApiError;
 use crate::auth::Principal;
-use crate::hub::Source;
-use crate::orders::Card;
+use crate::hub::{Item, Source};
 use crate::settings::StoreKind;
 use crate::store::Usage;
+
+/// Bytes of the cards that a page holds, as JSON. In the page's HTML they take several times as much.
+const PAGE_CARDS: usize = 256 << 10;
 
 /// The pages. Built into the program; a debug build reads the files anew each time.
 #[derive(RustEmbed)]
@@ -64,15 +70,26 @@ struct Desk {
     server_time: u64,
     heartbeat_seconds: u64,
     retry_ms: u128,
+    /// Newest orders that are shown, finished or not.
     window: usize,
+    /// Open orders beyond those that are shown.
+    max_open: usize,
+    /// Most orders that `recent` answers with.
+    limit: usize,
     shop: DeskShop,
     admin: DeskAdmin,
     source: Source,
     version: &'static str,
     store: &'static str,
     usage: Option<Usage>,
-    /// Newest first.
-    orders: Vec<Card>,
+    /// Open orders that the server knows of.
+    open_total: usize,
+    /// How many of them it has to leave out.
+    open_hidden: usize,
+    /// Cards, newest first: all open orders, then the newest others, as far as they fit into the page.
+    orders: Vec<Value>,
+    /// There are further orders, to be fetched from `recent`.
+    more: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,22 +148,31 @@ pub(super) async fn desk(
         }
         Err(error) => return Err(error),
     };
-    let desk = desk_of(&admin, &state);
+    let permit = state.large_answer().await?;
+    let page = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        render_desk(&admin, &state)
+    });
+    let page = page.await.map_err(ApiError::internal)?;
+    Ok(html(StatusCode::OK, page.map_err(ApiError::internal)?))
+}
+
+fn render_desk(admin: &Principal, state: &AppState) -> anyhow::Result<String> {
+    let desk = desk_of(admin, state);
     let page = DeskPage {
         shop_name: &state.settings.shop.name,
         assets: &state.assets.prefix(),
-        state_json: serde_json::to_string(&desk).map_err(ApiError::internal)?,
+        state_json: serde_json::to_string(&desk)?,
         desk: &desk,
     };
-    let page = state
-        .templates
-        .render("dashboard.html", &page)
-        .map_err(ApiError::internal)?;
-    Ok(html(StatusCode::OK, page))
+    state.templates.render("dashboard.html", &page)
 }
 
 fn desk_of(admin: &Principal, state: &AppState) -> Desk {
     let newest = state.hub.newest(usize::MAX, None);
+    let holding = state.hub.holding();
+    let window = state.hub.settings().window;
+    let (orders, more) = page_cards(&newest.items);
     Desk {
         cursor: if state.hub.started() {
             newest.cursor.to_string()
@@ -156,7 +182,9 @@ fn desk_of(admin: &Principal, state: &AppState) -> Desk {
         server_time: state.clock.millis(),
         heartbeat_seconds: state.settings.stream.heartbeat.as_secs(),
         retry_ms: state.settings.stream.retry.as_millis(),
-        window: state.settings.store.window,
+        window: window.orders,
+        max_open: window.open,
+        limit: window.orders + window.open,
         shop: DeskShop {
             name: state.settings.shop.name.clone(),
             currency: state.settings.shop.currency.clone(),
@@ -172,13 +200,41 @@ fn desk_of(admin: &Principal, state: &AppState) -> Desk {
             StoreKind::Firestore(_) => "firestore",
         },
         usage: state.store.usage(),
-        orders: newest
-            .items
-            .iter()
-            .filter_map(|item| item.order())
-            .map(|order| Card::from(&**order))
-            .collect(),
+        open_total: holding.open + holding.hidden_open,
+        open_hidden: holding.hidden_open,
+        orders,
+        more,
     }
+}
+
+/// The cards that fit into the page, open orders before others, and whether some don't.
+fn page_cards(items: &[Arc<Item>]) -> (Vec<Value>, bool) {
+    let mut chosen = vec![false; items.len()];
+    let mut left = PAGE_CARDS;
+    for is_finished in [false, true] {
+        for (index, item) in items.iter().enumerate() {
+            let Some(order) = item.order() else { continue };
+            if order.is_finished() != is_finished {
+                continue;
+            }
+            match left.checked_sub(order.card_size()) {
+                Some(rest) => left = rest,
+                // What is older than something that doesn't fit isn't in the page either.
+                None => break,
+            }
+            chosen[index] = true;
+        }
+    }
+    let cards = items.iter().zip(&chosen).filter(|(_, chosen)| **chosen);
+    let cards: Vec<Value> = cards
+        .filter_map(|(item, _)| {
+            let mut card = BytesMut::new();
+            item.write_card(&mut card);
+            serde_json::from_slice(&card).ok()
+        })
+        .collect();
+    let more = cards.len() < items.len();
+    (cards, more)
 }
 
 fn to_sign_in(request: &HttpRequest) -> HttpResponse {

@@ -1,12 +1,15 @@
+use std::fmt::Write as _;
+use std::sync::Arc;
+
 use actix_web::http::header::{ETag, EntityTag, Header as _, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::{BufMut as _, BytesMut};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::AppState;
 use super::access::Admin;
 use super::error::ApiError;
+use super::order_rows::{OrderRows, Row};
 use crate::hub::{Filter, Recent};
 use crate::orders::{Position, Status};
 
@@ -28,13 +31,19 @@ pub(super) async fn recent(
     query: web::Query<Query>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
+    let desk = is_desk(query.view.as_deref())?;
     let window = state.hub.settings().window;
+    // The desk asks for everything that is held.
+    let most = if desk {
+        window.orders + window.open
+    } else {
+        window.orders
+    };
     let limit = query
         .limit
         .as_deref()
-        .map(|text| limit(text, window))
+        .map(|text| limit(text, most))
         .transpose()?;
-    let desk = is_desk(query.view.as_deref())?;
     let filter = filter(query.status.as_deref())?;
     let recent = match &query.since {
         Some(since) => {
@@ -64,38 +73,41 @@ pub(super) async fn recent(
         .insert_header(ETag(tag))
         .insert_header(("cache-control", "no-cache, private"))
         .content_type("application/json")
-        .body(encode(&recent, desk, &state)))
+        .body(rows(&recent, desk, state)))
 }
 
-fn encode(recent: &Recent, desk: bool, state: &AppState) -> BytesMut {
-    let mut body = BytesMut::from("{\"orders\":[");
-    for (index, item) in recent.items.iter().enumerate() {
-        if index > 0 {
-            body.put_u8(b',');
-        }
-        body.put_slice(if desk {
-            item.card_json()
-        } else {
-            item.whole_json()
-        });
-    }
+fn rows(recent: &Recent, desk: bool, state: web::Data<AppState>) -> OrderRows {
+    let rows: Vec<Row> = recent
+        .items
+        .iter()
+        .map(|item| {
+            if desk {
+                Row::Card(Arc::clone(item))
+            } else {
+                Row::document(item)
+            }
+        })
+        .collect();
     // A cursor has no character that JSON would escape.
-    body.put_slice(format!("],\"cursor\":\"{}\"", recent.cursor).as_bytes());
+    let mut after = format!("],\"cursor\":\"{}\"", recent.cursor);
     if recent.reset {
-        body.put_slice(b",\"reset\":true");
+        after.push_str(",\"reset\":true");
     }
     if desk {
-        let source = json!(state.hub.source());
-        let more = format!(
-            ",\"serverTime\":{},\"source\":{source},\"assets\":\"{}\",\"usage\":{}",
+        let holding = state.hub.holding();
+        let _ = write!(
+            after,
+            ",\"serverTime\":{},\"source\":{},\"assets\":\"{}\",\"usage\":{},\"openTotal\":{},\"openHidden\":{}",
             state.clock.millis(),
+            json!(state.hub.source()),
             state.assets.prefix(),
-            json!(state.store.usage())
+            json!(state.store.usage()),
+            holding.open + holding.hidden_open,
+            holding.hidden_open,
         );
-        body.put_slice(more.as_bytes());
     }
-    body.put_u8(b'}');
-    body
+    after.push('}');
+    OrderRows::new("{\"orders\":[", rows, after, state)
 }
 
 /// A number of orders from 1 to the window's size.

@@ -16,7 +16,7 @@ use super::delivery::Delivery;
 use super::error::ApiError;
 use super::{AppState, recent};
 use crate::auth::{Principal, StreamKind, StreamRefusal};
-use crate::connection::Takeover;
+use crate::http::{ConnectionHandle, Place};
 use crate::hub::{Options, Relay, Start, Subscriber};
 
 /// What a refused stream is told to wait.
@@ -63,8 +63,10 @@ fn open(
     let relay = request
         .app_data::<Relay>()
         .ok_or_else(|| ApiError::internal(anyhow::anyhow!("this thread has no relay")))?;
-    let takeover = request.conn_data::<Takeover>().ok_or_else(|| {
-        ApiError::internal(anyhow::anyhow!("this connection can't be taken over"))
+    let connection = request.conn_data::<ConnectionHandle>().ok_or_else(|| {
+        ApiError::internal(anyhow::anyhow!(
+            "this connection's socket can't be detached"
+        ))
     })?;
     let options = options(request, query, state)?;
     let name = query.name.as_ref().map(|name| {
@@ -116,13 +118,13 @@ fn open(
     }
     let (clock, deliveries) = (state.clock.clone(), state.deliveries.clone());
     let is_chunked = request.version() >= Version::HTTP_11;
-    let begin = Box::new(move |socket| {
-        let delivery = Delivery::new(socket, subscriber, place, clock, is_chunked);
+    let begin = Box::new(move |socket, connection| {
+        let delivery = Delivery::new(socket, connection, subscriber, place, clock, is_chunked);
         // Nobody waits for the task: it ends with the stream.
         drop(spawn(deliveries.track_future(delivery)));
     });
     let mut response = response.body(StreamBody {
-        takeover: takeover.clone(),
+        connection: connection.clone(),
         begin: Some(begin),
     });
     // actix promises chunks to clients that don't know them.
@@ -177,8 +179,8 @@ fn start(request: &HttpRequest, query: &Query) -> Start {
 
 /// A stream's body, which makes the delivery take the connection over once the head has gone out.
 struct StreamBody {
-    takeover: Takeover,
-    begin: Option<Box<dyn FnOnce(TcpStream)>>,
+    connection: ConnectionHandle,
+    begin: Option<Box<dyn FnOnce(TcpStream, Place)>>,
 }
 
 impl MessageBody for StreamBody {
@@ -193,7 +195,7 @@ impl MessageBody for StreamBody {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
         if let Some(begin) = self.begin.take() {
-            self.takeover.request(begin);
+            self.connection.detach(begin);
         }
         // actix drops the body with the connection that it has lost.
         Poll::Pending

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::auth::firebase::{FirebaseSettings, GOOGLE_KEYS_URL};
 use crate::firestore::{Access, FirestoreSettings};
+use crate::orders::WindowLimits;
 
 use super::{
     AllowedOrigins, AuthSettings, LogSettings, PublicUrl, SecureCookies, ServerSettings, Settings,
@@ -393,9 +394,11 @@ impl<'a> Check<'a> {
         };
         Ok(StoreSettings {
             kind,
-            window: self.range("store.window", raw.window, 1..=10_000)?,
-            max_open: self.range("store.max_open", raw.max_open, 0..=10_000)?,
-            window_bytes: self.range::<usize>("store.window_mib", raw.window_mib, 1..=4_096)? << 20,
+            window: WindowLimits {
+                orders: self.range("store.window", raw.window, 1..=10_000)?,
+                open: self.range("store.max_open", raw.max_open, 0..=10_000)?,
+                bytes: self.range::<usize>("store.window_mib", raw.window_mib, 1..=4_096)? << 20,
+            },
         })
     }
 

@@ -20,6 +20,7 @@ use layers::Layers;
 
 use crate::auth::firebase::FirebaseSettings;
 use crate::firestore::FirestoreSettings;
+use crate::orders::WindowLimits;
 
 /// What the operator has decided, checked.
 #[derive(Debug, Clone)]
@@ -96,12 +97,8 @@ pub enum AllowedOrigins {
 pub struct StoreSettings {
     /// Which store.
     pub kind: StoreKind,
-    /// Newest orders held in memory.
-    pub window: usize,
-    /// Unfinished orders held in memory beyond the newest ones.
-    pub max_open: usize,
-    /// Most bytes of the orders held.
-    pub window_bytes: usize,
+    /// How many orders are held in memory.
+    pub window: WindowLimits,
 }
 
 /// Which store orders are kept in.

@@ -28,14 +28,14 @@ fn the_defaults_are_complete_and_in_range() {
     let settings = Settings::load(None, &BTreeMap::new()).expect("defaults");
     assert_eq!(settings.server.host.to_string(), "127.0.0.1");
     assert_eq!(settings.server.port, 8080);
-    assert_eq!(settings.store.window, 500);
+    assert_eq!(settings.store.window.orders, 500);
     assert!(
         matches!(&settings.store.kind, StoreKind::Embedded(path) if path.as_os_str() == "data/orderbell.db")
     );
     assert_eq!(settings.stream.heartbeat, Duration::from_secs(30));
     assert_eq!(settings.stream.max_connections, 10_000);
     assert!(!settings.auth.accept_admin_ids);
-    assert_eq!(settings.store.window_bytes, 64 << 20);
+    assert_eq!(settings.store.window.bytes, 64 << 20);
     assert_eq!(settings.submit.max_body, 64 << 10);
     assert_eq!(settings.shop.name, "FRIZZLY");
 }

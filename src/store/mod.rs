@@ -16,7 +16,9 @@ use async_trait::async_trait;
 pub use error::StoreError;
 use rand::distr::{Alphanumeric, SampleString as _};
 
-use crate::orders::{Order, OrderDraft, OrderId, OrderPatch, Position, Snapshot};
+use crate::orders::{
+    HeldOrder, Order, OrderDraft, OrderId, OrderPatch, Position, Snapshot, WindowLimits,
+};
 
 /// Where orders are kept.
 #[async_trait]
@@ -42,14 +44,18 @@ pub trait OrderStore: Send + Sync {
     async fn get(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;
 
     /// Orders from newest to oldest by [`Order::placed_micros`], then by id descending.
-    async fn list(&self, query: &ListQuery) -> Result<Vec<Order>, StoreError>;
+    async fn list(&self, query: &ListQuery) -> Result<Vec<HeldOrder>, StoreError>;
 
-    /// Starts the watch: `sink` is called first with one snapshot of the `window` newest orders (and the newest removals),
-    /// then with every change as it is committed, in order and one at a time. It must not block.
+    /// Starts the watch: `sink` is called first with one snapshot of the newest orders and of all open ones, as many as `window`
+    /// says (and the newest removals), then with every change as it is committed, in order and one at a time. It must not block.
     ///
     /// A store that commits in this process calls `sink` before it answers the writer, so that whoever has placed an
     /// order finds it in the next poll.
-    fn watch(&self, window: usize, sink: WatchSink);
+    fn watch(&self, window: WindowLimits, sink: WatchSink);
+
+    /// Has the watch deliver the open orders once more, as many as its window holds. Called when some were left out, because
+    /// there were too many, and there is room now. A store that does so by itself has nothing to do.
+    fn deliver_open_orders(&self) {}
 
     /// What the store bills this process for today; `None` where it costs nothing.
     fn usage(&self) -> Option<Usage> {

@@ -89,20 +89,20 @@ async fn since_answers_with_what_has_changed_oldest_change_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_since_older_than_the_window_answers_with_all_of_it() {
     let app = TestApp::start_with(&[("ORDERBELL_STORE__WINDOW", "2")]).await;
-    app.submit().await;
+    app.submit_finished().await;
     let cursor = app.get(RECENT).await["cursor"]
         .as_str()
         .expect("a cursor")
         .to_owned();
-    app.submit().await;
-    app.submit().await;
+    app.submit_finished().await;
+    app.submit_finished().await;
     assert_eq!(
         app.get(&format!("{RECENT}?since={cursor}"))
             .await
             .get("reset"),
         None
     );
-    app.submit().await;
+    app.submit_finished().await;
     let all = app.get(&format!("{RECENT}?since={cursor}")).await;
     assert_eq!(
         (ids(&all), &all["reset"]),

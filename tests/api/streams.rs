@@ -83,7 +83,7 @@ async fn a_position_that_means_nothing_ends_in_a_reset() {
     let app = TestApp::start_with(&[("ORDERBELL_STORE__WINDOW", "2")]).await;
     let (start, _) = app.stream_at("").await;
     for _ in 0..4 {
-        app.submit().await;
+        app.submit_finished().await;
     }
     let long = "9".repeat(10_000);
     let ids: [&[u8]; 8] = [

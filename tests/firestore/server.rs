@@ -30,7 +30,7 @@ type Answer<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// How many targets the store asks for on a stream.
-const TARGETS: usize = 3;
+const TARGETS: usize = 4;
 
 /// A stream that the store has opened; it ends when this is dropped.
 pub(crate) struct Listen {

@@ -52,7 +52,7 @@ fn changed(id: &str, seconds: i64) -> ResponseType {
 fn current() -> ResponseType {
     ResponseType::TargetChange(TargetChange {
         target_change_type: TargetChangeType::Current.into(),
-        target_ids: vec![1, 2, 3],
+        target_ids: vec![1, 2, 3, 4],
         ..TargetChange::default()
     })
 }
@@ -94,7 +94,7 @@ fn start() -> (Server, FirestoreStore, Watcher) {
 async fn changes_come_one_by_one_and_go_on_after_the_last() {
     let (mut server, store, watcher) = start();
     let listen = server.listen().await;
-    assert_eq!(tokens(&listen), ["", "", ""]);
+    assert_eq!(tokens(&listen), ["", "", "", ""]);
     listen.say([changed("a", 1), changed("b", 2), current(), consistent(10)]);
     assert_eq!(watcher.live().await.orders.len(), 2);
     listen.say([changed("b", 11), consistent(12)]);
@@ -106,7 +106,7 @@ async fn changes_come_one_by_one_and_go_on_after_the_last() {
     listen.say([changed("a", 13)]);
     drop(listen);
     let listen = server.listen().await;
-    assert_eq!(tokens(&listen), ["token 12"; 3]);
+    assert_eq!(tokens(&listen), ["token 12"; 4]);
     listen.say([changed("a", 13), current(), consistent(14)]);
     let told = watcher
         .until("the other change", |told| told.changes.len() == 2)
@@ -130,7 +130,7 @@ async fn counts_that_differ_are_asked_for_again_and_the_missing_one_is_recorded(
     };
     listen.say([ResponseType::Filter(count), consistent(11)]);
     let listen = server.listen().await;
-    assert_eq!(tokens(&listen), ["", "", ""]);
+    assert_eq!(tokens(&listen), ["", "", "", ""]);
     listen.say([changed("b", 2), current(), consistent(12)]);
     // The loop looks "a" up, doesn't find it, and records its removal at the server's time.
     while server.commits().is_empty() {
@@ -165,7 +165,7 @@ async fn a_removal_is_told_even_while_the_stream_is_lost() {
         .await;
     listen.fail(Code::Unavailable);
     let listen = server.listen().await;
-    assert_eq!(tokens(&listen), ["token 60"; 3]);
+    assert_eq!(tokens(&listen), ["token 60"; 4]);
     listen.say([current(), consistent(61), changed("b", 62), consistent(63)]);
     let told = watcher
         .until("the next order", |told| told.status("b").is_some())
@@ -181,10 +181,10 @@ async fn a_refused_token_is_dropped() {
     watcher.live().await;
     drop(listen);
     let listen = server.listen().await;
-    assert_eq!(tokens(&listen), ["token 10"; 3]);
+    assert_eq!(tokens(&listen), ["token 10"; 4]);
     listen.fail(Code::InvalidArgument);
     let listen = server.listen().await;
-    assert_eq!(tokens(&listen), ["", "", ""]);
+    assert_eq!(tokens(&listen), ["", "", "", ""]);
     listen.say([changed("a", 1), changed("b", 11), current(), consistent(12)]);
     let told = watcher
         .until("the new order", |told| told.status("b").is_some())

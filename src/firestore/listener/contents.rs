@@ -8,8 +8,8 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use super::super::document::{id_of, rank, to_order};
 use super::super::value;
 use super::staging::{Staging, bit};
-use super::{REMOVALS, TARGETS, removed_id};
-use crate::orders::{Change, OrderId};
+use super::{OPEN, REMOVALS, TARGETS, removed_id};
+use crate::orders::{Change, HeldOrder, OrderId};
 
 /// A document's full name.
 pub(super) type Name = Arc<str>;
@@ -54,6 +54,8 @@ pub(super) struct Outcome {
     pub(super) changes: Vec<Change>,
     /// Orders whose fate has to be looked up.
     pub(super) suspects: Vec<Missing>,
+    /// There may be more open orders than the listener takes.
+    pub(super) has_hidden_open: bool,
 }
 
 /// An order that has left the listener's targets.
@@ -94,10 +96,10 @@ impl Contents {
         &mut self.staging
     }
 
-    /// A document is in the targets `join` and no longer in those of `leave`. Answers whether that is billed.
-    pub(super) fn upsert(&mut self, document: Document, join: u8, leave: u8) -> bool {
+    /// A document is in the targets `join` and no longer in those of `leave`. Answers how many reads are billed.
+    pub(super) fn upsert(&mut self, document: Document, join: u8, leave: u8) -> u32 {
         let known = self.known.get(document.name.as_str());
-        let known = known.map(|known| known.updated);
+        let known = known.map(|known| (known.updated, known.targets));
         self.staging.upsert(document, join, leave, known)
     }
 
@@ -127,19 +129,23 @@ impl Contents {
         for (name, targets) in targets {
             let staged = self.staging.take(&name);
             if targets == 0 {
-                left.push((name, staged.deleted));
+                left.push((name, staged));
             } else {
                 self.keep(name, staged.document, targets, &mut outcome.changes);
             }
         }
         self.staging.begin([false; TARGETS]);
-        for (name, deleted) in left {
-            self.leave(&name, deleted, read_micros, &mut outcome);
+        for (name, staged) in left {
+            match staged.document {
+                Some(document) => self.leave_as(&name, &document, &mut outcome.changes),
+                None => self.leave(&name, staged.deleted, read_micros, &mut outcome),
+            }
         }
         self.settle(read_micros, &mut outcome.changes);
         self.look_again(read_micros, &mut outcome.suspects);
         outcome.changes.sort_by_cached_key(Change::position);
         self.forget_old_removals();
+        outcome.has_hidden_open = self.len(OPEN) >= self.limits[OPEN];
         Some(outcome)
     }
 
@@ -193,7 +199,7 @@ impl Contents {
 
     fn publish(&mut self, name: &Name, document: &Document, changes: &mut Vec<Change>) {
         match to_order(document) {
-            Ok(order) => changes.push(Change::Upsert(Arc::new(order))),
+            Ok(order) => changes.push(Change::Upsert(Arc::new(HeldOrder::from(&order)))),
             Err(error) => {
                 if self.unreadable.insert(Arc::clone(name)) {
                     tracing::warn!(id = id_of(name), %error, "a document can't be read as an order and is skipped");
@@ -243,6 +249,17 @@ impl Contents {
         }
     }
 
+    /// A document is in no target any more, and this is its newest state: mostly a finished order that is older than the newest.
+    fn leave_as(&mut self, name: &Name, document: &Document, changes: &mut Vec<Change>) {
+        let updated = document.update_time.as_ref().map_or(0, value::micros);
+        if let Some(known) = self.known.remove(name)
+            && self.is_order(name)
+            && known.updated < updated
+        {
+            self.publish(name, document, changes);
+        }
+    }
+
     /// A document is in no target any more: removed, or pushed out by newer ones.
     fn leave(&mut self, name: &Name, deleted: bool, read_micros: u64, outcome: &mut Outcome) {
         let Some(known) = self.known.remove(name) else {
@@ -266,11 +283,15 @@ impl Contents {
         });
     }
 
-    /// Whether every target that the document was in is full of documents before it.
+    /// Whether every target that the document was in is full of documents before it. Open orders are in no order of time, so
+    /// one that has left them may be finished as well.
     fn is_outranked(&self, gone: &Known) -> bool {
         (0..TARGETS)
             .filter(|target| gone.targets & bit(*target) != 0)
             .all(|target| {
+                if target == OPEN {
+                    return false;
+                }
                 let ranks: Vec<_> = self
                     .known
                     .values()

@@ -162,7 +162,7 @@ impl Machine {
             ),
             Input::Resolved(name, fate) => {
                 let changes = self.contents.resolve(&name, fate, self.read_micros);
-                self.publish(changes, &mut out);
+                publish(changes, &mut out);
             }
             Input::Tick => self.tick(now, &mut out),
         }
@@ -217,10 +217,11 @@ impl Machine {
             Some(ResponseType::TargetChange(change)) => self.target_change(now, change, out),
             Some(ResponseType::DocumentChange(change)) => {
                 let (join, leave) = (mask(&change.target_ids), mask(&change.removed_target_ids));
-                if let Some(document) = change.document
-                    && self.contents.upsert(document, join, leave)
-                {
-                    out.push(Output::Billed(1));
+                if let Some(document) = change.document {
+                    let billed = self.contents.upsert(document, join, leave);
+                    if billed > 0 {
+                        out.push(Output::Billed(billed.into()));
+                    }
                 }
             }
             Some(ResponseType::DocumentDelete(delete)) => {
@@ -304,15 +305,14 @@ impl Machine {
             return self.mismatched(now, out);
         };
         self.read_micros = read_micros;
-        let initial = !self.started;
-        if initial {
-            self.started = true;
+        let initial = !std::mem::replace(&mut self.started, true);
+        if initial || !outcome.changes.is_empty() {
             out.push(Output::Emit(WatchEvent::Snapshot(Snapshot {
                 changes: outcome.changes,
                 initial,
+                hidden_open: Some(outcome.has_hidden_open.into()),
+                ..Snapshot::default()
             })));
-        } else {
-            self.publish(outcome.changes, out);
         }
         if !outcome.suspects.is_empty() {
             out.push(Output::Resolve(outcome.suspects));
@@ -346,15 +346,6 @@ impl Machine {
             Fault::transient("the listener's contents didn't match Firestore's"),
             out,
         );
-    }
-
-    fn publish(&self, changes: Vec<Change>, out: &mut Vec<Output>) {
-        if !changes.is_empty() {
-            out.push(Output::Emit(WatchEvent::Snapshot(Snapshot {
-                changes,
-                initial: false,
-            })));
-        }
     }
 
     fn fail(&mut self, now: Instant, fault: Fault, out: &mut Vec<Output>) {
@@ -419,6 +410,15 @@ impl Machine {
             self.source = Some(state.clone());
             out.push(Output::Emit(WatchEvent::Source(state)));
         }
+    }
+}
+
+fn publish(changes: Vec<Change>, out: &mut Vec<Output>) {
+    if !changes.is_empty() {
+        out.push(Output::Emit(WatchEvent::Snapshot(Snapshot {
+            changes,
+            ..Snapshot::default()
+        })));
     }
 }
 

@@ -34,15 +34,17 @@ use super::query::{self, TimeType};
 use super::settings::FirestoreSettings;
 use super::usage::{Cause, Meter};
 use super::{REMOVALS_COLLECTION, REMOVED_AT};
-use crate::orders::OrderId;
+use crate::orders::{OrderId, WindowLimits};
 use crate::store::{SourceState, WatchEvent, WatchSink};
 use contents::Contents;
 use machine::{Input, Machine, Output};
 
-/// Orders with a number for a time, orders with a Timestamp, and records of removals.
-const TARGETS: usize = 3;
+/// The newest orders with a number for a time, the newest with a Timestamp, records of removals, and open orders.
+const TARGETS: usize = 4;
 /// The target of the records of removals.
 const REMOVALS: usize = 2;
+/// The target of open orders, however old they are and whatever their `timestamp` holds.
+const OPEN: usize = 3;
 
 /// What the listener tells beside its snapshots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub(super) struct Health {
 pub(super) struct Listener {
     pub(super) connection: Arc<Connection>,
     pub(super) meter: Arc<Meter>,
-    pub(super) window: usize,
+    pub(super) window: WindowLimits,
     pub(super) sink: WatchSink,
     pub(super) health: watch::Sender<Health>,
 }
@@ -70,7 +72,7 @@ impl Listener {
         let settings = self.connection.settings().clone();
         let orders = format!("{}/{}/", settings.documents(), settings.collection);
         let mut machine = Machine::new(
-            Contents::new(orders, [self.window; TARGETS]),
+            Contents::new(orders, self.limits()),
             settings.resume,
             settings.silence,
             rand::random::<f64>,
@@ -136,31 +138,31 @@ impl Listener {
         });
     }
 
+    /// Most documents of each target.
+    fn limits(&self) -> [usize; TARGETS] {
+        let newest = self.window.orders;
+        // Firestore takes no limit of 0.
+        [newest, newest, newest, self.window.open.max(1)]
+    }
+
     fn requests(
         &self,
         settings: &FirestoreSettings,
         tokens: [Vec<u8>; TARGETS],
         counts: [usize; TARGETS],
     ) -> Vec<ListenRequest> {
+        let [numbers, timestamps, removals, open] = self.limits();
+        let orders = &settings.collection;
         let queries: [StructuredQuery; TARGETS] = [
-            query::newest(
-                &settings.collection,
-                "timestamp",
-                TimeType::Number,
-                self.window,
-            ),
-            query::newest(
-                &settings.collection,
-                "timestamp",
-                TimeType::Timestamp,
-                self.window,
-            ),
+            query::newest(orders, "timestamp", TimeType::Number, numbers),
+            query::newest(orders, "timestamp", TimeType::Timestamp, timestamps),
             query::newest(
                 REMOVALS_COLLECTION,
                 REMOVED_AT,
                 TimeType::Timestamp,
-                self.window,
+                removals,
             ),
+            query::open(orders, open),
         ];
         let resumes = tokens.into_iter().zip(counts);
         queries

@@ -27,6 +27,8 @@ pub(super) struct Staged {
     pub(super) deleted: bool,
     join: u8,
     leave: u8,
+    /// Targets that the staged state was billed for.
+    billed: u8,
 }
 
 impl Default for Staging {
@@ -59,16 +61,18 @@ impl Staging {
         }
     }
 
-    /// A document is in the targets `join` and no longer in those of `leave`; the state published so far is of `known`.
-    /// Answers whether that is billed.
+    /// A document is in the targets `join` and no longer in those of `leave`. `known` is the time of the state published so
+    /// far, and the targets that it is in. Answers how many reads are billed: one for each target.
     pub(super) fn upsert(
         &mut self,
         document: Document,
         join: u8,
         leave: u8,
-        known: Option<u64>,
-    ) -> bool {
-        let queried = (0..TARGETS).any(|target| self.queried[target] && join & bit(target) != 0);
+        known: Option<(u64, u8)>,
+    ) -> u32 {
+        let queried = (0..TARGETS)
+            .filter(|target| self.queried[*target])
+            .fold(0, |mask, target| mask | bit(target));
         let staged = self
             .documents
             .entry(document.name.as_str().into())
@@ -76,9 +80,20 @@ impl Staging {
         staged.join = (staged.join & !leave) | join;
         staged.leave = (staged.leave & !join) | leave;
         staged.deleted = false;
-        let before = staged.updated().or(known);
+        let before = staged.updated();
         staged.document = Some(document);
-        queried || before != Some(staged.updated().unwrap_or(0))
+        let updated = staged.updated();
+        if before != updated {
+            staged.billed = 0;
+        }
+        // What comes again after a reset is not billed again.
+        let free = match known {
+            Some((known, targets)) if updated == Some(known) => targets & !queried,
+            _ => 0,
+        };
+        let due = join & !free & !staged.billed;
+        staged.billed |= due;
+        due.count_ones()
     }
 
     /// A document is no longer in the targets `leave`, and no longer anywhere if it was deleted.

@@ -6,6 +6,8 @@ use super::*;
 #[derive(Debug, Clone)]
 enum Commit {
     Create,
+    /// By a phone whose clock is far behind.
+    CreateOld,
     /// The order with this number, counted round, gets another status.
     Update(usize),
     Remove(usize),
@@ -21,6 +23,8 @@ enum Step {
     Reconnect(usize),
     /// The poller asks for at most so many changes.
     Poll(usize),
+    /// The store tells its open orders once more, if the hub wants that.
+    DeliverOpen,
     /// Everybody goes over to a new process on the same store.
     Restart,
 }
@@ -28,6 +32,7 @@ enum Step {
 fn commit() -> impl Strategy<Value = Commit> {
     prop_oneof![
         4 => Just(Commit::Create),
+        1 => Just(Commit::CreateOld),
         4 => (0..40_usize).prop_map(Commit::Update),
         1 => (0..40_usize).prop_map(Commit::Remove),
     ]
@@ -39,8 +44,19 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..READERS, any::<bool>()).prop_map(|(reader, all)| Step::Read(reader, all)),
         2 => (0..READERS).prop_map(Step::Reconnect),
         2 => (1..5_usize).prop_map(Step::Poll),
+        1 => Just(Step::DeliverOpen),
         1 => Just(Step::Restart),
     ]
+}
+
+fn limits() -> impl Strategy<Value = WindowLimits> {
+    let open = prop_oneof![0..5_usize, Just(1_000)];
+    let bytes = prop_oneof![Just(1 << 20), 1_000..9_000_usize];
+    (1..7_usize, open, bytes).prop_map(|(orders, open, bytes)| WindowLimits {
+        orders,
+        open,
+        bytes,
+    })
 }
 
 fn options() -> impl Strategy<Value = Options> {
@@ -68,10 +84,12 @@ const STATUSES: [&str; 4] = ["PENDING", "CONFIRMED", "PREPARING_ORDER", "DELIVER
 struct Truth {
     now: u64,
     created: usize,
-    orders: BTreeMap<String, Arc<Order>>,
+    orders: BTreeMap<String, Arc<HeldOrder>>,
     removed: BTreeMap<String, u64>,
     /// Orders that were outside of the window at some time.
     outside: BTreeSet<String>,
+    /// There were more open orders than are held.
+    has_hidden: bool,
 }
 
 impl Truth {
@@ -87,11 +105,15 @@ impl Truth {
                     .cloned()
             };
             match commit {
-                Commit::Create => {
+                Commit::Create | Commit::CreateOld => {
                     self.created += 1;
                     // Ids don't sort as they were made.
                     let id = format!("{}-{}", self.created * 7 % 10, self.created);
-                    let order = order(&id, micros, micros, STATUSES[0]);
+                    let placed = match commit {
+                        Commit::CreateOld => micros - 1_000_000_000,
+                        _ => micros,
+                    };
+                    let order = order_placed(&id, placed, micros, micros, STATUSES[0]);
                     self.orders.insert(id.clone(), Arc::clone(&order));
                     changes.insert(id, Change::Upsert(order));
                 }
@@ -99,7 +121,8 @@ impl Truth {
                     let Some(id) = pick(*n) else { continue };
                     let known = &self.orders[&id];
                     let status = STATUSES[(self.now as usize / 7) % STATUSES.len()];
-                    let order = order(&id, known.created_micros, micros, status);
+                    let placed = known.placed_micros;
+                    let order = order_placed(&id, placed, known.created_micros, micros, status);
                     self.orders.insert(id.clone(), Arc::clone(&order));
                     changes.insert(id, Change::Upsert(order));
                 }
@@ -117,11 +140,52 @@ impl Truth {
         changes
     }
 
-    /// What a store's watch begins with.
-    fn window(&self, window: usize) -> Vec<Change> {
+    /// Newest first.
+    fn by_age(&self) -> Vec<Arc<HeldOrder>> {
         let mut newest: Vec<_> = self.orders.values().cloned().collect();
-        newest.sort_by_key(|order| std::cmp::Reverse((order.placed_micros(), order.id.clone())));
-        let orders = newest.into_iter().take(window).map(Change::Upsert);
+        newest.sort_by_key(|order| std::cmp::Reverse((order.placed_micros, order.id.clone())));
+        newest
+    }
+
+    /// The open orders that are held, and how many are not.
+    fn open(&self, limits: WindowLimits) -> (Vec<Arc<HeldOrder>>, usize) {
+        let mut open = self.by_age();
+        open.retain(|order| !order.is_finished());
+        let all = open.len();
+        open.truncate(limits.orders + limits.open);
+        let hidden = all - open.len();
+        (open, hidden)
+    }
+
+    fn deliver_open(&self, limits: WindowLimits) -> Snapshot {
+        let (open, hidden) = self.open(limits);
+        let mut changes: Vec<_> = open.into_iter().map(Change::Upsert).collect();
+        changes.sort_by_cached_key(Change::position);
+        Snapshot {
+            changes,
+            hidden_open: Some(hidden),
+            ..Snapshot::default()
+        }
+    }
+
+    /// What a store's watch begins with.
+    fn window(&self, limits: WindowLimits) -> Snapshot {
+        let window = limits.orders;
+        let mut changed: Vec<_> = self.orders.values().cloned().collect();
+        changed.sort_by_key(|order| std::cmp::Reverse(order.position()));
+        changed.truncate(window);
+        let complete_after = match changed.last() {
+            Some(last) if changed.len() == window => last.position(),
+            _ => Position::beginning(),
+        };
+        let (open, hidden) = self.open(limits);
+        let newest = self.by_age().into_iter().take(window);
+        let held: BTreeMap<_, _> = newest
+            .chain(open)
+            .chain(changed)
+            .map(|order| (order.id.clone(), order))
+            .collect();
+        let orders = held.into_values().map(Change::Upsert);
         let mut removed: Vec<_> = self
             .removed
             .iter()
@@ -137,7 +201,12 @@ impl Truth {
             });
         let mut changes: Vec<_> = orders.chain(removed).collect();
         changes.sort_by_cached_key(Change::position);
-        changes
+        Snapshot {
+            changes,
+            initial: true,
+            complete_after: Some(complete_after),
+            hidden_open: Some(hidden),
+        }
     }
 }
 
@@ -318,6 +387,31 @@ impl Reader {
         for id in truth.removed.keys() {
             assert!(!self.known.contains_key(id), "{id} was removed");
         }
+        let filter = self.options.filter.as_ref();
+        must_know_open(&self.known, truth, |status| {
+            filter.is_none_or(|filter| filter.has(status))
+        });
+    }
+}
+
+/// Whatever newer orders there are: every open order is known as it is, and what is known as open is open.
+fn must_know_open(
+    known: &BTreeMap<String, String>,
+    truth: &Truth,
+    is_wanted: impl Fn(&str) -> bool,
+) {
+    if truth.has_hidden {
+        return;
+    }
+    for (id, order) in &truth.orders {
+        let status = order.status();
+        if !is_finished(status) && is_wanted(status) {
+            assert_eq!(known.get(id).map(String::as_str), Some(status), "{id}");
+        }
+    }
+    for (id, status) in known.iter().filter(|(_, status)| !is_finished(status)) {
+        let order = truth.orders.get(id).expect("what is known exists");
+        assert_eq!(order.status(), status, "{id}");
     }
 }
 
@@ -372,18 +466,37 @@ impl Poller {
     }
 }
 
-fn start(truth: &Truth, window: usize) -> (Arc<Hub>, Relay) {
-    let (hub, now) = hub_with(window);
+fn start(truth: &Truth, limits: WindowLimits) -> (Arc<Hub>, Relay) {
+    let (hub, now) = hub_within(limits);
     now.store(START + truth.now, Ordering::Relaxed);
-    hub.take(initial(truth.window(window)));
+    hub.take(WatchEvent::Snapshot(truth.window(limits)));
     hub.take(WatchEvent::Source(SourceState::Live));
     let relay = Relay::start(Arc::clone(&hub));
     (hub, relay)
 }
 
-async fn story(window: usize, options: Vec<Options>, steps: Vec<Step>) {
+/// The hub holds what it promises, in the memory that it may take.
+fn must_hold(hub: &Hub, truth: &Truth, limits: WindowLimits) {
+    let held = fetch(hub, None).0;
+    must_know_open(&held, truth, |_| true);
+    assert!(held.len() <= limits.orders + limits.open);
+    let holding = hub.holding();
+    let has_document = hub
+        .newest(usize::MAX, None)
+        .items
+        .iter()
+        .any(|item| item.document().is_some());
+    assert!(
+        holding.bytes <= limits.bytes || !has_document,
+        "{holding:?}"
+    );
+    let open = held.values().filter(|status| !is_finished(status)).count();
+    assert_eq!(holding.open, open);
+}
+
+async fn story(limits: WindowLimits, options: Vec<Options>, steps: Vec<Step>) {
     let mut truth = Truth::default();
-    let (mut hub, mut relay) = start(&truth, window);
+    let (mut hub, mut relay) = start(&truth, limits);
     let mut readers: Vec<_> = options
         .into_iter()
         .map(|options| Reader::open(&hub, &relay, options))
@@ -397,6 +510,9 @@ async fn story(window: usize, options: Vec<Options>, steps: Vec<Step>) {
             Step::Apply(commits) => {
                 let changes = truth.commit(&commits);
                 hub.take(live(changes));
+                let open = truth.orders.values().filter(|order| !order.is_finished());
+                truth.has_hidden |= open.count() > limits.open;
+                must_hold(&hub, &truth, limits);
                 let inside = fetch(&hub, None).0;
                 let outside = truth
                     .orders
@@ -408,8 +524,14 @@ async fn story(window: usize, options: Vec<Options>, steps: Vec<Step>) {
             Step::Read(n, all) => readers[n].read(&hub, all).await,
             Step::Reconnect(n) => readers[n].reconnect(&relay),
             Step::Poll(limit) => poller.poll(&hub, limit),
+            Step::DeliverOpen => {
+                if hub.wants_open_orders() {
+                    hub.take(WatchEvent::Snapshot(truth.deliver_open(limits)));
+                }
+                must_hold(&hub, &truth, limits);
+            }
             Step::Restart => {
-                (hub, relay) = start(&truth, window);
+                (hub, relay) = start(&truth, limits);
                 for reader in &mut readers {
                     reader.reconnect(&relay);
                 }
@@ -424,6 +546,7 @@ async fn story(window: usize, options: Vec<Options>, steps: Vec<Step>) {
         poller.poll(&hub, 2);
     }
     must_know(&hub, &poller.known, &truth.outside, None);
+    must_know_open(&poller.known, &truth, |_| true);
     for id in truth.removed.keys() {
         assert!(!poller.known.contains_key(id), "poller: {id} was removed");
     }
@@ -433,10 +556,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn readers_and_pollers_know_what_is(
-        window in 1..7_usize,
+        limits in limits(),
         options in prop::collection::vec(options(), READERS),
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        run(story(window, options, steps));
+        run(story(limits, options, steps));
     }
 }

@@ -1,10 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::orders::{Order, OrderId};
+use crate::orders::{Card, Order, OrderId};
 use crate::store::SourceState;
 
-fn desk(orders: Vec<Card>) -> Desk {
+fn desk(orders: Vec<Value>) -> Desk {
     Desk {
         cursor: "1771842400000002-ORD1".to_owned(),
         server_time: 1_771_842_400_000,
@@ -28,22 +28,27 @@ fn desk(orders: Vec<Card>) -> Desk {
         version: "0.1.0",
         store: "embedded",
         usage: None,
+        max_open: 9,
+        limit: 509,
+        open_total: 1,
+        open_hidden: 0,
+        more: false,
         orders,
     }
 }
 
-fn hostile() -> Card {
+fn hostile() -> Value {
     let fields = json!({"customerName": "</script><b>", "items": [{"name": "\"><i>", "quantity": 1}], "status": "ON_HOLD",
         "deliveryLocation": {"latitude": 36.7, "longitude": 3.0}, "notes": "{{ shop_name }}", "customerPhone": "+1 555"});
     let serde_json::Value::Object(fields) = fields else {
         panic!("an object was written")
     };
-    Card::from(&Order {
+    json!(Card::from(&Order {
         id: OrderId::sequential(1),
         fields,
         created_micros: 1_771_842_400_000_000,
         updated_micros: 1_771_842_400_000_000,
-    })
+    }))
 }
 
 #[test]

@@ -30,7 +30,10 @@ const DOCUMENTS: &str = "projects/p/databases/(default)/documents";
 const NUMBERS: i32 = 1;
 const TIMES: i32 = 2;
 const RECORDS: i32 = 3;
-const ALL: [i32; 3] = [NUMBERS, TIMES, RECORDS];
+const OPEN: i32 = 4;
+/// Open orders that the listener takes.
+const OPEN_LIMIT: usize = 20;
+const ALL: [i32; 4] = [NUMBERS, TIMES, RECORDS, OPEN];
 
 fn order_name(id: &str) -> String {
     format!("{DOCUMENTS}/orders/{id}")
@@ -146,7 +149,10 @@ struct Driven {
 impl Driven {
     fn new(window: usize) -> Self {
         let now = Instant::now();
-        let contents = Contents::new(format!("{DOCUMENTS}/orders/"), [window; 3]);
+        let contents = Contents::new(
+            format!("{DOCUMENTS}/orders/"),
+            [window, window, window, OPEN_LIMIT],
+        );
         Self {
             machine: Machine::new(contents, true, Duration::from_secs(75), || 0.5, now),
             now,
@@ -191,7 +197,7 @@ impl Driven {
     }
 
     /// Lets the stream fail, and opens the next one.
-    fn reconnect(&mut self) -> [Vec<u8>; 3] {
+    fn reconnect(&mut self) -> [Vec<u8>; 4] {
         self.give(Input::Ended);
         self.wait();
         self.give(Input::Opened);
@@ -230,7 +236,7 @@ impl Driven {
     }
 
     /// The last request for a stream: whether over a new connection, and with which tokens.
-    fn opened(&mut self) -> Option<(bool, [Vec<u8>; 3])> {
+    fn opened(&mut self) -> Option<(bool, [Vec<u8>; 4])> {
         self.said.iter().rev().find_map(|output| match output {
             Output::Open {
                 rebuild, tokens, ..

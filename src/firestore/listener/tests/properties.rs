@@ -13,7 +13,12 @@ const WINDOW: usize = 4;
 #[derive(Debug, Clone)]
 enum Step {
     /// An order is written, with a number or a Timestamp for its time.
-    Write { id: u8, time: u16, timed: bool },
+    Write {
+        id: u8,
+        time: u16,
+        timed: bool,
+        open: bool,
+    },
     /// An order is removed, by this program (with a record) or by somebody else.
     Remove { id: u8, recorded: bool },
     /// The server sends what has changed, up to a consistent point.
@@ -28,10 +33,11 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..9_u8, any::<u16>(), any::<bool>()).prop_map(|(id, time, timed)| Step::Write { id, time, timed }),
+        6 => (0..9_u8, any::<u16>(), any::<bool>(), any::<bool>())
+            .prop_map(|(id, time, timed, open)| Step::Write { id, time, timed, open }),
         3 => (0..9_u8, any::<bool>()).prop_map(|(id, recorded)| Step::Remove { id, recorded }),
         4 => Just(Step::Send),
-        1 => (0..3_u8).prop_map(Step::Reset),
+        1 => (0..4_u8).prop_map(Step::Reset),
         1 => (0..6_u8).prop_map(Step::Cut),
         2 => Just(Step::Resolve),
     ]
@@ -44,11 +50,13 @@ struct World {
     orders: BTreeMap<String, Document>,
     records: BTreeMap<String, u64>,
     /// What the stream has been sent, by target.
-    sent: [BTreeMap<String, Document>; 3],
+    sent: [BTreeMap<String, Document>; 4],
     asked: Vec<Missing>,
     /// What a reader knows: the newest state of each order it was told of, 0 where it was removed.
     told: BTreeMap<OrderId, u64>,
     removed: BTreeMap<OrderId, u64>,
+    /// Orders that are open, as far as the reader was told.
+    open: BTreeSet<OrderId>,
     /// Orders that newer ones have pushed out of the window: what becomes of them is not told.
     let_go: BTreeSet<String>,
 }
@@ -64,6 +72,7 @@ impl World {
             asked: Vec::new(),
             told: BTreeMap::new(),
             removed: BTreeMap::new(),
+            open: BTreeSet::new(),
             let_go: BTreeSet::new(),
         };
         world.listen();
@@ -79,6 +88,12 @@ impl World {
                 .into_iter()
                 .take(WINDOW)
                 .map(|(id, micros)| (id.clone(), record(id, *micros)))
+                .collect();
+        }
+        if index == 3 {
+            let open = self.orders.iter().filter(|(_, order)| is_open(order));
+            return open
+                .map(|(name, order)| (name.clone(), order.clone()))
                 .collect();
         }
         let of_type = |document: &&Document| {
@@ -98,7 +113,7 @@ impl World {
     }
 
     /// The messages that bring the stream up to date; fresh targets get everything.
-    fn news(&self, fresh: [bool; 3]) -> Vec<ResponseType> {
+    fn news(&self, fresh: [bool; 4]) -> Vec<ResponseType> {
         let mut messages = Vec::new();
         for (index, fresh) in fresh.into_iter().enumerate() {
             let id = i32::try_from(index + 1).expect("fits");
@@ -132,11 +147,11 @@ impl World {
         messages
     }
 
-    fn send(&mut self, fresh: [bool; 3]) {
+    fn send(&mut self, fresh: [bool; 4]) {
         self.micros += 1;
         let news = self.news(fresh);
         self.driven.hear(news);
-        for index in 0..3 {
+        for index in 0..4 {
             let now = self.target(index);
             let before = std::mem::replace(&mut self.sent[index], now);
             let sent = &self.sent[index];
@@ -163,7 +178,7 @@ impl World {
     /// The stream is lost; the next one goes on where the last snapshot was.
     fn cut(&mut self, after: usize) {
         self.micros += 1;
-        let news = self.news([false; 3]);
+        let news = self.news([false; 4]);
         self.driven.hear(news.into_iter().take(after));
         // A stream that was healthy for long is opened again at once.
         self.driven.now += Duration::from_secs(20);
@@ -197,6 +212,11 @@ impl World {
                 match change {
                     Change::Upsert(order) => {
                         let before = self.told.insert(order.id.clone(), order.updated_micros);
+                        if order.is_finished() {
+                            self.open.remove(&order.id);
+                        } else {
+                            self.open.insert(order.id.clone());
+                        }
                         // The same state may be told again, after a look-up or an eviction; the hub passes it over.
                         assert!(
                             before.is_none_or(|before| before <= order.updated_micros),
@@ -210,6 +230,7 @@ impl World {
                     }
                     Change::Remove { id, micros } => {
                         let before = self.removed.insert(id.clone(), *micros);
+                        self.open.remove(id);
                         assert!(
                             before.is_none_or(|before| before < *micros),
                             "removed twice: {id}"
@@ -231,7 +252,12 @@ impl World {
 
     fn take(&mut self, step: &Step) {
         match step {
-            Step::Write { id, time, timed } => {
+            Step::Write {
+                id,
+                time,
+                timed,
+                open,
+            } => {
                 self.micros += 1;
                 let name = order_name(&format!("ORD{id}"));
                 let time = if *timed {
@@ -239,8 +265,12 @@ impl World {
                 } else {
                     ValueType::IntegerValue(i64::from(*time))
                 };
-                self.orders
-                    .insert(name.clone(), document(name, time, self.micros));
+                let mut order = document(name.clone(), time, self.micros);
+                let status = if *open { "ON_HOLD" } else { "DELIVERED" };
+                order
+                    .fields
+                    .insert("status".to_owned(), value::text(status));
+                self.orders.insert(name, order);
             }
             Step::Remove { id, recorded } => {
                 self.micros += 1;
@@ -249,10 +279,10 @@ impl World {
                     self.records.insert(id, self.micros);
                 }
             }
-            Step::Send => self.send([false; 3]),
+            Step::Send => self.send([false; 4]),
             Step::Reset(index) => {
                 self.driven.hear([reset(i32::from(*index) + 1)]);
-                let mut fresh = [false; 3];
+                let mut fresh = [false; 4];
                 fresh[usize::from(*index)] = true;
                 self.send(fresh);
             }
@@ -260,6 +290,10 @@ impl World {
             Step::Resolve => self.resolve(),
         }
     }
+}
+
+fn is_open(order: &Document) -> bool {
+    order.fields["status"] == value::text("ON_HOLD")
 }
 
 fn rank_of(document: &Document) -> f64 {
@@ -277,11 +311,11 @@ proptest! {
         }
         // Everything is found out and sent in the end.
         for _ in 0..3 {
-            world.send([false; 3]);
+            world.send([false; 4]);
             world.resolve();
         }
-        world.send([false; 3]);
-        let listened: BTreeSet<_> = [world.target(0), world.target(1)].into_iter().flatten().collect::<BTreeMap<_, _>>()
+        world.send([false; 4]);
+        let listened: BTreeSet<_> = [world.target(0), world.target(1), world.target(3)].into_iter().flatten().collect::<BTreeMap<_, _>>()
             .into_values().map(|document| document.name).collect();
         for name in &listened {
             let id = OrderId::parse(name.rsplit('/').next().expect("a name")).expect("an id");
@@ -294,5 +328,8 @@ proptest! {
  prop_assert!(world.orders.contains_key(&name) || world.let_go.contains(&name), "{} is gone, and nobody was told", id);
             }
         }
+        let open: BTreeSet<_> = world.target(3).into_keys().collect();
+        let told: BTreeSet<_> = world.open.iter().map(|id| order_name(id.as_str())).collect();
+        prop_assert_eq!(told, open, "open orders, as told and as they are");
     }
 }

@@ -15,7 +15,7 @@ fn nothing_is_told_before_every_target_is_complete() {
             TIMES,
         ),
         changed(record("ORD0", 15), RECORDS),
-        target(TargetChangeType::Current, &[TIMES, RECORDS]),
+        target(TargetChangeType::Current, &[TIMES, RECORDS, OPEN]),
     ]);
     assert!(driven.snapshots().is_empty());
     driven.hear([consistent(21)]);
@@ -85,7 +85,7 @@ fn a_reset_half_way_and_a_lost_stream_leave_everything_as_it_was() {
     driven.hear([reset(NUMBERS), changed(order("ORD1", 1, 150), NUMBERS)]);
     assert_eq!(
         driven.reconnect(),
-        [vec![], b"token 100".to_vec(), b"token 100".to_vec()]
+        [&b""[..], b"token 100", b"token 100", b"token 100"].map(<[u8]>::to_vec)
     );
     driven.hear([
         changed(order("ORD1", 1, 150), NUMBERS),
@@ -322,7 +322,7 @@ fn a_token_is_used_once_its_snapshot_was_told() {
     };
     fresher.target_change_type = TargetChangeType::NoChange.into();
     driven.hear([ResponseType::TargetChange(fresher)]);
-    assert_eq!(driven.reconnect(), [(); 3].map(|()| b"token 100".to_vec()));
+    assert_eq!(driven.reconnect(), [(); 4].map(|()| b"token 100".to_vec()));
     // Only what has changed since comes now.
     driven.hear([
         changed(order("ORD1", 1, 110), NUMBERS),
@@ -330,7 +330,7 @@ fn a_token_is_used_once_its_snapshot_was_told() {
         consistent(120),
     ]);
     assert_eq!(driven.told(), ["ORD1@110"]);
-    assert_eq!(driven.reconnect(), [(); 3].map(|()| b"token 120".to_vec()));
+    assert_eq!(driven.reconnect(), [(); 4].map(|()| b"token 120".to_vec()));
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn a_refused_token_is_dropped_and_the_stream_opened_once_more() {
         assert_eq!(driven.wait(), Duration::ZERO);
         assert_eq!(
             driven.opened().expect("another stream").1,
-            <[Vec<u8>; 3]>::default()
+            <[Vec<u8>; 4]>::default()
         );
         driven.give(Input::Opened);
         driven.hear([dropped(code)]);
@@ -507,17 +507,19 @@ fn a_document_that_cannot_be_read_is_counted_and_hides_no_other() {
     assert_eq!(driven.machine.unreadable(), 1);
 }
 
+/// Documents that were billed since the last call.
+fn billed(driven: &mut Driven) -> u64 {
+    let billed = driven.said.iter().map(|output| match output {
+        Output::Billed(documents) => *documents,
+        _ => 0,
+    });
+    let billed = billed.sum();
+    driven.said.clear();
+    billed
+}
+
 #[test]
 fn what_comes_again_unchanged_is_not_billed() {
-    let billed = |driven: &mut Driven| {
-        let billed = driven
-            .said
-            .iter()
-            .filter(|output| matches!(output, Output::Billed(_)))
-            .count();
-        driven.said.clear();
-        billed
-    };
     let mut driven = Driven::new(10);
     driven.tick();
     driven.give(Input::Opened);
@@ -554,4 +556,46 @@ fn what_comes_again_unchanged_is_not_billed() {
     driven.give(Input::Opened);
     driven.hear(first);
     assert_eq!(billed(&mut driven), 2);
+}
+
+#[test]
+fn an_old_open_order_that_is_finished_is_told_without_a_look() {
+    let mut driven = Driven::live(1, [changed(order("OLD", 1, 10), OPEN)]);
+    driven.hear([moved(order("OLD", 1, 110), &[], &[OPEN]), consistent(111)]);
+    assert_eq!(driven.told(), ["OLD@110"]);
+    assert!(driven.looked_up().is_empty());
+}
+
+#[test]
+fn an_old_open_order_that_the_server_only_takes_back_is_looked_up() {
+    let mut driven = Driven::live(1, [changed(order("OLD", 1, 10), OPEN)]);
+    driven.hear([left("OLD", OPEN), consistent(111)]);
+    assert_eq!(driven.told(), Vec::<String>::new());
+    assert_eq!(driven.looked_up().len(), 1);
+    driven.resolve("OLD", Fate::Exists(Box::new(order("OLD", 1, 109))));
+    assert_eq!(driven.told(), ["OLD@109"]);
+}
+
+#[test]
+fn an_order_in_two_targets_is_billed_for_each() {
+    let mut driven = Driven::live(10, []);
+    billed(&mut driven);
+    driven.hear([
+        moved(order("ORD1", 1, 110), &[NUMBERS, OPEN], &[]),
+        consistent(111),
+    ]);
+    assert_eq!(billed(&mut driven), 2);
+    driven.hear([
+        changed(order("ORD1", 1, 112), NUMBERS),
+        changed(order("ORD1", 1, 112), OPEN),
+        consistent(113),
+    ]);
+    assert_eq!(billed(&mut driven), 2);
+    driven.hear([
+        reset(NUMBERS),
+        changed(order("ORD1", 1, 112), NUMBERS),
+        current(),
+        consistent(114),
+    ]);
+    assert_eq!(billed(&mut driven), 0);
 }

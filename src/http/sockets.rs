@@ -10,12 +10,16 @@ use tokio::net::TcpStream;
 /// Files that the process needs beside its connections.
 const OTHER_FILES: u64 = 256;
 
+/// Connections that actix has accepted and its workers have not admitted or refused yet, at most a quarter of all files: when
+/// descriptors run out, actix stops accepting for half a second.
+const ACCEPT_MARGIN: u64 = BACKLOG as u64;
+
 /// Connections that may wait to be taken. The standard library's listener has 128: when more come at once, as after a
 /// restart, the kernel drops their first packets, and they try again only after a second.
 const BACKLOG: i32 = 4_096;
 
 /// Listens on `address`; like the standard library's listener, but with room for everybody who comes back at once.
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -29,11 +33,11 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Limits of one connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SocketLimits {
+pub struct SocketLimits {
     /// What was sent must be acknowledged within this time.
-    pub(super) write_timeout: Duration,
+    pub write_timeout: Duration,
     /// Bytes that may wait in the kernel.
-    pub(super) send_buffer: usize,
+    pub send_buffer: usize,
 }
 
 impl SocketLimits {
@@ -41,7 +45,7 @@ impl SocketLimits {
     ///
     /// actix has no write deadline: a body whose client doesn't read isn't polled and can't end itself. The kernel has
     /// one: a peer that is gone, or keeps its window shut, is cut.
-    pub(super) fn apply(self, stream: &TcpStream) {
+    pub fn apply(self, stream: &TcpStream) {
         let socket = SockRef::from(stream);
         let results = [
             socket.set_tcp_nodelay(true),
@@ -56,16 +60,22 @@ impl SocketLimits {
     }
 }
 
-/// Raises the limit of open files to what `connections` need, or says what to do.
-pub(super) fn raise_file_limit(connections: usize) {
-    let wanted = connections as u64 + OTHER_FILES;
-    match rlimit::increase_nofile_limit(wanted) {
-        Ok(limit) if limit < wanted => tracing::warn!(
+/// Raises the limit of open files to what `connections` need, or logs what to do. Returns how many connections there may be.
+pub fn raise_file_limit(connections: usize) -> usize {
+    let needed = connections as u64 + OTHER_FILES;
+    let wanted = needed + ACCEPT_MARGIN;
+    let limit = rlimit::increase_nofile_limit(wanted).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+        rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1_024, |(soft, _)| soft)
+    });
+    if limit < needed {
+        tracing::warn!(
             limit,
             wanted,
             "the limit of open files is below stream.max_connections; raise it with `ulimit -n` or LimitNOFILE"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit of open files can't be raised"),
+        );
     }
+    let margin = ACCEPT_MARGIN.min(limit / 4);
+    let possible = limit.saturating_sub(OTHER_FILES + margin).max(OTHER_FILES);
+    usize::try_from(possible).map_or(connections, |possible| possible.min(connections))
 }

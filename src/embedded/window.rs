@@ -1,0 +1,149 @@
+//! What the watch delivers at once: the orders that are held in memory.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Params};
+
+use super::orders::{COLUMNS, find_row, read_order, stored_id};
+use crate::orders::{Change, HeldOrder, Order, OrderId, Position, Snapshot, WindowLimits};
+
+/// As the partial index `orders_open` has it: SQLite uses the index only for the same text.
+const IS_OPEN: &str = "status NOT IN ('DELIVERED', 'COMPLETED', 'CANCELLED', 'RETURNED')";
+
+/// What a watch begins with: the newest orders, all open ones, those that changed last, and the newest removals, in the order
+/// of their positions.
+pub(super) fn initial(connection: &Connection, window: WindowLimits) -> rusqlite::Result<Snapshot> {
+    let mut reading = Reading::new(connection, window);
+    // Open orders come first: where there is too much to hold, it is finished ones whose documents are left out.
+    let hidden_open = reading.read_open()?;
+    reading.read(
+        "ORDER BY placed_micros DESC, id DESC LIMIT ?1",
+        [window.orders],
+    )?;
+    let complete_after = reading.read_changed()?;
+    reading.read_removals()?;
+    let mut changes = reading.changes;
+    changes.sort_by_cached_key(Change::position);
+    Ok(Snapshot {
+        changes,
+        initial: true,
+        complete_after: Some(complete_after),
+        hidden_open: Some(hidden_open),
+    })
+}
+
+/// The open orders once more.
+pub(super) fn open_orders(
+    connection: &Connection,
+    window: WindowLimits,
+) -> rusqlite::Result<Snapshot> {
+    let mut reading = Reading::new(connection, window);
+    let hidden_open = reading.read_open()?;
+    let mut changes = reading.changes;
+    changes.sort_by_cached_key(Change::position);
+    Ok(Snapshot {
+        changes,
+        hidden_open: Some(hidden_open),
+        ..Snapshot::default()
+    })
+}
+
+struct Reading<'a> {
+    connection: &'a Connection,
+    window: WindowLimits,
+    ids: HashSet<OrderId>,
+    changes: Vec<Change>,
+    /// Bytes of what was read.
+    bytes: usize,
+}
+
+impl<'a> Reading<'a> {
+    fn new(connection: &'a Connection, window: WindowLimits) -> Self {
+        Self {
+            connection,
+            window,
+            ids: HashSet::new(),
+            changes: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Reads the newest open orders, and answers how many there are beyond those.
+    fn read_open(&mut self) -> rusqlite::Result<usize> {
+        self.read(
+            &format!("WHERE {IS_OPEN} ORDER BY placed_micros DESC, id DESC LIMIT ?1"),
+            [self.window.orders + self.window.open],
+        )?;
+        let all: usize = self
+            .connection
+            .prepare_cached(&format!("SELECT count(*) FROM orders WHERE {IS_OPEN}"))?
+            .query_row([], |row| row.get(0))?;
+        Ok(all.saturating_sub(self.changes.len()))
+    }
+
+    /// Reads the orders that changed last. Answers with a position after which no other order has changed.
+    fn read_changed(&mut self) -> rusqlite::Result<Position> {
+        let changed: Vec<(String, u64)> = self
+            .connection
+            .prepare_cached(
+                "SELECT id, updated_micros FROM orders ORDER BY updated_micros DESC, id DESC LIMIT ?1",
+            )?
+            .query_map([self.window.orders], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (id, _) in &changed {
+            let id = stored_id(id)?;
+            if !self.ids.contains(&id)
+                && let Some(order) = find_row(self.connection, &id)?
+            {
+                self.take(&order);
+            }
+        }
+        match changed.last() {
+            Some((id, micros)) if changed.len() == self.window.orders => {
+                Ok(Position::new(*micros, &stored_id(id)?))
+            }
+            _ => Ok(Position::beginning()),
+        }
+    }
+
+    fn read_removals(&mut self) -> rusqlite::Result<()> {
+        let mut removals = self
+            .connection
+            .prepare_cached("SELECT id, micros FROM removals ORDER BY micros DESC LIMIT ?1")?;
+        let removals = removals.query_map([self.window.orders], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?))
+        })?;
+        for removal in removals {
+            let (id, micros) = removal?;
+            self.changes.push(Change::Remove {
+                id: stored_id(&id)?,
+                micros,
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads orders one by one: as parsed documents, all of them together could take gigabytes.
+    fn read(&mut self, which: &str, params: impl Params) -> rusqlite::Result<()> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM orders {which}"))?;
+        for order in statement.query_map(params, read_order)? {
+            self.take(&order?);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, order: &Order) {
+        if !self.ids.insert(order.id.clone()) {
+            return;
+        }
+        let held = HeldOrder::from(order);
+        if self.bytes + held.size() > self.window.bytes {
+            held.drop_document();
+        }
+        self.bytes += held.size();
+        self.changes.push(Change::Upsert(Arc::new(held)));
+    }
+}

@@ -1,0 +1,321 @@
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use actix_web::HttpMessage as _;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::rt::net::TcpStream;
+use bytes::{Buf as _, BufMut as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::admission::{Cut, Place};
+use super::exchange::{Deadlines, Exchange, Framing, Stage};
+
+/// Called with the socket, and with the connection's place among all connections.
+type DetachHandler = Box<dyn FnOnce(TcpStream, Place)>;
+
+/// A client's connection as actix reads and writes it.
+///
+/// It hands over one request at a time, and ends when the client is too slow. actix keeps two buffers, timers and a copy of
+/// what is written for every answer that is being sent. A stream that stays open for hours with nothing to say needs none
+/// of that: its head goes out through actix like any other, then it takes the socket, and everything that actix has held
+/// for the connection is freed. From then on the connection looks closed to actix.
+pub struct Connection {
+    open: Option<Open>,
+    shared: Rc<RefCell<Shared>>,
+}
+
+/// What a connection holds until its socket is detached.
+struct Open {
+    socket: TcpStream,
+    place: Place,
+    deadlines: Deadlines,
+    /// What was read and has to wait: mostly nothing.
+    waiting: BytesMut,
+    /// A read had to wait although the socket may have something.
+    is_read_held: bool,
+    /// Since when the client takes no byte of an answer.
+    blocked_since: Option<Instant>,
+    /// Runs until the deadline or, at the latest, for a request's time: deadlines that are set meanwhile are not missed.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What handlers and middleware share with the connection that they answer on.
+struct Shared {
+    exchange: Exchange,
+    detach: Option<DetachHandler>,
+}
+
+/// A connection's side that is found in the connection's data, by handlers and middleware.
+#[derive(Clone)]
+pub struct ConnectionHandle {
+    shared: Rc<RefCell<Shared>>,
+    place: Place,
+}
+
+impl ConnectionHandle {
+    /// Calls `handler` with the socket as soon as everything that actix has to write was written to it.
+    ///
+    /// To be called when the answer's head is in actix's buffer, that is from the answer's body.
+    pub fn detach(&self, handler: impl FnOnce(TcpStream, Place) + 'static) {
+        self.shared.borrow_mut().detach = Some(Box::new(handler));
+    }
+
+    /// The client has presented a good credential: connections from its address have a reserve.
+    pub fn mark_known(&self) {
+        self.place.mark_known();
+    }
+}
+
+impl Connection {
+    /// The connection of a client that has just come.
+    pub fn new(socket: TcpStream, place: Place, deadlines: Deadlines) -> Self {
+        let exchange = Exchange::new(Instant::now());
+        Self {
+            open: Some(Open {
+                socket,
+                place,
+                deadlines,
+                waiting: BytesMut::new(),
+                is_read_held: false,
+                blocked_since: None,
+                timer: None,
+            }),
+            shared: Rc::new(RefCell::new(Shared {
+                exchange,
+                detach: None,
+            })),
+        }
+    }
+
+    /// The handle for handlers and middleware; `None` once the socket is detached.
+    pub fn handle(&self) -> Option<ConnectionHandle> {
+        Some(ConnectionHandle {
+            shared: Rc::clone(&self.shared),
+            place: self.open.as_ref()?.place.clone(),
+        })
+    }
+
+    /// Address and port of the client.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.open.as_ref()?.socket.peer_addr().ok()
+    }
+}
+
+/// Middleware that tells the connection when a request is being answered. It has to be the outermost.
+pub async fn track_exchange<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> actix_web::Result<ServiceResponse<B>> {
+    let handle = request.conn_data::<ConnectionHandle>().cloned();
+    if let Some(handle) = &handle {
+        let framing = framing(&request);
+        handle
+            .shared
+            .borrow_mut()
+            .exchange
+            .begin(framing, Instant::now());
+    }
+    let response = next.call(request).await;
+    if let Some(handle) = &handle {
+        handle.shared.borrow_mut().exchange.answered();
+    }
+    response
+}
+
+/// actix has checked the headers: there is one length at most, and none beside chunks.
+fn framing(request: &ServiceRequest) -> Framing {
+    if request.chunked().unwrap_or(false) {
+        return Framing::CHUNKED;
+    }
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    length.map_or(Framing::NONE, Framing::Length)
+}
+
+impl Open {
+    /// `Ready` with an error when the client was too slow, or has to make room for others.
+    fn poll_deadline(&mut self, exchange: &Exchange, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.place.poll_evicted(exchange.is_waiting(), cx) {
+            self.place.count_cut(Cut::Evicted);
+            return Poll::Ready(io::ErrorKind::ConnectionAborted.into());
+        }
+        loop {
+            let now = Instant::now();
+            let reading = exchange
+                .deadline(&self.deadlines)
+                .map(|(at, stage)| (at, Cut::from(stage)));
+            let writing = self
+                .blocked_since
+                .map(|since| (since + self.deadlines.write, Cut::NotRead));
+            let next = [reading, writing]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(at, _)| *at);
+            if let Some((_, cut)) = next.filter(|(at, _)| *at <= now) {
+                self.place.count_cut(cut);
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            let latest = now + self.deadlines.request;
+            let wake_at = next.map_or(latest, |(at, _)| at.min(latest));
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(wake_at)));
+            if timer.deadline() > wake_at {
+                timer.as_mut().reset(wake_at);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            timer.as_mut().reset(wake_at);
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Poll::Ready(error) = self.poll_deadline(exchange, cx) {
+            return Poll::Ready(Err(error));
+        }
+        // What an answer has to say comes before what is asked next.
+        if self.blocked_since.is_some() || !exchange.may_read() {
+            self.is_read_held = true;
+            return Poll::Pending;
+        }
+        self.is_read_held = false;
+        while buffer.has_remaining_mut() {
+            if !self.waiting.is_empty() {
+                let length = self.waiting.len().min(buffer.remaining());
+                let part = exchange.take(&self.waiting[..length], Instant::now());
+                self.waiting.advance(part.skip);
+                buffer.put_slice(&self.waiting.split_to(part.take));
+                if self.waiting.is_empty() {
+                    self.waiting = BytesMut::new();
+                }
+                if part.take > 0 {
+                    break;
+                }
+                continue;
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+            let read = &buffer.filled()[before..];
+            if read.is_empty() {
+                break;
+            }
+            let part = exchange.take(read, Instant::now());
+            if part.skip == 0 && part.take == read.len() {
+                break;
+            }
+            self.waiting.extend_from_slice(&read[part.skip..]);
+            buffer.set_filled(before);
+            buffer.put_slice(&self.waiting.split_to(part.take));
+            if part.take > 0 {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(
+        &mut self,
+        exchange: &Exchange,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.socket).poll_write(cx, bytes) {
+            Poll::Ready(result) => {
+                self.blocked_since = None;
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                self.blocked_since.get_or_insert_with(Instant::now);
+                self.poll_deadline(exchange, cx).map(Err)
+            }
+        }
+    }
+
+    /// Everything was written: a read that was held may go on now.
+    fn flushed(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) {
+        exchange.flushed(Instant::now());
+        if !self.is_read_held || !exchange.may_read() {
+            return;
+        }
+        if !self.waiting.is_empty() || self.socket.poll_read_ready(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+impl From<Stage> for Cut {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Idle => Self::Idle,
+            Stage::Head => Self::SlowHead,
+            Stage::Body => Self::SlowBody,
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        match &mut this.open {
+            Some(open) => open.poll_read(&mut this.shared.borrow_mut().exchange, cx, buffer),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        match &mut this.open {
+            Some(open) => open.poll_write(&this.shared.borrow().exchange, cx, bytes),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    /// actix flushes when its buffer is empty, which is when the socket may change hands.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let handler = this.shared.borrow_mut().detach.take();
+        if let Some(handler) = handler {
+            if let Some(Open { socket, place, .. }) = this.open.take() {
+                handler(socket, place);
+                // actix looks again and finds the connection closed.
+                cx.waker().wake_by_ref();
+            }
+        } else if let Some(open) = &mut this.open {
+            open.flushed(&mut this.shared.borrow_mut().exchange, cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.open {
+            Some(open) => Pin::new(&mut open.socket).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
