@@ -7,7 +7,7 @@ use shuttle::thread;
 use super::*;
 use crate::clock::Clock;
 use crate::hub::{HubSettings, Options, Start, Subscriber};
-use crate::orders::{Change, Order, OrderId, Snapshot};
+use crate::orders::{Change, HeldOrder, Order, OrderId, Snapshot, WindowLimits};
 use crate::store::WatchEvent;
 
 /// Schedules that each test tries.
@@ -18,7 +18,11 @@ const READERS: usize = 2;
 
 fn hub() -> Arc<Hub> {
     let settings = HubSettings {
-        window: 50,
+        window: WindowLimits {
+            orders: 50,
+            open: 50,
+            bytes: 1 << 20,
+        },
         heartbeat: Duration::from_secs(30),
         retry: Duration::from_secs(2),
         max_age: Duration::from_secs(3_600),
@@ -28,15 +32,17 @@ fn hub() -> Arc<Hub> {
 
 fn snapshot(number: Option<u64>) -> WatchEvent {
     let order = |number| {
-        Change::Upsert(Arc::new(Order {
+        Change::Upsert(Arc::new(HeldOrder::from(&Order {
             id: OrderId::sequential(number),
             fields: Map::new(),
             created_micros: number,
             updated_micros: number,
-        }))
+        })))
     };
     WatchEvent::Snapshot(Snapshot {
         initial: number.is_none(),
+        complete_after: Some(Position::beginning()),
+        hidden_open: None,
         changes: number.map(order).into_iter().collect(),
     })
 }

@@ -136,7 +136,7 @@ fn describe(settings: &Settings) -> utoipa::openapi::OpenApi {
     ] {
         components.add_security_scheme(name, scheme);
     }
-    orders::adapt(&mut description, settings.store.window);
+    orders::adapt(&mut description, settings.store.window.orders);
     submit::adapt(&mut description, &settings.submit);
     description
 }
