@@ -26,7 +26,12 @@ pub mod orders;
 pub mod routes;
 pub mod settings;
 pub mod store;
+mod sync;
 pub mod telemetry;
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 
 // Tests that are shared with those in `tests/` name the crate as those do.
 #[cfg(test)]

@@ -12,6 +12,8 @@ install_packages() {
   command -v node >/dev/null || missing+=(nodejs)
   command -v npm >/dev/null || missing+=(npm)
   command -v python3 >/dev/null || missing+=(python3)
+  command -v curl >/dev/null || missing+=(curl)
+  python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   command -v chromium >/dev/null || missing+=(chromium)
   if [ "${#missing[@]}" -gt 0 ]; then
     step "installing ${missing[*]}"
@@ -38,6 +40,12 @@ emulator_start
 
 step 'unit, property and black-box tests'
 cargo test --locked
+
+step 'thread schedules'
+cargo test --locked --features shuttle --lib model_
+
+step 'every address against its description'
+bash tests/schemathesis.sh
 
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --quiet

@@ -1,10 +1,10 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Credential, Principal};
 use crate::limits::network_of;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// All open streams: who reads them, how many there may be, and the means to end them.
 pub struct OpenStreams {
@@ -253,6 +253,9 @@ impl State {
 fn network(address: IpAddr) -> Option<Holder> {
     (!address.to_canonical().is_loopback()).then(|| Holder::Network(network_of(address)))
 }
+
+#[cfg(all(test, feature = "shuttle"))]
+mod races;
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,8 @@ mod backoff;
 mod connection;
 mod document;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod list;
 mod listener;
 mod numbering;

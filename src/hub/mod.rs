@@ -20,7 +20,6 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
@@ -35,6 +34,7 @@ pub use view::Holding;
 use crate::clock::Clock;
 use crate::orders::{Position, Snapshot, WindowLimits};
 use crate::store::{ListQuery, SourceState, WatchEvent};
+use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use frame::{Batch, Frame};
 use view::View;
 

@@ -404,3 +404,6 @@ fn gzip(signal: &Signal) -> Option<&Segment> {
 fn weight(signal: &Signal) -> usize {
     plain(signal).map_or(0, Bytes::len)
 }
+
+#[cfg(all(test, feature = "shuttle"))]
+mod races;

@@ -138,7 +138,8 @@ fn state(request: &HttpRequest) -> Result<&web::Data<AppState>, AuthError> {
         .ok_or(AuthError::Missing)
 }
 
-fn cookie_name(secure: bool) -> &'static str {
+/// Name of the session cookie; the prefix has browsers refuse it over plain HTTP and from other hosts.
+pub(super) fn cookie_name(secure: bool) -> &'static str {
     if secure { "__Host-desk" } else { "desk" }
 }
 

@@ -10,6 +10,7 @@ mod delivery;
 mod error;
 mod health;
 mod metrics;
+mod openapi;
 mod order_rows;
 mod orders;
 mod pages;
@@ -110,6 +111,11 @@ pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
         .service(
             web::scope("/api")
                 .wrap(Compress::default())
+                .service(
+                    web::resource("/openapi.json")
+                        .app_data(web::Data::new(openapi::Cache::default()))
+                        .get(openapi::openapi),
+                )
                 .service(web::resource("/health").get(health::health))
                 .service(
                     web::resource("/order/submit")
@@ -175,3 +181,7 @@ pub fn default_headers(has_https: bool) -> DefaultHeaders {
 }
 
 pub use error::translate_errors;
+
+/// The harnesses of what is read here.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use streams::fuzzing::stream_query;

@@ -132,25 +132,27 @@ fn open(
     Ok(response)
 }
 
-/// What the reader wishes, of what it can be given.
-fn options(request: &HttpRequest, query: &Query, state: &AppState) -> Result<Options, ApiError> {
-    let batch = query.batch.as_deref().map(|text| {
-        let millis = text
-            .parse()
-            .ok()
-            .filter(|millis| BATCH_MILLIS.contains(millis));
+/// How long events are gathered.
+fn batch(text: &str) -> Result<Duration, ApiError> {
+    let millis = text
+        .parse()
+        .ok()
+        .filter(|millis| BATCH_MILLIS.contains(millis));
+    millis.map(Duration::from_millis).ok_or_else(|| {
         let range = format!(
             "must be a number of milliseconds from {} to {}",
             BATCH_MILLIS.start(),
             BATCH_MILLIS.end()
         );
-        millis
-            .map(Duration::from_millis)
-            .ok_or_else(|| ApiError::invalid("batch", range))
-    });
+        ApiError::invalid("batch", range)
+    })
+}
+
+/// What the reader wishes, of what it can be given.
+fn options(request: &HttpRequest, query: &Query, state: &AppState) -> Result<Options, ApiError> {
     Ok(Options {
         filter: recent::filter(query.status.as_deref())?,
-        batch: batch.transpose()?,
+        batch: query.batch.as_deref().map(batch).transpose()?,
         gzip: state.settings.stream.gzip && takes_gzip(request),
     })
 }
@@ -199,3 +201,6 @@ impl MessageBody for StreamBody {
         Poll::Pending
     }
 }
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;

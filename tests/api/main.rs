@@ -10,6 +10,7 @@ mod gzip;
 mod limits;
 mod logs;
 mod open;
+mod openapi;
 mod orders;
 mod passwords;
 mod process;

@@ -1,0 +1,170 @@
+use utoipa::ToSchema;
+
+use super::refusals::{OfAdmins, OfBodies, OfSigningIn};
+
+/// E-mail address and password.
+#[derive(ToSchema)]
+pub(super) struct Credentials {
+    /// Compared without regard to case.
+    #[schema(example = "ana@shop.example")]
+    email: String,
+    #[schema(format = Password, write_only, example = "correct horse")]
+    password: String,
+}
+
+/// A session has begun.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignedIn {
+    /// Always true.
+    success: bool,
+    /// To be sent as `Authorization: Bearer TOKEN`.
+    token: String,
+    admin_id: String,
+    email: String,
+    name: String,
+}
+
+/// The open streams.
+#[derive(ToSchema)]
+pub(super) struct Screens {
+    screens: Vec<Screen>,
+}
+
+/// An open stream.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Screen {
+    id: String,
+    /// What the client calls itself.
+    name: String,
+    /// Name of the admin or token.
+    admin: String,
+    /// When the stream was opened.
+    since: u64,
+    /// When something was last sent.
+    last_delivered: u64,
+    /// The client's IP address.
+    address: String,
+    /// Whether it uses the credentials of this request.
+    current: bool,
+    kind: ScreenKind,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum ScreenKind {
+    /// A desk with a session.
+    Dashboard,
+    /// A client with a bearer token.
+    Api,
+}
+
+/// The sessions of the admin.
+#[derive(ToSchema)]
+pub(super) struct Sessions {
+    sessions: Vec<Session>,
+}
+
+/// Where the admin is signed in.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Session {
+    id: String,
+    /// What the client called itself when it signed in.
+    name: String,
+    created_at: u64,
+    /// When it was last used, give or take some minutes.
+    last_seen_at: u64,
+    /// Whether it is the session of this request.
+    current: bool,
+}
+
+/// The other sessions have ended.
+#[derive(ToSchema)]
+pub(super) struct Revoked {
+    /// Always true.
+    success: bool,
+    /// How many there were.
+    ended: u64,
+}
+
+/// The password to change.
+#[derive(ToSchema)]
+pub(super) struct PasswordChange {
+    /// The password as it is.
+    #[schema(format = Password, write_only)]
+    current: String,
+    /// The password to be.
+    #[schema(format = Password, write_only, min_length = 8, max_length = 128)]
+    new: String,
+}
+
+/// It is done.
+#[derive(ToSchema)]
+pub(super) struct Done {
+    /// Always true.
+    success: bool,
+}
+
+/// Sign in
+///
+/// Begins a session for a program; a browser signs in at `/login`. Repeated attempts are slowed down.
+#[utoipa::path(
+    post,
+    path = "/api/admin/login",
+    operation_id = "signIn",
+    tag = "account",
+    request_body = Credentials,
+    responses((status = 200, description = "A session has begun.", body = SignedIn), OfBodies, OfSigningIn),
+)]
+pub(super) fn sign_in() {}
+
+/// List open streams
+#[utoipa::path(
+    get,
+    path = "/api/admin/screens",
+    operation_id = "listScreens",
+    tag = "account",
+    responses((status = 200, description = "The open streams of all admins, oldest first.", body = Screens), OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn screens() {}
+
+/// List sessions
+#[utoipa::path(
+    get,
+    path = "/api/admin/sessions",
+    operation_id = "listSessions",
+    tag = "account",
+    responses((status = 200, description = "The admin's sessions; none for a token.", body = Sessions), OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn sessions() {}
+
+/// Sign out elsewhere
+///
+/// Ends all other sessions of the admin, and their streams.
+#[utoipa::path(
+    post,
+    path = "/api/admin/sessions/revoke-others",
+    operation_id = "revokeOtherSessions",
+    tag = "account",
+    responses((status = 200, description = "The other sessions have ended.", body = Revoked), OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn revoke_others() {}
+
+/// Change the password
+///
+/// Also ends all other sessions of the admin.
+#[utoipa::path(
+    post,
+    path = "/api/admin/password",
+    operation_id = "changePassword",
+    tag = "account",
+    request_body = PasswordChange,
+    responses((status = 200, description = "The password is changed.", body = Done), OfBodies, OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn change_password() {}

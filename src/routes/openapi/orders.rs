@@ -1,0 +1,184 @@
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{IntoParams, ToSchema};
+
+use super::order_schemas::{
+    Change, Changed, Cursor, OneOrder, OrderPage, Recent, Removed, Stats, StatusFilter,
+};
+use super::refusals::{OfAdmins, OfBodies, OfConflicts, OfMissing, OfParameters};
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Only orders with one of these statuses.
+    status: Option<StatusFilter>,
+    /// Most orders of the page.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// Only orders after this place in the list: the `next` of the page before.
+    #[param(value_type = Option<Cursor>)]
+    before: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RecentQuery {
+    /// Most orders of the answer: 10 if absent, or as many as there are with `since`. The window's size is the most.
+    #[param(minimum = 1)]
+    limit: Option<u32>,
+    /// Only orders that have changed after this cursor, oldest change first.
+    #[param(value_type = Option<Cursor>)]
+    since: Option<String>,
+    /// Only orders with one of these statuses.
+    status: Option<StatusFilter>,
+    /// `desk`: orders as cards, and the state of the server beside them.
+    view: Option<View>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum View {
+    Desk,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct Conditional {
+    /// The `ETag` of an earlier answer: 304 where nothing has changed since.
+    #[param(rename = "If-None-Match", nullable = false)]
+    if_none_match: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct OrderPath {
+    /// The order's id, percent-encoded.
+    #[param(
+        min_length = 1,
+        max_length = 1500,
+        pattern = r"^(?!\.{1,2}$)(?!__[^/]*__$)[^/]+$",
+        example = "ORD123"
+    )]
+    id: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ChangeQuery {
+    /// `desk`: the answer holds the order as a card.
+    view: Option<View>,
+}
+
+/// List orders
+///
+/// From newest to oldest by the time of placing, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/admin/orders",
+    operation_id = "listOrders",
+    tag = "orders",
+    params(ListQuery),
+    responses((status = 200, description = "A page of orders.", body = OrderPage), OfParameters, OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn list() {}
+
+/// Poll orders
+///
+/// The newest orders, or with `since` those that have changed. Answered from memory: polling costs the store nothing.
+#[utoipa::path(
+    get,
+    path = "/api/admin/orders/recent",
+    operation_id = "recentOrders",
+    tag = "orders",
+    params(RecentQuery, Conditional),
+    responses(
+        (
+            status = 200,
+            description = "The orders.",
+            body = Recent,
+            headers(("ETag" = String, description = "The answer's cursor, in quotes."))
+        ),
+        (status = 304, description = "Nothing has changed since the answer with this `ETag`."),
+        OfParameters,
+        OfAdmins,
+    ),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn recent() {}
+
+/// Get an order
+#[utoipa::path(
+    get,
+    path = "/api/admin/orders/{id}",
+    operation_id = "getOrder",
+    tag = "orders",
+    params(OrderPath),
+    responses((status = 200, description = "The order.", body = OneOrder), OfParameters, OfMissing, OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn get() {}
+
+/// Change an order
+///
+/// Sets the status, takes note of the order, or both. A change that changes nothing succeeds.
+#[utoipa::path(
+    put,
+    path = "/api/admin/orders/{id}",
+    operation_id = "changeOrder",
+    tag = "orders",
+    params(OrderPath, ChangeQuery),
+    request_body = Change,
+    responses(
+        (status = 200, description = "The order after the change.", body = Changed),
+        OfBodies,
+        OfMissing,
+        OfConflicts,
+        OfAdmins,
+    ),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn change() {}
+
+/// Remove an order
+///
+/// The removal is recorded with its time and the admin's name.
+#[utoipa::path(
+    delete,
+    path = "/api/admin/orders/{id}",
+    operation_id = "removeOrder",
+    tag = "orders",
+    params(OrderPath),
+    responses((status = 200, description = "The order is removed.", body = Removed), OfParameters, OfMissing, OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn remove() {}
+
+/// Count orders
+#[utoipa::path(
+    get,
+    path = "/api/admin/dashboard-stats",
+    operation_id = "stats",
+    tag = "orders",
+    responses((status = 200, description = "Counts over the orders in memory.", body = Stats), OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn stats() {}
+
+/// Sets what the server's settings decide: how many orders a poll may get.
+pub(super) fn adapt(description: &mut utoipa::openapi::OpenApi, window: usize) {
+    let operation = description
+        .paths
+        .paths
+        .get_mut("/api/admin/orders/recent")
+        .and_then(|path| path.get.as_mut());
+    let parameters = operation.and_then(|operation| operation.parameters.as_mut());
+    for parameter in parameters.into_iter().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.name == "limit"
+            && let Some(RefOr::T(Schema::Object(limit))) = &mut parameter.schema
+        {
+            limit.maximum = Some(window.into());
+        }
+    }
+}

@@ -1,0 +1,226 @@
+use serde_json::Value;
+use utoipa::openapi::schema::{
+    ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
+};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+use super::refusals::{OfBodies, OfSubmits};
+use crate::settings::{SubmitAuth, SubmitSettings};
+
+/// An order to be placed, and who places it.
+///
+/// Other fields beside `userId` and `order` are kept with the order.
+#[derive(ToSchema)]
+pub(super) struct Submit {
+    /// The customer. Where customers send an ID token, it is the token's, and what stands here is not looked at.
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 128, example = "u1")]
+    #[serde(rename = "userId")]
+    user_id: Option<String>,
+    order: SubmitOrder,
+}
+
+/// What is ordered.
+///
+/// Unknown fields are kept as they are. `id`, `orderId`, `status`, `timestamp`, `userId`, `acknowledged`, `acknowledgedAt`,
+/// `acknowledgedBy`, `statusHistory` and `updatedBy` are the server's: what is sent for them is dropped.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SubmitOrder {
+    /// What is ordered.
+    #[schema(min_items = 1)]
+    items: Vec<SubmitItem>,
+    /// The sum to be paid.
+    #[schema(minimum = 0, maximum = 1e12, example = 7.5)]
+    total_amount: f64,
+    /// The customer's name.
+    customer_name: Option<String>,
+    /// Where to bring it, as text.
+    delivery_address: Option<String>,
+    /// Where to bring it, on the map or as text.
+    delivery_location: Option<DeliveryLocation>,
+    /// What the customer wants the shop to know.
+    notes: Option<String>,
+}
+
+/// One entry of an order. Unknown fields are kept as they are.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SubmitItem {
+    /// How much of it; may be fractional.
+    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000, example = 3)]
+    quantity: f64,
+    /// The product's name. `productName` is read as well.
+    #[schema(example = "Apple")]
+    name: Option<String>,
+    /// The same as `name`, as the phone app sends it.
+    product_name: Option<String>,
+    /// The product's id in the shop's own list.
+    product_id: Option<String>,
+    /// The price of one. `productPrice` is read as well.
+    price: Option<Price>,
+    /// The same as `price`, as the phone app sends it.
+    product_price: Option<Price>,
+}
+
+/// A price as a number, or as text with a currency.
+pub(super) struct Price;
+
+/// A point on the map, or an address.
+pub(super) struct DeliveryLocation;
+
+/// Any JSON, as deep as a store holds it: objects and arrays are nested 20 levels deep at most.
+pub(super) struct FieldValue;
+
+impl PartialSchema for Price {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .minimum(Some(0))
+            .maximum(Some(1e12));
+        OneOfBuilder::new()
+            .description(Some("A price as a number, or as text with a currency."))
+            .item(number)
+            .item(ObjectBuilder::new().schema_type(Type::String))
+            .examples([2.5.into(), Value::from("$2.50")])
+            .into()
+    }
+}
+
+impl ToSchema for Price {}
+
+impl PartialSchema for DeliveryLocation {
+    fn schema() -> RefOr<Schema> {
+        let degrees = |limit: f64| {
+            ObjectBuilder::new()
+                .schema_type(Type::Number)
+                .minimum(Some(-limit))
+                .maximum(Some(limit))
+        };
+        let place = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property("latitude", degrees(90.0))
+            .property("longitude", degrees(180.0))
+            .build();
+        OneOfBuilder::new()
+            .description(Some("A point on the map in degrees, or an address."))
+            .item(open(place))
+            .item(ObjectBuilder::new().schema_type(Type::String))
+            .into()
+    }
+}
+
+impl ToSchema for DeliveryLocation {}
+
+impl PartialSchema for FieldValue {
+    fn schema() -> RefOr<Schema> {
+        let itself = || Ref::from_schema_name("FieldValue");
+        let plain = [Type::Null, Type::Boolean, Type::Number, Type::String]
+            .into_iter()
+            .collect::<SchemaType>();
+        OneOfBuilder::new()
+            .description(Some(
+                "Any JSON. Objects and arrays are nested 20 levels deep at most.",
+            ))
+            .item(ObjectBuilder::new().schema_type(plain))
+            .item(ArrayBuilder::new().items(itself()))
+            .item(open(ObjectBuilder::new().schema_type(Type::Object).build()))
+            .into()
+    }
+}
+
+impl ToSchema for FieldValue {}
+
+/// The same object with further fields of any name that a store can hold.
+fn open(mut object: Object) -> Object {
+    let names = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(FIELD_NAME))
+        .max_length(Some(1_500));
+    object.property_names = Some(Box::new(names.into()));
+    object.additional_properties = Some(Box::new(Ref::from_schema_name("FieldValue").into()));
+    object
+}
+
+/// Not empty, and not `__…__`.
+const FIELD_NAME: &str = r"^(?!__[\s\S]*__$)[\s\S]+$";
+
+/// The order is placed.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Placed {
+    /// Always true.
+    success: bool,
+    /// The order's id.
+    #[schema(example = "ORD123")]
+    order_id: String,
+    /// The order's number.
+    #[schema(example = 123)]
+    order_number: u64,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct SubmitHeaders {
+    /// Makes a repeat harmless for 24 hours: the same key with the same body returns the first answer and places nothing.
+    /// Printable ASCII characters.
+    #[param(
+        rename = "Idempotency-Key",
+        nullable = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[\t -~]*[!-~][\t -~]*$"
+    )]
+    idempotency_key: Option<String>,
+}
+
+/// Place an order
+///
+/// 200 means that the order is durable. After a 4xx or a 503 it was not placed; after a 504 a repeat with the same
+/// `Idempotency-Key` tells.
+#[utoipa::path(
+    post,
+    path = "/api/order/submit",
+    operation_id = "submitOrder",
+    tag = "customers",
+    params(SubmitHeaders),
+    request_body = Submit,
+    responses((status = 200, description = "The order is placed.", body = Placed), OfBodies, OfSubmits),
+    security(("customer" = []))
+)]
+pub(super) fn submit() {}
+
+/// Sets what the server's settings decide: whether customers send tokens, and how much one may order.
+pub(super) fn adapt(description: &mut utoipa::openapi::OpenApi, settings: &SubmitSettings) {
+    let operation = description
+        .paths
+        .paths
+        .get_mut("/api/order/submit")
+        .and_then(|path| path.post.as_mut());
+    let is_open = matches!(settings.auth, SubmitAuth::Open);
+    if let Some(operation) = operation
+        && is_open
+    {
+        operation.security = Some(Vec::new());
+    }
+    let schemas = description
+        .components
+        .as_mut()
+        .map(|components| &mut components.schemas);
+    let Some(schemas) = schemas else { return };
+    for name in ["Submit", "SubmitOrder", "SubmitItem"] {
+        if let Some(RefOr::T(Schema::Object(object))) = schemas.get_mut(name) {
+            *object = open(std::mem::take(object));
+        }
+    }
+    if let Some(RefOr::T(Schema::Object(submit))) = schemas.get_mut("Submit")
+        && is_open
+    {
+        submit.required.push("userId".to_owned());
+    }
+    if let Some(RefOr::T(Schema::Object(order))) = schemas.get_mut("SubmitOrder")
+        && let Some(RefOr::T(Schema::Array(items))) = order.properties.get_mut("items")
+    {
+        items.max_items = Some(settings.max_items);
+    }
+}
