@@ -31,7 +31,7 @@ use crate::auth::{Auth, FirstAdmin, OpenStreams, StreamLimits};
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::hub::{Hub, HubSettings, Relay};
-use crate::routes::{self, AppState, Assets, Templates};
+use crate::routes::{self, AppState, Assets, SubmitLimits, SubmitSource, Templates};
 use crate::settings::{AuthSettings, Settings, SubmitAuth};
 use crate::store::OrderStore;
 use crate::telemetry::{self, RouteMetrics};
@@ -75,6 +75,7 @@ impl App {
             per_admin: settings.stream.max_per_admin,
             per_address: settings.stream.max_per_address,
         });
+        let submit_source = SubmitSource::new(Arc::clone(&accounts), clock.clone());
         let auth = Arc::new(Auth::new(accounts, &settings.auth, streams, clock.clone()));
         let first_admin = if is_local {
             begun
@@ -108,6 +109,8 @@ impl App {
             hub: Arc::clone(&hub),
             auth: Arc::clone(&auth),
             customers,
+            submit_limits: SubmitLimits::new(&settings.submit),
+            submit_source,
             templates: Templates::load()?,
             assets: Assets::load(),
             settings,
@@ -266,13 +269,14 @@ fn service(
     InitError = (),
 > {
     let has_https = state.settings.has_public_https();
+    let origins = state.settings.server.allowed_origins.clone();
     ActixApp::new()
         .app_data(Relay::start(Arc::clone(&state.hub)))
         .app_data(state)
         .wrap(from_fn(routes::translate_errors))
         .wrap(routes::default_headers(has_https))
         .wrap(TracingLogger::<telemetry::RequestSpan>::new())
-        .configure(routes::configure)
+        .configure(|config| routes::configure(config, &origins))
         .into_factory()
 }
 
@@ -300,6 +304,7 @@ async fn recheck_streams(auth: &Auth, hub: &Hub) -> std::convert::Infallible {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
+        telemetry::report_malformed_requests();
         if auth.recheck_streams().await {
             hub.check_subscribers();
         }

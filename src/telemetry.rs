@@ -1,5 +1,7 @@
 //! Logs, and the figures behind `/metrics`.
 
+mod malformed;
+
 use std::sync::Arc;
 
 use actix_web::HttpMessage as _;
@@ -13,12 +15,17 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::LogSettings;
+use malformed::MalformedRequests;
+
+pub use malformed::report_malformed_requests;
 
 /// Sends logs to standard error, as the settings say. Does nothing when logs go somewhere already.
 pub fn init(settings: &LogSettings) {
     // The settings have checked the filter.
     let filter: Targets = settings.level.parse().unwrap_or_default();
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(MalformedRequests);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let _ = if settings.json {
         registry.with(layer.json()).try_init()

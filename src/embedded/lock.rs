@@ -1,8 +1,12 @@
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+
+/// For the owner only.
+const PRIVATE: u32 = 0o600;
 
 /// The right to serve from a store, held by one process at a time.
 ///
@@ -20,8 +24,12 @@ impl FileLock {
             .create(true)
             .write(true)
             .truncate(false)
+            .mode(PRIVATE)
             .open(&path)
             .with_context(|| format!("can't create {}", path.display()))?;
+        // Earlier versions left it open to all: any user of the machine could hold the lock and keep the server out.
+        file.set_permissions(Permissions::from_mode(PRIVATE))
+            .with_context(|| format!("can't protect {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => anyhow::bail!(

@@ -6,6 +6,7 @@
 mod accounts;
 mod lock;
 mod orders;
+mod pruning;
 mod schema;
 #[cfg(test)]
 mod tests;

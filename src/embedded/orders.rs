@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 use super::EmbeddedStore;
 use super::writer::{Write, sql};
 use crate::orders::{Change, Order, OrderDraft, OrderId, OrderPatch};
-use crate::store::{IDEMPOTENCY_HOURS, ListQuery, OrderStore, Placed, StoreError, WatchSink};
+use crate::store::{
+    IDEMPOTENCY_MILLIS, IdempotencyKey, ListQuery, OrderStore, Placed, StoreError, WatchSink,
+};
 
-const HOUR_MILLIS: u64 = 3_600_000;
 const COLUMNS: &str = "id, data, created_micros, updated_micros";
 
 #[async_trait]
@@ -19,16 +20,16 @@ impl OrderStore for EmbeddedStore {
     async fn submit(
         &self,
         draft: OrderDraft,
-        idempotency_key: Option<String>,
+        key: Option<IdempotencyKey>,
     ) -> Result<Placed, StoreError> {
         self.writer
             .write(move |write| {
-                if let Some(key) = &idempotency_key
-                    && let Some(placed) = placed_before(write.sql, key)?
+                if let Some(key) = &key
+                    && let Some(placed) = placed_before(write, key)?
                 {
                     return Ok(placed);
                 }
-                place(write, draft, idempotency_key.as_deref())
+                place(write, draft, key.as_ref())
             })
             .await
     }
@@ -97,27 +98,35 @@ impl OrderStore for EmbeddedStore {
     }
 }
 
-fn placed_before(connection: &Connection, key: &str) -> Result<Option<Placed>, StoreError> {
-    let found: Option<(String, u64)> = sql(connection
-        .prepare_cached("SELECT order_id, number FROM idempotency WHERE key = ?1")
+fn placed_before(write: &Write<'_>, key: &IdempotencyKey) -> Result<Option<Placed>, StoreError> {
+    let oldest = write.now_millis().saturating_sub(IDEMPOTENCY_MILLIS);
+    let found: Option<(String, u64, Option<Vec<u8>>)> = sql(write
+        .sql
+        .prepare_cached(
+            "SELECT order_id, number, fingerprint FROM idempotency WHERE key = ?1 AND created_millis >= ?2",
+        )
         .and_then(|mut s| {
-            s.query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()
-        }))?;
-    found
-        .map(|(id, number)| {
-            Ok(Placed {
-                order_id: known_id(&id)?,
-                number,
+            s.query_row(params![key.text(), oldest], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
-        })
-        .transpose()
+            .optional()
+        }))?;
+    let Some((id, number, fingerprint)) = found else {
+        return Ok(None);
+    };
+    if !key.matches(fingerprint.as_deref()) {
+        return Err(StoreError::KeyReused);
+    }
+    Ok(Some(Placed {
+        order_id: known_id(&id)?,
+        number,
+    }))
 }
 
 fn place(
     write: &mut Write<'_>,
     draft: OrderDraft,
-    key: Option<&str>,
+    key: Option<&IdempotencyKey>,
 ) -> Result<Placed, StoreError> {
     let micros = write.stamp();
     let number: u64 = sql(write
@@ -135,15 +144,22 @@ fn place(
     };
     save(write.sql, &order)?;
     if let Some(key) = key {
-        let now = micros / 1_000;
+        // In place of one that is too old to count.
         sql(write
             .sql
-            .prepare_cached("DELETE FROM idempotency WHERE created_millis < ?1")
-            .and_then(|mut s| s.execute([now.saturating_sub(IDEMPOTENCY_HOURS * HOUR_MILLIS)])))?;
-        sql(write
-            .sql
-            .prepare_cached("INSERT INTO idempotency (key, order_id, number, created_millis) VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut s| s.execute(params![key, order.id.as_str(), number, now])))?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO idempotency (key, order_id, number, created_millis, fingerprint)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )
+            .and_then(|mut s| {
+                s.execute(params![
+                    key.text(),
+                    order.id.as_str(),
+                    number,
+                    write.now_millis(),
+                    key.fingerprint()
+                ])
+            }))?;
     }
     let placed = Placed {
         order_id: order.id.clone(),

@@ -1,5 +1,7 @@
 //! What is special to this store. What it has in common with others is told by the story that all stores share.
 
+mod growth;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::orders::{Change, DraftLimits, OrderDraft, Snapshot};
-use crate::store::{ListQuery, OrderStore as _, Placed, WatchEvent};
+use crate::store::{IdempotencyKey, ListQuery, OrderStore as _, Placed, WatchEvent};
 
 struct Place {
     _folder: tempfile::TempDir,
@@ -43,7 +45,10 @@ fn draft() -> OrderDraft {
 
 async fn submit(store: &EmbeddedStore, key: Option<&str>) -> Placed {
     store
-        .submit(draft(), key.map(str::to_owned))
+        .submit(
+            draft(),
+            key.map(|key| IdempotencyKey::new(key, "u", &json!({}))),
+        )
         .await
         .expect("placed")
 }
@@ -133,7 +138,7 @@ async fn the_file_is_its_owners_alone() {
     let place = Place::new();
     let store = place.open();
     submit(&store, None).await;
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", ".lock"] {
         let path = format!("{}{suffix}", place.path.display());
         let mode = std::fs::metadata(&path)
             .expect("the file")
@@ -144,13 +149,19 @@ async fn the_file_is_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn keys_are_forgotten_after_a_day() {
+async fn a_lock_file_that_is_open_to_all_is_closed() {
+    use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
-    let store = place.open();
-    submit(&store, Some("key")).await;
-    place.now.fetch_add(25 * 3_600_000_000, Ordering::Relaxed);
-    submit(&store, Some("another")).await;
-    assert_eq!(submit(&store, Some("key")).await.number, 3);
+    drop(place.open());
+    let lock = format!("{}.lock", place.path.display());
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&lock, open).expect("set");
+    let _store = place.open();
+    let mode = std::fs::metadata(&lock)
+        .expect("the file")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[tokio::test]

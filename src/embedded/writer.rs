@@ -4,6 +4,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Savepoint, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::pruning::Pruning;
 use super::{from_sqlite, orders, unavailable};
 use crate::clock::Clock;
 use crate::orders::{Change, Snapshot};
@@ -41,6 +42,11 @@ impl Write<'_> {
         self.clock.next()
     }
 
+    /// The wall clock, in milliseconds.
+    pub(super) fn now_millis(&self) -> u64 {
+        self.clock.clock.millis()
+    }
+
     /// The watch is told of `change` once it is durable.
     pub(super) fn announce(&mut self, change: Change) {
         self.changes.push(change);
@@ -73,6 +79,7 @@ impl Writer {
             connection,
             clock: CommitClock { clock, last },
             watches: Vec::new(),
+            pruning: Pruning::default(),
         };
         thread::Builder::new()
             .name("store-writer".to_owned())
@@ -149,6 +156,7 @@ struct Thread {
     connection: Connection,
     clock: CommitClock,
     watches: Vec<WatchSink>,
+    pruning: Pruning,
 }
 
 impl Thread {
@@ -171,6 +179,7 @@ impl Thread {
     }
 
     fn begin_watch(&mut self, window: usize, mut sink: WatchSink) {
+        self.pruning.keep(window);
         match orders::window(&self.connection, window) {
             Ok(changes) => {
                 sink(WatchEvent::Snapshot(Snapshot {
@@ -208,6 +217,8 @@ impl Thread {
                 for job in jobs {
                     job.answer();
                 }
+                self.pruning
+                    .run_when_due(&self.connection, self.clock.clock.millis());
             }
             Err(error) => {
                 tracing::error!(%error, writes = jobs.len(), "nothing could be written to the store");

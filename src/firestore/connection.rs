@@ -38,6 +38,7 @@ use super::records::number_of;
 use super::settings::{Access, FirestoreSettings};
 use super::usage::{Cause, Meter};
 use super::value;
+use crate::orders::OrderId;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -140,6 +141,16 @@ impl Connection {
     /// The full name of a document.
     pub(super) fn name(&self, collection: &str, id: &str) -> String {
         format!("{}/{collection}/{id}", self.settings.documents())
+    }
+
+    /// The full name of an order's document.
+    pub(super) fn order_name(&self, id: &OrderId) -> String {
+        self.name(&self.settings.collection, id.as_str())
+    }
+
+    /// Makes a connection unless there is one.
+    pub(super) async fn ready(&self) -> Result<(), Fault> {
+        self.client().await.map(drop)
     }
 
     /// The documents with these names, `None` for those that don't exist.

@@ -48,7 +48,7 @@ pub struct FirestoreStore {
     connection: Arc<Connection>,
     meter: Arc<Meter>,
     clock: Clock,
-    numbering: Numbering,
+    numbering: Arc<Numbering>,
     accounts: Arc<account_watch::Generation>,
     health: watch::Sender<Health>,
     /// Set when a listener has ended by itself, with the reason.
@@ -64,18 +64,24 @@ impl FirestoreStore {
     pub fn start(settings: FirestoreSettings, clock: Clock) -> Self {
         let meter = Arc::new(Meter::new(clock.clone()));
         let stopping = CancellationToken::new();
+        let connection = Arc::new(Connection::new(settings, Arc::clone(&meter)));
+        let health = watch::Sender::new(Health {
+            source: SourceState::Away {
+                message: "starting".to_owned(),
+            },
+            unreadable: 0,
+        });
         Self {
-            connection: Arc::new(Connection::new(settings, Arc::clone(&meter))),
+            numbering: Arc::new(Numbering::new(
+                Arc::clone(&connection),
+                clock.clone(),
+                health.subscribe(),
+            )),
+            connection,
             meter,
             clock,
-            numbering: Numbering::default(),
             accounts: Arc::default(),
-            health: watch::Sender::new(Health {
-                source: SourceState::Away {
-                    message: "starting".to_owned(),
-                },
-                unreadable: 0,
-            }),
+            health,
             ended: watch::Sender::new(None),
             _stop: stopping.clone().drop_guard(),
             stopping,
@@ -111,10 +117,6 @@ impl FirestoreStore {
     /// Makes the counters of billed reads, writes and removals known to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         self.meter.register(registry);
-    }
-
-    fn is_live(&self) -> bool {
-        self.health.borrow().source == SourceState::Live
     }
 
     fn listen(&self, window: usize, sink: WatchSink) {

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use super::fault::{Fault, FaultKind};
 use super::usage::{Cause, FREE_READS, FREE_WRITES};
 use super::{FirestoreStore, REMOVALS_COLLECTION, removals, value};
 use crate::orders::{Order, OrderDraft, OrderId, OrderPatch};
-use crate::store::{ListQuery, OrderStore, Placed, StoreError, Usage, WatchSink};
+use crate::store::{IdempotencyKey, ListQuery, OrderStore, Placed, StoreError, Usage, WatchSink};
 
 /// How often a change is tried when others change the order at the same time, or the outcome is unknown.
 const ATTEMPTS: u32 = 8;
@@ -19,75 +20,26 @@ impl OrderStore for FirestoreStore {
     async fn submit(
         &self,
         draft: OrderDraft,
-        idempotency_key: Option<String>,
+        key: Option<IdempotencyKey>,
     ) -> Result<Placed, StoreError> {
-        self.place(draft, idempotency_key).await
+        self.place(draft, key).await
     }
 
     async fn change(&self, id: &OrderId, patch: OrderPatch, by: &str) -> Result<Order, StoreError> {
-        let mut unsure = None;
-        for attempt in 0..ATTEMPTS {
-            pause(attempt).await;
-            let (document, order) = match self.find(id).await {
-                Ok(found) => found.ok_or(StoreError::NotFound)?,
-                Err(fault) => {
-                    retry(fault, &mut unsure)?;
-                    continue;
-                }
-            };
-            let Some((write, changed)) =
-                self.changing(&document, &order, &patch, by, unsure.is_some())?
-            else {
-                return Ok(order);
-            };
-            match self.connection.commit(vec![write]).await {
-                Ok(response) => {
-                    return Ok(Order {
-                        updated_micros: commit_micros(&response),
-                        ..changed
-                    });
-                }
-                Err(fault) => retry(fault, &mut unsure)?,
-            }
-        }
-        Err(given_up(unsure))
+        let sent = Sent::default();
+        self.in_time(&sent, self.try_change(id, &patch, by, &sent))
+            .await
     }
 
     async fn remove(&self, id: &OrderId, by: &str) -> Result<(), StoreError> {
-        let mut unsure = None;
-        for attempt in 0..ATTEMPTS {
-            pause(attempt).await;
-            let document = match self
-                .connection
-                .get_one(self.order_name(id), Cause::Write)
-                .await
-            {
-                Ok(Some(document)) => document,
-                // Ours has come through, or somebody else's: the order is gone either way.
-                Ok(None) if unsure.is_some() => return Ok(()),
-                Ok(None) => return Err(StoreError::NotFound),
-                Err(fault) => {
-                    retry(fault, &mut unsure)?;
-                    continue;
-                }
-            };
-            let record = self.connection.name(REMOVALS_COLLECTION, id.as_str());
-            let writes = vec![
-                delete(document.name.clone(), Some(unchanged(Some(&document)))),
-                removals::by_admin(record, by, &document),
-            ];
-            match self.connection.commit(writes).await {
-                Ok(_) => return Ok(()),
-                Err(fault) => retry(fault, &mut unsure)?,
-            }
-        }
-        Err(given_up(unsure))
+        let sent = Sent::default();
+        self.in_time(&sent, self.try_remove(id, by, &sent)).await
     }
 
     async fn get(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
         let document = self
             .connection
-            .get_one(self.order_name(id), Cause::Lookup)
+            .get_one(self.connection.order_name(id), Cause::Lookup)
             .await
             .map_err(Fault::into_error)?;
         document
@@ -118,11 +70,107 @@ impl OrderStore for FirestoreStore {
     }
 }
 
+/// Whether a commit was sent whose outcome isn't known.
+#[derive(Default)]
+struct Sent(AtomicBool);
+
+impl Sent {
+    fn set(&self, is_sent: bool) {
+        self.0.store(is_sent, Ordering::Relaxed);
+    }
+}
+
 impl FirestoreStore {
+    /// Ends a write at its deadline: with 504's error when it may have been done, with 503's when nothing was sent.
+    async fn in_time<T>(
+        &self,
+        sent: &Sent,
+        write: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let deadline = self.connection.settings().write_deadline;
+        match tokio::time::timeout(deadline, write).await {
+            Ok(result) => result,
+            Err(_) if sent.0.load(Ordering::Relaxed) => {
+                Err(given_up(Some("no answer in time".to_owned())))
+            }
+            Err(_) => Err(Fault::transient("Firestore doesn't answer in time").into_error()),
+        }
+    }
+
+    async fn try_change(
+        &self,
+        id: &OrderId,
+        patch: &OrderPatch,
+        by: &str,
+        sent: &Sent,
+    ) -> Result<Order, StoreError> {
+        let mut unsure = None;
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
+            let (document, order) = match self.find(id).await {
+                Ok(found) => found.ok_or(StoreError::NotFound)?,
+                Err(fault) => {
+                    retry(fault, &mut unsure)?;
+                    continue;
+                }
+            };
+            let Some((write, changed)) =
+                self.changing(&document, &order, patch, by, unsure.is_some())?
+            else {
+                return Ok(order);
+            };
+            sent.set(true);
+            match self.connection.commit(vec![write]).await {
+                Ok(response) => {
+                    return Ok(Order {
+                        updated_micros: commit_micros(&response),
+                        ..changed
+                    });
+                }
+                Err(fault) => retry(fault, &mut unsure)?,
+            }
+            sent.set(unsure.is_some());
+        }
+        Err(given_up(unsure))
+    }
+
+    async fn try_remove(&self, id: &OrderId, by: &str, sent: &Sent) -> Result<(), StoreError> {
+        let mut unsure = None;
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
+            let document = match self
+                .connection
+                .get_one(self.connection.order_name(id), Cause::Write)
+                .await
+            {
+                Ok(Some(document)) => document,
+                // Ours has come through, or somebody else's: the order is gone either way.
+                Ok(None) if unsure.is_some() => return Ok(()),
+                Ok(None) => return Err(StoreError::NotFound),
+                Err(fault) => {
+                    retry(fault, &mut unsure)?;
+                    continue;
+                }
+            };
+            let record = self.connection.name(REMOVALS_COLLECTION, id.as_str());
+            let writes = vec![
+                delete(document.name.clone(), Some(unchanged(Some(&document)))),
+                removals::by_admin(record, by, &document),
+            ];
+            sent.set(true);
+            match self.connection.commit(writes).await {
+                Ok(_) => return Ok(()),
+                Err(fault) => retry(fault, &mut unsure)?,
+            }
+            sent.set(unsure.is_some());
+        }
+        Err(given_up(unsure))
+    }
+
     async fn find(&self, id: &OrderId) -> Result<Option<(Document, Order)>, Fault> {
         let document = self
             .connection
-            .get_one(self.order_name(id), Cause::Write)
+            .get_one(self.connection.order_name(id), Cause::Write)
             .await?;
         Ok(document.and_then(|document| {
             let order = to_order(&document).ok()?;
@@ -200,9 +248,9 @@ fn retry(fault: Fault, unsure: &mut Option<String>) -> Result<(), StoreError> {
 
 fn given_up(unsure: Option<String>) -> StoreError {
     match unsure {
-        Some(reason) => StoreError::Internal(anyhow::anyhow!(
-            "nobody knows whether the order was changed: {reason}"
-        )),
+        Some(reason) => StoreError::OutcomeUnknown {
+            reason: format!("the order may have been changed: {reason}"),
+        },
         None => Fault::transient("too many others change this order").into_error(),
     }
 }

@@ -35,6 +35,14 @@ pub(super) fn number_of(fields: &Fields, name: &str) -> u64 {
     }
 }
 
+/// Bytes, `None` where the field holds something else.
+pub(super) fn bytes_of<'a>(fields: &'a Fields, name: &str) -> Option<&'a [u8]> {
+    match fields.get(name)?.value_type.as_ref()? {
+        ValueType::BytesValue(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
 /// A Timestamp in milliseconds, 0 where the field holds something else.
 pub(super) fn time_of(fields: &Fields, name: &str) -> u64 {
     match fields.get(name).and_then(|value| value.value_type.as_ref()) {

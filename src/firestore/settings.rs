@@ -16,6 +16,8 @@ pub struct FirestoreSettings {
     pub access: Access,
     /// How long the server may say nothing before the connection is held for dead. Google's servers speak every 30 seconds.
     pub silence: Duration,
+    /// How long a write may take, a submit's wait for its turn included.
+    pub write_deadline: Duration,
     /// Whether a listener that comes back asks for what has changed only. The emulator says nothing of removals then.
     pub resume: bool,
 }
@@ -40,6 +42,7 @@ impl FirestoreSettings {
             database_id: "(default)".to_owned(),
             collection: "orders".to_owned(),
             silence: Duration::from_secs(75),
+            write_deadline: Duration::from_secs(8),
             resume: !matches!(access, Access::Emulator(_)),
             access,
         }

@@ -1,5 +1,5 @@
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::cookie::{Cookie, SameSite, time};
@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use secrecy::ExposeSecret as _;
 
 use super::AppState;
+use super::client::{Client, Forwarding, NO_PEER};
 use super::error::ApiError;
 use crate::auth::{AuthError, Principal, SignedIn};
 
@@ -182,32 +183,23 @@ pub(super) fn is_cross_site(request: &HttpRequest) -> bool {
         && !is_same_origin(request)
 }
 
-/// Where the client is, as far as proxies that the operator trusts can tell.
+/// The client's address, as far as proxies that the operator trusts can tell.
 pub(super) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
-    let peer = request
-        .peer_addr()
-        .map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| {
-            peer.ip().to_canonical()
-        });
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-    if !is_trusted(&peer) {
-        return peer;
-    }
-    // Each proxy has added whom it was called by: the last one that isn't a proxy of ours is the client.
-    let forwarded = request
-        .headers()
-        .get_all(header::X_FORWARDED_FOR)
-        .filter_map(|value| value.to_str().ok());
-    let chain: Vec<IpAddr> = forwarded
-        .flat_map(|value| value.split(','))
-        .filter_map(|part| part.trim().parse().ok())
-        .collect();
-    chain
-        .iter()
-        .rev()
-        .find(|address| !is_trusted(address))
-        .copied()
-        .unwrap_or(peer)
+    client(request, trusted).address
+}
+
+/// Where the request comes from, as far as proxies that the operator trusts can tell.
+pub(super) fn client(request: &HttpRequest, trusted: &[IpNet]) -> Client {
+    let peer = request.peer_addr().map_or(NO_PEER, |peer| peer.ip());
+    let lines = |name| {
+        let values = request.headers().get_all(name);
+        values.map(header::HeaderValue::as_bytes).collect()
+    };
+    let forwarding = Forwarding {
+        x_forwarded_for: lines(header::X_FORWARDED_FOR),
+        forwarded: lines(header::FORWARDED),
+    };
+    Client::of(peer, trusted, &forwarding)
 }
 
 /// What the client calls itself, for people to recognise it by.

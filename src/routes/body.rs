@@ -16,6 +16,16 @@ pub(super) async fn json<T: DeserializeOwned>(
     payload: web::Payload,
     state: &AppState,
 ) -> Result<T, ApiError> {
+    json_within(request, payload, state, state.settings.server.max_body).await
+}
+
+/// Reads a JSON body of at most `limit` bytes, within the limit of time.
+pub(super) async fn json_within<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: &AppState,
+    limit: usize,
+) -> Result<T, ApiError> {
     let mime = request.mime_type().ok().flatten();
     if !mime.is_some_and(|mime| {
         mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json")
@@ -26,7 +36,7 @@ pub(super) async fn json<T: DeserializeOwned>(
             "the body must be application/json",
         ));
     }
-    parse(&whole(request, payload, state).await?)
+    parse(&whole(request, payload, state, limit).await?)
 }
 
 /// Reads a form's body within the limits of size and time.
@@ -35,7 +45,8 @@ pub(super) async fn form<T: DeserializeOwned>(
     payload: web::Payload,
     state: &AppState,
 ) -> Result<T, ApiError> {
-    let body = whole(request, payload, state).await?;
+    let limit = state.settings.server.max_body;
+    let body = whole(request, payload, state, limit).await?;
     let text = str::from_utf8(&body).map_err(|_| ApiError::invalid("body", "is not UTF-8"))?;
     web::Query::from_query(text)
         .map(web::Query::into_inner)
@@ -46,8 +57,8 @@ async fn whole(
     request: &HttpRequest,
     payload: web::Payload,
     state: &AppState,
+    limit: usize,
 ) -> Result<Bytes, ApiError> {
-    let limit = state.settings.server.max_body;
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)

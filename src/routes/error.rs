@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, w
 use serde_json::{Value, json};
 
 use super::AppState;
+use super::submit_limits::SHOP_BUSY;
 use crate::auth::AuthError;
 use crate::orders::{DraftError, FieldError};
 use crate::store::StoreError;
@@ -153,6 +154,11 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound => Self::not_found("order"),
             StoreError::Conflict(order) => Self::conflict(order.whole()),
+            StoreError::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "KEY_REUSED",
+                "this Idempotency-Key was used for another order: a new order needs a new key",
+            ),
             StoreError::Exists => Self::new(StatusCode::CONFLICT, "EXISTS", error.to_string()),
             StoreError::Unavailable {
                 reason,
@@ -161,6 +167,12 @@ impl From<StoreError> for ApiError {
                 "STORE_UNAVAILABLE",
                 "the store can't take this now, try again later",
                 retry_after,
+            )
+            .with(|problem| problem.cause = Some(anyhow::anyhow!(reason))),
+            StoreError::OutcomeUnknown { reason } => Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "OUTCOME_UNKNOWN",
+                "the store did not say in time whether this was done; a submit can be repeated with the same Idempotency-Key",
             )
             .with(|problem| problem.cause = Some(anyhow::anyhow!(reason))),
             StoreError::Internal(cause) => Self::internal(cause),
@@ -230,7 +242,15 @@ pub async fn translate_errors<B: MessageBody + 'static>(
         page(&request, status, reported.as_ref())
     };
     let mut worded = worded;
-    for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+    for name in [
+        header::ALLOW,
+        header::RETRY_AFTER,
+        header::WWW_AUTHENTICATE,
+        // Scripts of other origins can read the answer only with these.
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        header::VARY,
+    ] {
         if let Some(value) = original.headers().get(&name) {
             worded.headers_mut().insert(name, value.clone());
         }
@@ -267,9 +287,44 @@ fn report(request: &HttpRequest, status: StatusCode, reported: Option<&Reported>
     let cause = reported
         .and_then(|reported| reported.cause.as_deref())
         .unwrap_or_default();
-    if status.is_server_error() {
+    if status.is_server_error() && code != SHOP_BUSY {
         tracing::error!(status = status.as_u16(), code, cause, method = %request.method(), path = request.path(), "refused");
     } else {
         tracing::debug!(status = status.as_u16(), code, method = %request.method(), path = request.path(), "refused");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_store_have_a_status_and_a_code() {
+        let retry_after = Duration::from_millis(1_500);
+        let unavailable = StoreError::Unavailable {
+            reason: "secret".to_owned(),
+            retry_after,
+        };
+        let unknown = StoreError::OutcomeUnknown {
+            reason: "secret".to_owned(),
+        };
+        for (error, status, code, header) in [
+            (StoreError::NotFound, 404, "NOT_FOUND", None),
+            (StoreError::KeyReused, 422, "KEY_REUSED", None),
+            (unavailable, 503, "STORE_UNAVAILABLE", Some("2")),
+            (unknown, 504, "OUTCOME_UNKNOWN", None),
+            (anyhow::anyhow!("secret").into(), 500, "INTERNAL", None),
+        ] {
+            let error = ApiError::from(error);
+            assert_eq!((error.0.status.as_u16(), error.0.code), (status, code));
+            assert!(!error.message().contains("secret"), "{code}");
+            let answer = error.error_response();
+            let found = answer.headers().get(header::RETRY_AFTER);
+            assert_eq!(
+                found.and_then(|value| value.to_str().ok()),
+                header,
+                "{code}"
+            );
+        }
     }
 }

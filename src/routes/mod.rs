@@ -4,6 +4,8 @@ mod access;
 mod account;
 mod assets;
 mod body;
+pub mod client;
+mod cors;
 mod delivery;
 mod error;
 mod health;
@@ -15,6 +17,8 @@ mod recent;
 mod sign_in;
 mod streams;
 mod submit;
+mod submit_limits;
+mod submit_source;
 
 use std::sync::Arc;
 
@@ -26,12 +30,14 @@ use tokio_util::task::TaskTracker;
 
 pub use assets::Assets;
 pub use pages::Templates;
+pub use submit_limits::SubmitLimits;
+pub use submit_source::SubmitSource;
 
 use crate::auth::Auth;
 use crate::auth::firebase::FirebaseVerifier;
 use crate::clock::Clock;
 use crate::hub::Hub;
-use crate::settings::Settings;
+use crate::settings::{AllowedOrigins, Settings};
 use crate::store::OrderStore;
 use crate::telemetry::RouteMetrics;
 
@@ -45,6 +51,10 @@ pub struct AppState {
     pub auth: Arc<Auth>,
     /// Who the customers are, where they have to say so.
     pub customers: Option<FirebaseVerifier>,
+    /// How often orders may be submitted.
+    pub submit_limits: SubmitLimits,
+    /// Where orders came from.
+    pub submit_source: SubmitSource,
     /// What the operator has decided.
     pub settings: Settings,
     /// The time.
@@ -66,8 +76,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      connect-src 'self'; media-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
      object-src 'none'; frame-ancestors 'none'";
 
-/// Makes all addresses known.
-pub fn configure(config: &mut ServiceConfig) {
+/// Makes all addresses known. Pages of `origins` may submit orders.
+pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
     config
         // Streams stand outside of the compressed scope: a stream is written as its events come.
         .service(web::resource("/api/admin/stream/orders").get(streams::admin))
@@ -81,7 +91,11 @@ pub fn configure(config: &mut ServiceConfig) {
                         .get(openapi::openapi),
                 )
                 .service(web::resource("/health").get(health::health))
-                .service(web::resource("/order/submit").post(submit::submit))
+                .service(
+                    web::resource("/order/submit")
+                        .wrap(cors::submit(origins))
+                        .post(submit::submit),
+                )
                 .service(web::scope("/admin").configure(configure_admin))
                 .default_service(web::route().to(error::not_found)),
         )

@@ -110,7 +110,7 @@ pub(super) async fn change(
     let patch = patch(body::json(&request, payload, &state).await?)?;
     match state.store.change(&id, patch, &admin.name).await {
         Ok(order) => {
-            tracing::info!(order = %id, status = order.status(), by = admin.name, "order changed");
+            tracing::info!(order = ?id, status = order.status(), by = admin.name, "order changed");
             Ok(HttpResponse::Ok().json(json!({"success": true, "order": shown(&order, desk)})))
         }
         Err(StoreError::Conflict(order)) => Err(ApiError::conflict(shown(&order, desk))),
@@ -126,7 +126,7 @@ pub(super) async fn remove(
 ) -> Result<HttpResponse, ApiError> {
     let id = order_id(&id)?;
     state.store.remove(&id, &admin.name).await?;
-    tracing::info!(order = %id, by = admin.name, "order removed");
+    tracing::info!(order = ?id, by = admin.name, "order removed");
     Ok(HttpResponse::Ok().json(json!({"success": true, "orderId": id})))
 }
 

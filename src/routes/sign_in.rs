@@ -125,7 +125,7 @@ async fn sign_in(
         .await;
     match &result {
         Ok(signed_in) => tracing::info!(admin = signed_in.principal.email, %address, "signed in"),
-        Err(error) => tracing::warn!(%address, reason = %error, "sign-in refused"),
+        Err(error) => tracing::warn!(%address, reason = error.to_string(), "sign-in refused"),
     }
     result
 }

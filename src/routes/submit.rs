@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::{AppState, access, body};
 use crate::auth::firebase::{FirebaseError, UserId};
 use crate::orders::{DraftLimits, OrderDraft};
+use crate::store::IdempotencyKey;
 
 /// What a customer is told to wait while Google's keys can't be fetched.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -19,24 +20,29 @@ pub(super) async fn submit(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let started = Instant::now();
+    // Before anything is read or looked up.
+    let client = access::client(&request, &state.settings.server.trusted_proxies);
+    state.submit_limits.check(&client)?;
     let customer = customer(&request, &state).await?;
-    let mut key = idempotency_key(&request)?;
-    let body: Value = body::json(&request, payload, &state).await?;
+    let settings = &state.settings.submit;
+    let body: Value = body::json_within(&request, payload, &state, settings.max_body).await?;
+    let key = idempotency_key(&request, customer.as_ref(), &body)?;
     let limits = DraftLimits {
-        max_items: state.settings.submit.max_items,
+        max_items: settings.max_items,
     };
     let mut draft = OrderDraft::parse(body, limits)?;
     if let Some(customer) = customer {
         draft = draft.for_user(customer.as_str());
-        // Customers that are told apart don't share their keys.
-        key = key.map(|key| format!("{}/{key}", customer.as_str()));
+    }
+    if let Some(source) = state.submit_source.of(&client).await {
+        draft = draft.from_source(&source);
     }
     let placed = state.store.submit(draft, key).await?;
     state
         .metrics
         .submit_seconds
         .observe(started.elapsed().as_secs_f64());
-    tracing::info!(order = %placed.order_id, "order placed");
+    tracing::info!(order = ?placed.order_id, "order placed");
     Ok(HttpResponse::Ok().json(json!({
         "success": true,
         "orderId": placed.order_id,
@@ -66,13 +72,25 @@ async fn customer(request: &HttpRequest, state: &AppState) -> Result<Option<User
         })
 }
 
-fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
+/// The request's key, bound to the customer (the body's, where no token names one) and to the body.
+fn idempotency_key(
+    request: &HttpRequest,
+    customer: Option<&UserId>,
+    body: &Value,
+) -> Result<Option<IdempotencyKey>, ApiError> {
     const NAME: &str = "Idempotency-Key";
     let Some(value) = request.headers().get(NAME) else {
         return Ok(None);
     };
     match value.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        Ok(key) if (1..=255).contains(&key.len()) => {
+            let user = customer.map_or_else(|| body["userId"].as_str(), |user| Some(user.as_str()));
+            Ok(Some(IdempotencyKey::new(
+                key,
+                user.unwrap_or_default(),
+                body,
+            )))
+        }
         _ => Err(ApiError::invalid(
             NAME,
             "must have 1 to 255 visible ASCII characters",

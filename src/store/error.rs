@@ -14,6 +14,9 @@ pub enum StoreError {
     /// An admin with this e-mail address exists.
     #[error("an admin with this e-mail address exists already")]
     Exists,
+    /// The idempotency key was used for another submit. Nothing was changed.
+    #[error("the idempotency key was used for another order")]
+    KeyReused,
     /// The store can't do it now: away, full, read-only or overloaded. Nothing was changed.
     #[error("the store is unavailable: {reason}")]
     Unavailable {
@@ -21,6 +24,12 @@ pub enum StoreError {
         reason: String,
         /// When to try again.
         retry_after: Duration,
+    },
+    /// The store didn't say in time whether it has done it.
+    #[error("whether it was done is not known: {reason}")]
+    OutcomeUnknown {
+        /// Why, for the log.
+        reason: String,
     },
     /// Something that should not happen.
     #[error(transparent)]

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod error;
+mod idempotency;
 #[cfg(test)]
 pub(crate) mod story;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 pub use accounts::{AccountStore, Admin, Digest, NewAdmin, NewSession, Session, Token};
 use async_trait::async_trait;
 pub use error::StoreError;
+pub use idempotency::{IDEMPOTENCY_HOURS, IDEMPOTENCY_MILLIS, IdempotencyKey};
 use rand::distr::{Alphanumeric, SampleString as _};
 
 use crate::orders::{Order, OrderDraft, OrderId, OrderPatch, Position, Snapshot};
@@ -23,11 +25,12 @@ use crate::orders::{Order, OrderDraft, OrderId, OrderPatch, Position, Snapshot};
 pub trait OrderStore: Send + Sync {
     /// Places an order: numbers it, sets `orderId`, `status` and `timestamp`, and answers when it is durable.
     ///
-    /// A repeated `idempotency_key` answers with the order placed first, within [`IDEMPOTENCY_HOURS`].
+    /// A repeated key answers with the order placed first, within [`IDEMPOTENCY_HOURS`]; [`StoreError::KeyReused`] when it
+    /// was used for another submit.
     async fn submit(
         &self,
         draft: OrderDraft,
-        idempotency_key: Option<String>,
+        key: Option<IdempotencyKey>,
     ) -> Result<Placed, StoreError>;
 
     /// Changes an order in the name of `by`, and answers with the order as it is then.
@@ -76,9 +79,6 @@ pub struct Usage {
     /// Writes that are free on each day.
     pub write_limit: u64,
 }
-
-/// How long a repeated idempotency key is recognised, in hours.
-pub const IDEMPOTENCY_HOURS: u64 = 24;
 
 /// What a watch tells.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use orderbell::orders::{Change, DraftLimits, Order, OrderDraft, OrderId, OrderPatch, Position};
 use orderbell::store::{
-    AccountStore, ListQuery, NewAdmin, NewSession, OrderStore, Session, SourceState, StoreError,
-    Token, WatchEvent,
+    AccountStore, IdempotencyKey, ListQuery, NewAdmin, NewSession, OrderStore, Session,
+    SourceState, StoreError, Token, WatchEvent,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 macro_rules! tell {
     ($open:path) => {
         story::tell!(@ $open: submits_are_numbered, fifty_at_once_are_numbered_one_to_fifty,
-            a_repeated_key_places_nothing_new, a_change_touches_what_it_says, a_removed_order_is_gone,
+            a_repeated_key_places_nothing_new, a_key_counts_for_one_user_and_one_body,
+            a_change_touches_what_it_says, a_removed_order_is_gone,
             a_list_is_paged_from_newest_to_oldest, a_watch_tells_the_state_and_every_change,
             a_removal_is_known_to_a_later_watch, admins_are_found_and_disabled, sessions_begin_and_end,
             tokens_are_kept_until_revoked, a_secret_is_made_once);
@@ -130,34 +131,26 @@ pub(crate) async fn fifty_at_once_are_numbered_one_to_fifty(store: Arc<impl Stor
     assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
 }
 
+fn key(text: &str, user: &str, body: &Value) -> Option<IdempotencyKey> {
+    Some(IdempotencyKey::new(text, user, body))
+}
+
 pub(crate) async fn a_repeated_key_places_nothing_new(store: Arc<impl Store>) {
-    let key = |key: &str| Some(key.to_owned());
-    let first = store
-        .submit(draft("u1"), key("a/b?c"))
-        .await
-        .expect("placed");
-    assert_eq!(
-        store
-            .submit(draft("u2"), key("a/b?c"))
-            .await
-            .expect("answered"),
-        first
-    );
-    assert_eq!(
-        store
-            .submit(draft("u1"), key("other"))
-            .await
-            .expect("placed")
-            .number,
-        2
-    );
+    let key = |text| key(text, "u1", &json!({"a": 1}));
+    let submit = async |text| {
+        let placed = store.submit(draft("u1"), key(text)).await;
+        placed.expect("placed")
+    };
+    let first = submit("a/b?c").await;
+    assert_eq!(submit("a/b?c").await, first);
+    assert_eq!(submit("other").await.number, 2);
 
     let mut repeats = JoinSet::new();
     for _ in 0..10 {
-        let store = Arc::clone(&store);
+        let (store, key) = (Arc::clone(&store), key("same"));
         repeats.spawn(async move {
             store
-                .submit(draft("u1"), Some("same".to_owned()))
+                .submit(draft("u1"), key)
                 .await
                 .expect("answered")
                 .number
@@ -175,6 +168,36 @@ pub(crate) async fn a_repeated_key_places_nothing_new(store: Arc<impl Store>) {
             .number,
         4
     );
+}
+
+pub(crate) async fn a_key_counts_for_one_user_and_one_body(store: Arc<impl Store>) {
+    let body = json!({"order": {"totalAmount": 1, "note": "a"}});
+    let first = store
+        .submit(draft("a/b"), key("c", "a/b", &body))
+        .await
+        .expect("placed");
+    for other in [
+        key("c", "a", &body),
+        key("c", "b", &body),
+        key(
+            "c",
+            "a/b",
+            &json!({"order": {"totalAmount": 1, "note": "b"}}),
+        ),
+    ] {
+        let refused = store.submit(draft("a"), other).await;
+        assert!(matches!(refused, Err(StoreError::KeyReused)), "{refused:?}");
+    }
+    // No other split of user and key means the same.
+    for (user, text) in [("a", "b/c"), ("", "a/b/c"), ("a/b/c", "")] {
+        let placed = store
+            .submit(draft("a"), key(text, user, &body))
+            .await
+            .expect("placed");
+        assert_ne!(placed, first);
+    }
+    let again = store.submit(draft("a/b"), key("c", "a/b", &body)).await;
+    assert_eq!(again.expect("answered"), first);
 }
 
 pub(crate) async fn a_change_touches_what_it_says(store: Arc<impl Store>) {

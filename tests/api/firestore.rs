@@ -19,12 +19,12 @@ use crate::sse::Stream;
 use outside::{Outside, order};
 
 /// Where the emulator is; the test fails without one.
-fn emulator() -> String {
+pub(crate) fn emulator() -> String {
     std::env::var("FIRESTORE_EMULATOR_HOST")
         .expect("these tests need Google's Firestore emulator: `source tests/emulator.sh && emulator_start`")
 }
 
-fn fresh_project() -> String {
+pub(crate) fn fresh_project() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("app-{}-{count}", std::process::id())

@@ -2,9 +2,12 @@
 
 mod access;
 mod app;
+mod cors;
 mod desk;
 mod firestore;
 mod gzip;
+mod limits;
+mod logs;
 mod openapi;
 mod orders;
 mod process;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 use crate::app::{PASSWORD, TOKEN, client, environment, json_of, small_order};
 use crate::sse::Stream;
@@ -38,11 +38,22 @@ impl Server {
         Self::run(command(store, settings, &[])).await
     }
 
-    async fn run(mut command: Command) -> Self {
-        let mut child = command
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the program starts");
+    /// A server and its log.
+    pub(crate) async fn start_logged(
+        store: &Path,
+        settings: &[(&str, &str)],
+    ) -> (Self, ChildStderr) {
+        let mut server = Self::with_errors(command(store, settings, &[]), Stdio::piped()).await;
+        let log = server.child.stderr.take().expect("its log");
+        (server, log)
+    }
+
+    async fn run(command: Command) -> Self {
+        Self::with_errors(command, Stdio::inherit()).await
+    }
+
+    async fn with_errors(mut command: Command, errors: Stdio) -> Self {
+        let mut child = command.stderr(errors).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut greeting = String::new();
         let base = loop {

@@ -73,8 +73,8 @@ test('a hostile order is shown as text', () =>
     });
     const evil = '</script><script>pwned=true</script><img src=x onerror="pwned=true">\u202egnp.exe "onmouseover="pwned=true';
     const id = await stage.place({
-      customerName: evil, phone: 'javascript:pwned=true', notes: evil + 'A'.repeat(100_000), deliveryAddress: evil,
-      items: [{ productName: evil, productPrice: evil, quantity: 1e9 }, ...Array.from({ length: 40 }, (_, n) => ({ productName: `Item ${n} ${'W'.repeat(300)}`, productPrice: '$1', quantity: 1 }))],
+      customerName: evil, phone: 'javascript:pwned=true', notes: evil + 'A'.repeat(1_800), deliveryAddress: evil,
+      items: [{ productName: evil, productPrice: '<img src=x onerror=pwned=true>', quantity: 1e9 }, ...Array.from({ length: 40 }, (_, n) => ({ productName: `Item ${n} ${'W'.repeat(180)}`, productPrice: '$1', quantity: 1 }))],
     });
     const card = cardOf(page, id, 'new');
     await card.locator('.card-notes', { hasText: 'onerror' }).waitFor();

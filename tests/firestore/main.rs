@@ -2,7 +2,9 @@
 //!
 //! The emulator is found by `FIRESTORE_EMULATOR_HOST`; `tests/emulator.sh` starts one. Each test has a project of its own.
 
+mod deadline;
 mod faults;
+mod keys;
 mod others;
 mod outside;
 mod proxy;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orderbell::clock::Clock;
 use orderbell::firestore::{FirestoreSettings, FirestoreStore};
 use orderbell::orders::{OrderId, Position};
-use orderbell::store::{AccountStore as _, NewSession, OrderStore as _, Session};
+use orderbell::store::{AccountStore as _, IdempotencyKey, NewSession, OrderStore as _, Session};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -267,7 +267,7 @@ async fn two_instances_share_numbers_keys_and_sessions() {
     let numbers: BTreeSet<u64> = submits.join_all().await.into_iter().collect();
     assert_eq!(numbers, (1..=50).collect());
 
-    let key = Some("key".to_owned());
+    let key = Some(IdempotencyKey::new("the same", "u1", &json!({})));
     let (first, second) = tokio::join!(
         instances[0].submit(draft("u1"), key.clone()),
         instances[1].submit(draft("u1"), key)

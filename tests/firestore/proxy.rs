@@ -15,6 +15,8 @@ pub(crate) enum Line {
     Refused,
     /// They are there, and nothing gets through.
     Frozen,
+    /// What is asked gets through, and no answer does.
+    Mute,
 }
 
 /// A proxy in front of an address.
@@ -73,8 +75,8 @@ async fn serve(
         (client.into_split(), server.into_split());
     let refused = line.clone();
     tokio::select! {
-        () = pump(from_client, to_server, line.clone()) => {}
-        () = pump(from_server, to_client, refused) => {}
+        () = pump(from_client, to_server, line.clone(), &[Line::Frozen]) => {}
+        () = pump(from_server, to_client, refused, &[Line::Frozen, Line::Mute]) => {}
         _ = cuts.changed() => {}
         _ = line.wait_for(|line| *line == Line::Refused) => {}
     }
@@ -84,10 +86,11 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut line: watch::Receiver<Line>,
+    closed: &[Line],
 ) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        if line.wait_for(|line| *line != Line::Frozen).await.is_err()
+        if line.wait_for(|line| !closed.contains(line)).await.is_err()
             || to.write_all(&buffer[..read]).await.is_err()
         {
             return;

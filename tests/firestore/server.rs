@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -55,11 +56,24 @@ impl Listen {
     }
 }
 
+/// What becomes of commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnCommit {
+    /// They are made.
+    Answer,
+    /// They are taken, and not answered.
+    Hold,
+    /// They are answered with an error that leaves their outcome open, and reads after them aren't answered.
+    FailAndHoldReads,
+}
+
 struct Shared {
     listens: UnboundedSender<Listen>,
     refusal: Mutex<Option<Code>>,
     documents: Mutex<HashMap<String, Document>>,
     commits: Mutex<Vec<CommitRequest>>,
+    on_commits: Mutex<OnCommit>,
+    are_reads_held: AtomicBool,
     commit_time: Timestamp,
 }
 
@@ -79,6 +93,8 @@ impl Server {
             refusal: Mutex::default(),
             documents: Mutex::default(),
             commits: Mutex::default(),
+            on_commits: Mutex::new(OnCommit::Answer),
+            are_reads_held: AtomicBool::new(false),
             commit_time,
         });
         let incoming =
@@ -107,6 +123,22 @@ impl Server {
     /// Refuses streams from now on.
     pub(crate) fn refuse(&self, code: Option<Code>) {
         *self.shared.refusal.lock().expect("not poisoned") = code;
+    }
+
+    /// Has a document to be read.
+    pub(crate) fn keep(&self, document: Document) {
+        let mut documents = self.shared.documents.lock().expect("not poisoned");
+        documents.insert(document.name.clone(), document);
+    }
+
+    /// What becomes of commits from now on.
+    pub(crate) fn on_commits(&self, what: OnCommit) {
+        *self.shared.on_commits.lock().expect("not poisoned") = what;
+    }
+
+    /// Answers reads again.
+    pub(crate) fn answer_reads(&self) {
+        self.shared.are_reads_held.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn commits(&self) -> Vec<CommitRequest> {
@@ -204,7 +236,11 @@ impl ServerStreamingService<BatchGetDocumentsRequest> for Rpc {
                 })
             })
             .collect();
+        let is_held = self.0.are_reads_held.load(Ordering::Relaxed);
         Box::pin(async move {
+            if is_held {
+                std::future::pending::<()>().await;
+            }
             Ok(Response::new(
                 Box::pin(tokio_stream::iter(found)) as Self::ResponseStream
             ))
@@ -226,6 +262,16 @@ impl UnaryService<CommitRequest> for Rpc {
             commit_time: Some(self.0.commit_time),
             ..CommitResponse::default()
         };
-        Box::pin(async move { Ok(Response::new(response)) })
+        let what = *self.0.on_commits.lock().expect("not poisoned");
+        if what == OnCommit::FailAndHoldReads {
+            self.0.are_reads_held.store(true, Ordering::Relaxed);
+        }
+        Box::pin(async move {
+            match what {
+                OnCommit::Answer => Ok(Response::new(response)),
+                OnCommit::Hold => std::future::pending().await,
+                OnCommit::FailAndHoldReads => Err(Status::unavailable("cut off")),
+            }
+        })
     }
 }

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeySize, PublicKeyComponents};
@@ -7,7 +7,10 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant};
 
+use super::keys::{FETCH_TIMEOUT, MAX_WAITING};
 use super::*;
 
 const NOW: u64 = 1_771_842_312;
@@ -58,20 +61,35 @@ struct Place {
     verifier: FirebaseVerifier,
     seconds: Arc<AtomicU64>,
     served: Arc<AtomicUsize>,
-    keys: Arc<std::sync::Mutex<Option<Value>>>,
+    answer: Arc<Mutex<Answer>>,
+    /// Bytes of endless answers that were written before the verifier closed the connection.
+    endless: Arc<AtomicUsize>,
     key: RsaKeyPair,
+}
+
+/// What the server of keys does with a request.
+#[derive(Debug, Clone)]
+enum Answer {
+    Keys(Value),
+    Error,
+    Silence,
+    Endless,
 }
 
 impl Place {
     async fn new(emulator_tokens: bool) -> Self {
         let key = new_key();
-        let keys = Arc::new(std::sync::Mutex::new(Some(
-            json!({"keys": [jwk("k1", &key)]}),
-        )));
+        let answer = Arc::new(Mutex::new(Answer::Keys(json!({"keys": [jwk("k1", &key)]}))));
+        let endless = Arc::new(AtomicUsize::new(0));
         let (served, seconds) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(NOW)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let keys_url = format!("http://{}/keys", listener.local_addr().expect("an address"));
-        tokio::spawn(serve(listener, Arc::clone(&keys), Arc::clone(&served)));
+        tokio::spawn(serve(
+            listener,
+            Arc::clone(&answer),
+            Arc::clone(&served),
+            Arc::clone(&endless),
+        ));
         let now = Arc::clone(&seconds);
         let clock = Clock::from_fn(move || now.load(Ordering::Relaxed) * 1_000_000);
         let settings = FirebaseSettings {
@@ -83,7 +101,8 @@ impl Place {
             verifier: FirebaseVerifier::new(settings, clock),
             seconds,
             served,
-            keys,
+            answer,
+            endless,
             key,
         }
     }
@@ -103,22 +122,32 @@ impl Place {
         }
     }
 
-    fn publish(&self, keys: Option<Value>) {
-        *self.keys.lock().expect("not poisoned") = keys;
+    fn publish(&self, answer: Answer) {
+        *self.answer.lock().expect("not poisoned") = answer;
+    }
+
+    /// Waits until so many requests have been answered, and what the last one brought is known.
+    async fn fetched(&self, times: usize) {
+        while self.served.load(Ordering::Relaxed) < times || self.verifier.keys.is_fetching() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
 async fn serve(
     listener: TcpListener,
-    keys: Arc<std::sync::Mutex<Option<Value>>>,
+    answer: Arc<Mutex<Answer>>,
     served: Arc<AtomicUsize>,
+    endless: Arc<AtomicUsize>,
 ) {
+    let mut silent = Vec::new();
     while let Ok((mut socket, _)) = listener.accept().await {
         let mut request = [0; 4096];
         let _ = socket.read(&mut request).await;
         served.fetch_add(1, Ordering::Relaxed);
-        let answer = match &*keys.lock().expect("not poisoned") {
-            Some(keys) => {
+        let answer = answer.lock().expect("not poisoned").clone();
+        let text = match answer {
+            Answer::Keys(keys) => {
                 let body = keys.to_string();
                 format!(
                     "HTTP/1.1 200 OK\r\ncache-control: public, max-age=600\r\nconnection: close\r\n\
@@ -126,11 +155,20 @@ async fn serve(
                     body.len()
                 )
             }
-            None => {
+            Answer::Error => {
                 "HTTP/1.1 500 Oops\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned()
             }
+            Answer::Silence => {
+                silent.push(socket);
+                continue;
+            }
+            Answer::Endless => "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n[".to_owned(),
         };
-        let _ = socket.write_all(answer.as_bytes()).await;
+        let is_endless = text.ends_with('[');
+        let _ = socket.write_all(text.as_bytes()).await;
+        while is_endless && socket.write_all(&[b' '; 4_096]).await.is_ok() {
+            endless.fetch_add(4_096, Ordering::Relaxed);
+        }
     }
 }
 
@@ -254,7 +292,7 @@ async fn keys_are_renewed_when_they_expire_or_are_unknown() {
             .is_ok()
     );
     let second = new_key();
-    place.publish(Some(
+    place.publish(Answer::Keys(
         json!({"keys": [jwk("k1", &place.key), jwk("k2", &second)]}),
     ));
     let rotated = token(
@@ -273,7 +311,7 @@ async fn keys_are_renewed_when_they_expire_or_are_unknown() {
     assert_eq!(served(), 2);
 
     // As long as the answer said; a key that is gone is gone.
-    place.publish(Some(json!({"keys": [jwk("k2", &second)]})));
+    place.publish(Answer::Keys(json!({"keys": [jwk("k2", &second)]})));
     place.seconds.fetch_add(599, Ordering::Relaxed);
     assert!(
         place
@@ -283,6 +321,15 @@ async fn keys_are_renewed_when_they_expire_or_are_unknown() {
             .is_ok()
     );
     place.seconds.fetch_add(1, Ordering::Relaxed);
+    // It serves until its successors are there.
+    assert!(
+        place
+            .verifier
+            .verify(&place.signed(&claims()))
+            .await
+            .is_ok()
+    );
+    place.fetched(3).await;
     assert_eq!(
         place.reason(&place.signed(&claims())).await,
         "its key is unknown"
@@ -293,7 +340,8 @@ async fn keys_are_renewed_when_they_expire_or_are_unknown() {
 #[tokio::test]
 async fn without_keys_nobody_can_tell_and_old_ones_do_for_a_while() {
     let place = Place::new(false).await;
-    let keys = place.keys.lock().expect("not poisoned").take();
+    let keys = place.answer.lock().expect("not poisoned").clone();
+    place.publish(Answer::Error);
     let good = place.signed(&claims());
     let away = place.verifier.verify(&good).await;
     assert!(
@@ -304,7 +352,7 @@ async fn without_keys_nobody_can_tell_and_old_ones_do_for_a_while() {
     place.seconds.fetch_add(1, Ordering::Relaxed);
     assert!(place.verifier.verify(&good).await.is_ok());
 
-    place.publish(None);
+    place.publish(Answer::Error);
     place.seconds.fetch_add(1_800, Ordering::Relaxed);
     assert!(place.verifier.verify(&good).await.is_ok());
     place.seconds.fetch_add(7_200, Ordering::Relaxed);
@@ -344,4 +392,103 @@ async fn tokens_of_the_emulator_need_the_flag() {
             .is_ok(),
         "real ones are good as well"
     );
+}
+
+/// Verifies `token` so many times at once; how long each took, and what came out.
+async fn verify_at_once(
+    place: Place,
+    token: &str,
+    times: usize,
+) -> Vec<(Duration, Result<UserId, FirebaseError>)> {
+    let place = Arc::new(place);
+    let mut verifications = JoinSet::new();
+    for _ in 0..times {
+        let (place, token) = (Arc::clone(&place), token.to_owned());
+        verifications.spawn(async move {
+            let begun = Instant::now();
+            let result = place.verifier.verify(&token).await;
+            (begun.elapsed(), result)
+        });
+    }
+    verifications.join_all().await
+}
+
+#[tokio::test]
+async fn all_callers_wait_for_one_fetch_of_a_silent_server() {
+    let place = Place::new(false).await;
+    place.publish(Answer::Silence);
+    let (served, good) = (Arc::clone(&place.served), place.signed(&claims()));
+    tokio::time::pause();
+    let results = verify_at_once(place, &good, MAX_WAITING + 10).await;
+    let at_once = results.iter().filter(|(took, _)| took.is_zero()).count();
+    assert_eq!(at_once, 10, "more than may wait are refused");
+    for (took, result) in results {
+        // A millisecond for the grain of tokio's timers.
+        assert!(
+            took <= FETCH_TIMEOUT + Duration::from_millis(1),
+            "{took:?}: all wait for one fetch"
+        );
+        assert!(
+            matches!(result, Err(FirebaseError::Unavailable(_))),
+            "{result:?}"
+        );
+    }
+    assert!(served.load(Ordering::Relaxed) <= 1);
+}
+
+#[tokio::test]
+async fn known_keys_serve_while_the_server_is_silent() {
+    let place = Place::new(false).await;
+    let good = place.signed(&claims());
+    assert!(place.verifier.verify(&good).await.is_ok());
+    place.publish(Answer::Silence);
+    place.seconds.fetch_add(601, Ordering::Relaxed);
+    let unknown = token(
+        &json!({"alg": "RS256", "kid": "k9"}),
+        &claims(),
+        Some(&place.key),
+    );
+    tokio::time::pause();
+    let begun = Instant::now();
+    for _ in 0..3 {
+        assert!(place.verifier.verify(&good).await.is_ok());
+    }
+    assert!(begun.elapsed().is_zero(), "no wait for the fetch");
+    assert_eq!(place.reason(&unknown).await, "its key is unknown");
+    assert!(begun.elapsed() <= FETCH_TIMEOUT + Duration::from_millis(1));
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_read_up_to_a_limit() {
+    let place = Place::new(false).await;
+    place.publish(Answer::Endless);
+    let result = place.verifier.verify(&place.signed(&claims())).await;
+    let Err(FirebaseError::Unavailable(trouble)) = result else {
+        panic!("unavailable: {result:?}")
+    };
+    assert_eq!(trouble, "the answer is too long");
+    // The server goes on to the next connection when the verifier has closed this one.
+    place.publish(Answer::Keys(json!({"keys": [jwk("k1", &place.key)]})));
+    place.seconds.fetch_add(1, Ordering::Relaxed);
+    assert!(
+        place
+            .verifier
+            .verify(&place.signed(&claims()))
+            .await
+            .is_ok()
+    );
+    // What the kernel's buffers hold, and no more.
+    assert!(place.endless.load(Ordering::Relaxed) < 32 << 20);
+}
+
+#[tokio::test]
+async fn a_fetch_goes_on_when_its_first_caller_has_gone() {
+    let place = Place::new(false).await;
+    let good = place.signed(&claims());
+    let mut first = Box::pin(place.verifier.verify(&good));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    drop(first);
+    assert!(place.verifier.verify(&good).await.is_ok());
+    assert_eq!(place.served.load(Ordering::Relaxed), 1);
 }

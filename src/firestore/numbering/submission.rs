@@ -1,0 +1,120 @@
+//! One submit, and what it writes.
+
+use std::time::Duration;
+
+use firestore::gcloud_sdk::google::firestore::v1::Write;
+use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
+use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+
+use super::{COUNTER, COUNTER_FIELD, Counter, KEYS_COLLECTION};
+use crate::firestore::connection::{Connection, patch, put};
+use crate::firestore::fault::{Fault, FaultKind};
+use crate::firestore::records::{fields, hex, time};
+use crate::firestore::value;
+use crate::orders::{OrderDraft, OrderId};
+use crate::store::{IDEMPOTENCY_MILLIS, IdempotencyKey, StoreError, random_id};
+
+/// Which submit has placed an order: what tells, after a lost answer, whether it was ours.
+pub(super) const SUBMISSION_FIELD: &str = "submissionId";
+/// What a key was used for.
+pub(super) const FINGERPRINT_FIELD: &str = "fingerprint";
+/// How often the outcome of a commit is asked for before a submit is given up.
+const LOOKS: u32 = 8;
+
+/// One submit on its way.
+pub(super) struct Submission {
+    draft: OrderDraft,
+    pub(super) id: String,
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) millis: u64,
+    /// Commits whose outcome is unknown were for this number.
+    pub(super) unsure: Option<u64>,
+    /// Numbers up to this one are taken by orders that weren't counted.
+    pub(super) taken: u64,
+}
+
+impl Submission {
+    pub(super) fn new(draft: OrderDraft, key: Option<IdempotencyKey>) -> Self {
+        Self {
+            draft,
+            id: random_id(),
+            key,
+            millis: 0,
+            unsure: None,
+            taken: 0,
+        }
+    }
+
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// What one commit writes: the counter, the order, and the key where there is one.
+    pub(super) fn writes(
+        &self,
+        connection: &Connection,
+        number: u64,
+        counter: &Counter,
+        key: ConditionType,
+    ) -> Vec<Write> {
+        let id = OrderId::sequential(number);
+        let mut order = value::fields_from_json(&self.draft.clone().into_fields(&id, self.millis));
+        order.insert(SUBMISSION_FIELD.to_owned(), value::text(self.id.clone()));
+        let count = [(COUNTER_FIELD.to_owned(), value::integer(number))].into();
+        let mut writes = vec![
+            patch(
+                connection.name(COUNTER.0, COUNTER.1),
+                count,
+                &[COUNTER_FIELD],
+                counter.condition,
+            ),
+            put(
+                connection.order_name(&id),
+                order,
+                Some(ConditionType::Exists(false)),
+            ),
+        ];
+        if let Some(sent) = &self.key {
+            let values = fields([
+                ("orderId", value::text(id.as_str())),
+                ("number", value::integer(number)),
+                ("createdAt", time(self.millis)),
+                ("expiresAt", time(self.millis + IDEMPOTENCY_MILLIS)),
+                (
+                    FINGERPRINT_FIELD,
+                    value::wire(ValueType::BytesValue(sent.fingerprint().to_vec())),
+                ),
+            ]);
+            writes.push(put(key_name(connection, sent), values, Some(key)));
+        }
+        writes
+    }
+
+    /// Waits before the outcome of a commit is looked at again; an error where there is none to look at, or after too many
+    /// looks.
+    pub(super) async fn patience(&self, looks: u32, fault: Fault) -> Result<(), StoreError> {
+        if self.unsure.is_none() || looks > LOOKS {
+            return Err(self.given_up(fault));
+        }
+        tokio::time::sleep(Duration::from_millis(100) * looks).await;
+        Ok(())
+    }
+
+    /// Whether the order was placed is either known, or said to be unknown.
+    pub(super) fn given_up(&self, fault: Fault) -> StoreError {
+        match self.unsure {
+            None if fault.kind == FaultKind::Conflict => {
+                Fault::transient("too many others place orders").into_error()
+            }
+            None => fault.into_error(),
+            Some(number) => StoreError::OutcomeUnknown {
+                reason: format!("the order may stand on number {number}: {}", fault.message),
+            },
+        }
+    }
+}
+
+/// The document that keeps a key.
+pub(super) fn key_name(connection: &Connection, key: &IdempotencyKey) -> String {
+    connection.name(KEYS_COLLECTION, &hex(&key.digest()))
+}

@@ -1,0 +1,73 @@
+//! Where a field stands in a submit's body.
+
+/// The path of a field: a chain of borrowed steps, written out only where a problem is reported.
+///
+/// Bodies may nest fields with long names. A path that was built as text for every field would cost time that grows with the
+/// square of the body's length.
+#[derive(Clone, Copy)]
+pub(super) enum Path<'a> {
+    /// Where the chain begins.
+    Root(&'a str),
+    /// A field of a map.
+    Field(&'a Path<'a>, &'a str),
+    /// An entry of an array.
+    Entry(&'a Path<'a>, usize),
+}
+
+impl Path<'_> {
+    /// The first `limit` characters of the path, such as `order.items[3].quantity`, marked where it is longer.
+    pub(super) fn clipped(&self, limit: usize) -> String {
+        let mut text = String::new();
+        let mut room = limit;
+        let is_whole = self.write(&mut text, &mut room);
+        if !is_whole {
+            text.push('…');
+        }
+        text
+    }
+
+    /// Appends the path to `text` as far as there is room for its characters. `false` when it was cut.
+    fn write(&self, text: &mut String, room: &mut usize) -> bool {
+        match self {
+            Self::Root(name) => push(text, name, room),
+            Self::Field(parent, name) => {
+                parent.write(text, room) && push(text, ".", room) && push(text, name, room)
+            }
+            Self::Entry(parent, index) => {
+                parent.write(text, room) && push(text, &format!("[{index}]"), room)
+            }
+        }
+    }
+}
+
+fn push(text: &mut String, part: &str, room: &mut usize) -> bool {
+    #[cfg(test)]
+    work::count();
+    for letter in part.chars() {
+        if *room == 0 {
+            return false;
+        }
+        *room -= 1;
+        text.push(letter);
+    }
+    true
+}
+
+/// Counts the steps of paths that were written out on this thread.
+#[cfg(test)]
+pub(super) mod work {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STEPS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count() {
+        STEPS.with(|steps| steps.set(steps.get() + 1));
+    }
+
+    /// Steps written out since the last call.
+    pub(in super::super) fn take() -> usize {
+        STEPS.with(Cell::take)
+    }
+}
