@@ -35,7 +35,8 @@ curl --silent --fail --retry 50 --retry-delay 0 --retry-connrefused --output /de
 # 3.11 can't parse code in two threads at once. The health check says how quickly requests are made up, not how they are answered.
 status=0
 cd $venv # where it keeps what is needed to replay a failure
-PYTHONDONTWRITEBYTECODE=1 SCHEMATHESIS_HOOKS=../../tests/schemathesis.py timeout 300 bin/schemathesis run "$base/api/openapi.json" \
+PYTHONDONTWRITEBYTECODE=1 SCHEMATHESIS_HOOKS=../../tests/schemathesis.py \
+  timeout 300 bin/schemathesis --config-file ../../tests/schemathesis.toml run "$base/api/openapi.json" \
   --header "Authorization: Bearer $token" --exclude-tag streams --checks all --continue-on-failure \
   --suppress-health-check filter_too_much --max-examples 60 --workers 1 --request-timeout 10 --seed "${SEED:-1}" "$@" || status=$?
 
