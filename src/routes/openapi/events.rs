@@ -2,7 +2,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema,
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::orders::{Source, Status};
+use super::order_schemas::{Source, Status};
 
 /// What a stream says of an order.
 #[derive(ToSchema)]

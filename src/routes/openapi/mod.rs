@@ -11,6 +11,7 @@
 
 mod account;
 mod events;
+mod order_schemas;
 mod orders;
 mod refusals;
 mod service;
@@ -75,7 +76,7 @@ use crate::settings::Settings;
         service::sign_in_form,
         service::sign_out,
     ),
-    components(schemas(events::StreamEvent, orders::StatusFilter, orders::View, submit::FieldValue)),
+    components(schemas(events::StreamEvent, order_schemas::StatusFilter, orders::View, submit::FieldValue)),
 )]
 struct Description;
 

@@ -1,7 +1,7 @@
 use utoipa::IntoParams;
 
 use super::events::StreamEvent;
-use super::orders::StatusFilter;
+use super::order_schemas::StatusFilter;
 use super::refusals::{OfAdmins, OfParameters};
 
 #[derive(IntoParams)]
