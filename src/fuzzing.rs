@@ -20,13 +20,14 @@ use crate::orders::{Card, DraftError, DraftLimits, Order, OrderDraft, OrderId, P
 pub type Harness = fn(&[u8]);
 
 /// All harnesses by the names of their targets.
-pub const HARNESSES: [(&str, Harness); 6] = [
+pub const HARNESSES: [(&str, Harness); 7] = [
     ("cursor", cursor),
     ("order_draft", order_draft),
     ("firestore_document", firestore_document),
     ("stream_query", stream_query),
     ("werkzeug_hash", werkzeug_hash),
     ("id_token", id_token),
+    ("forwarding", forwarding),
 ];
 
 /// A cursor, as a client sends it back.
@@ -110,6 +111,11 @@ pub fn firestore_document(bytes: &[u8]) {
 /// The query of a stream, and its `Last-Event-ID` in a line of its own.
 pub fn stream_query(bytes: &[u8]) {
     crate::routes::stream_query(bytes);
+}
+
+/// `X-Forwarded-For`, and `Forwarded` in a line of its own.
+pub fn forwarding(bytes: &[u8]) {
+    crate::routes::forwarding(bytes);
 }
 
 /// A password's hash as another program wrote it, and a password in a line of its own.

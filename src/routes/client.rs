@@ -177,6 +177,9 @@ fn is_shared(address: Ipv4Addr) -> bool {
 /// Stands for a peer that the connection doesn't name.
 pub(super) const NO_PEER: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
+
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod tests;

@@ -184,4 +184,4 @@ pub use error::translate_errors;
 
 /// The harnesses of what is read here.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use streams::fuzzing::stream_query;
+pub(crate) use self::{client::fuzzing::forwarding, streams::fuzzing::stream_query};

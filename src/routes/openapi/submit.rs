@@ -22,7 +22,7 @@ pub(super) struct Submit {
 
 /// What is ordered.
 ///
-/// Unknown fields are kept as they are. `id`, `orderId`, `status`, `timestamp`, `userId`, `acknowledged`, `acknowledgedAt`,
+/// Unknown fields are kept as they are; as text, `phone` has at most 60 characters, `email` 254, any other 4,000. `id`, `orderId`, `status`, `timestamp`, `userId`, `acknowledged`, `acknowledgedAt`,
 /// `acknowledgedBy`, `statusHistory` and `updatedBy` are the server's: what is sent for them is dropped.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -34,12 +34,15 @@ pub(super) struct SubmitOrder {
     #[schema(minimum = 0, maximum = 1e12, example = 7.5)]
     total_amount: f64,
     /// The customer's name.
+    #[schema(max_length = 200)]
     customer_name: Option<String>,
     /// Where to bring it, as text.
+    #[schema(max_length = 500)]
     delivery_address: Option<String>,
     /// Where to bring it, on the map or as text.
     delivery_location: Option<DeliveryLocation>,
     /// What the customer wants the shop to know.
+    #[schema(max_length = 2_000)]
     notes: Option<String>,
 }
 
@@ -51,11 +54,13 @@ pub(super) struct SubmitItem {
     #[schema(exclusive_minimum = 0, maximum = 1_000_000_000, example = 3)]
     quantity: f64,
     /// The product's name. `productName` is read as well.
-    #[schema(example = "Apple")]
+    #[schema(max_length = 200, example = "Apple")]
     name: Option<String>,
     /// The same as `name`, as the phone app sends it.
+    #[schema(max_length = 200)]
     product_name: Option<String>,
     /// The product's id in the shop's own list.
+    #[schema(max_length = 200)]
     product_id: Option<String>,
     /// The price of one. `productPrice` is read as well.
     price: Option<Price>,
@@ -81,7 +86,7 @@ impl PartialSchema for Price {
         OneOfBuilder::new()
             .description(Some("A price as a number, or as text with a currency."))
             .item(number)
-            .item(ObjectBuilder::new().schema_type(Type::String))
+            .item(text(40))
             .examples([2.5.into(), Value::from("$2.50")])
             .into()
     }
@@ -105,7 +110,7 @@ impl PartialSchema for DeliveryLocation {
         OneOfBuilder::new()
             .description(Some("A point on the map in degrees, or an address."))
             .item(open(place))
-            .item(ObjectBuilder::new().schema_type(Type::String))
+            .item(text(500))
             .into()
     }
 }
@@ -120,9 +125,9 @@ impl PartialSchema for FieldValue {
             .collect::<SchemaType>();
         OneOfBuilder::new()
             .description(Some(
-                "Any JSON. Objects and arrays are nested 20 levels deep at most.",
+                "Any JSON. Objects and arrays are nested 20 levels deep at most, texts have 4,000 characters at most.",
             ))
-            .item(ObjectBuilder::new().schema_type(plain))
+            .item(ObjectBuilder::new().schema_type(plain).max_length(Some(4_000)))
             .item(ArrayBuilder::new().items(itself()))
             .item(open(ObjectBuilder::new().schema_type(Type::Object).build()))
             .into()
@@ -130,6 +135,12 @@ impl PartialSchema for FieldValue {
 }
 
 impl ToSchema for FieldValue {}
+
+fn text(max_length: usize) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(max_length))
+}
 
 /// The same object with further fields of any name that a store can hold.
 fn open(mut object: Object) -> Object {

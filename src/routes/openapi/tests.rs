@@ -46,7 +46,7 @@ async fn registered() -> BTreeSet<(String, String)> {
     }
     let app = App::new()
         .service(web::resource("/tree-of-routes").get(tree))
-        .configure(configure);
+        .configure(|config| configure(config, &settings().server.allowed_origins));
     let app = init_service(app).await;
     let request = TestRequest::get().uri("/tree-of-routes").to_request();
     let mut found: BTreeSet<(String, String)> = call_and_read_body_json(&app, request).await;
