@@ -29,11 +29,11 @@ impl fmt::Debug for Credential {
 /// Somebody who may use the desk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The admin, `None` for tokens.
+    /// The admin, `None` for tokens that act as themselves.
     pub admin_id: Option<String>,
     /// What other people see, and what changes are recorded under.
     pub name: String,
-    /// The admin's e-mail address, empty for tokens.
+    /// The admin's e-mail address, empty for tokens that act as themselves.
     pub email: String,
     /// The session's public handle, where it is one.
     pub session_id: Option<String>,

@@ -20,6 +20,9 @@ pub enum AuthError {
     /// Too many attempts; try again after this time.
     #[error("too many attempts")]
     Throttled(Duration),
+    /// Too many passwords wait to be checked; try again after this time.
+    #[error("too many people are signing in right now")]
+    Busy(Duration),
     /// The store couldn't be asked.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,123 +1,221 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::{millis, sha256};
 use crate::clock::Clock;
 use crate::limits::network_of;
+use crate::store::Digest;
 
-/// Attempts on one account before it gets slow.
-const FREE_PER_ACCOUNT: u32 = 5;
-/// Attempts from one address before it gets slow.
-const FREE_PER_ADDRESS: u32 = 20;
 /// The first wait; every further attempt doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait: nobody can lock an account for longer by guessing at it.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Attempts are forgotten after this time without another.
 const MEMORY: Duration = Duration::from_secs(15 * 60);
-/// Most accounts and addresses that are remembered.
-const LIMIT: usize = 10_000;
+/// How long a network is known to have signed in to an account.
+const KNOWN_NETWORK: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Most accounts, networks and devices whose attempts are remembered.
+const MAX_COUNTED: usize = 10_000;
+/// Most networks that are known to have signed in.
+const MAX_KNOWN: usize = 10_000;
 
-/// Slows down guessing at passwords, by account and by address.
+/// Slows down guessing at passwords without locking anyone out.
+///
+/// Attempts are counted by account and network together, so that guesses made in one network don't slow down the admin in
+/// another one; by network, for guesses at many accounts; and by account, for guesses made in many networks. The last counter
+/// leaves networks out that have signed in to the account before. A device that has signed in before has a counter of its own
+/// and depends on no other.
 pub(super) struct Throttle {
     clock: Clock,
-    attempts: Mutex<HashMap<Key, Attempts>>,
+    state: Mutex<State>,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Default)]
+struct State {
+    counted: HashMap<Key, Count>,
+    /// Networks that have signed in to an account, and when.
+    known: HashMap<(Digest, IpAddr), u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
-    Account(String),
-    Address(IpAddr),
+    Pair(Digest, IpAddr),
+    Network(IpAddr),
+    Account(Digest),
+    Device(Digest, Digest),
+}
+
+impl Key {
+    /// Attempts before it gets slow, and the longest wait.
+    fn limits(&self) -> (u32, Duration) {
+        match self {
+            Self::Pair(..) | Self::Device(..) => (5, Duration::from_secs(60)),
+            Self::Network(_) => (20, Duration::from_secs(60)),
+            // Guesses from everywhere come down to six a minute; a newcomer's right password is among them.
+            Self::Account(_) => (50, Duration::from_secs(10)),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
-struct Attempts {
-    count: u32,
+struct Count {
+    attempts: u32,
     last_millis: u64,
     wait_until_millis: u64,
+}
+
+/// An attempt that was counted.
+pub(super) struct Attempt {
+    keys: Vec<Key>,
+    pair: (Digest, IpAddr),
 }
 
 impl Throttle {
     pub(super) fn new(clock: Clock) -> Self {
         Self {
             clock,
-            attempts: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
     /// Counts an attempt before it is made, so that many at once are no way around; says how long to wait instead.
-    pub(super) fn begin(&self, account: &str, address: IpAddr) -> Result<(), Duration> {
+    pub(super) fn begin(
+        &self,
+        email: &str,
+        address: IpAddr,
+        device: Option<Digest>,
+    ) -> Result<Attempt, Duration> {
         let now = self.clock.millis();
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = keys(account, address);
-        let wait = keys
-            .iter()
-            .filter_map(|key| attempts.get(key))
-            .map(|known| known.wait_until_millis.saturating_sub(now))
-            .max()
-            .unwrap_or_default();
+        let mut state = self.lock();
+        let attempt = state.attempt(email, address, device, now);
+        let counts = attempt.keys.iter().filter_map(|key| {
+            let count = state.counted.get(key)?;
+            Some(count.wait(key, now))
+        });
+        let wait = counts.max().unwrap_or_default();
         if wait > 0 {
             return Err(Duration::from_millis(wait));
         }
-        for key in keys {
-            make_room(&mut attempts, now);
-            let free = match key {
-                Key::Account(_) => FREE_PER_ACCOUNT,
-                Key::Address(_) => FREE_PER_ADDRESS,
-            };
-            let known = attempts.entry(key).or_insert(Attempts {
-                count: 0,
-                last_millis: now,
-                wait_until_millis: 0,
-            });
-            if is_old(known, now) {
-                known.count = 0;
-            }
-            known.count = known.count.saturating_add(1);
-            known.last_millis = now;
-            if known.count >= free {
-                let doublings = (known.count - free).min(10);
-                let wait = (FIRST_WAIT * 2_u32.pow(doublings)).min(LONGEST_WAIT);
-                known.wait_until_millis = now + super::millis(wait);
+        for key in &attempt.keys {
+            state.count(key, now);
+        }
+        Ok(attempt)
+    }
+
+    /// The attempt was right: its account starts anew there, and the other counters have one less.
+    pub(super) fn succeeded(&self, attempt: &Attempt) {
+        let now = self.clock.millis();
+        let mut state = self.lock();
+        for key in &attempt.keys {
+            match key {
+                Key::Pair(..) | Key::Device(..) => {
+                    state.counted.remove(key);
+                }
+                Key::Network(_) | Key::Account(_) => state.take_back(key),
             }
         }
-        Ok(())
+        state.get_to_know(attempt.pair, now);
     }
 
-    /// The attempt was right: the account starts anew, and the address has one less to its count.
-    pub(super) fn succeeded(&self, account: &str, address: IpAddr) {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let [account, address] = keys(account, address);
-        attempts.remove(&account);
-        if let Some(known) = attempts.get_mut(&address) {
-            known.count = known.count.saturating_sub(1);
-            known.wait_until_millis = 0;
+    /// The attempt came to nothing for reasons of the server.
+    pub(super) fn withdraw(&self, attempt: &Attempt) {
+        let mut state = self.lock();
+        for key in &attempt.keys {
+            state.take_back(key);
         }
     }
-}
 
-fn keys(account: &str, address: IpAddr) -> [Key; 2] {
-    let account = account.chars().take(320).collect::<String>().to_lowercase();
-    [Key::Account(account), Key::Address(network_of(address))]
-}
-
-fn is_old(known: &Attempts, now: u64) -> bool {
-    now.saturating_sub(known.last_millis) > super::millis(MEMORY)
-}
-
-fn make_room(attempts: &mut HashMap<Key, Attempts>, now: u64) {
-    if attempts.len() < LIMIT {
-        return;
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    attempts.retain(|_, known| !is_old(known, now));
-    if attempts.len() >= LIMIT
-        && let Some(oldest) = attempts
-            .iter()
-            .min_by_key(|(_, known)| known.last_millis)
-            .map(|(key, _)| key.clone())
-    {
-        attempts.remove(&oldest);
+}
+
+impl State {
+    fn attempt(&self, email: &str, address: IpAddr, device: Option<Digest>, now: u64) -> Attempt {
+        let account = sha256(&email.to_lowercase());
+        let pair = (account, network_of(address));
+        let is_known = self
+            .known
+            .get(&pair)
+            .is_some_and(|at| now.saturating_sub(*at) < millis(KNOWN_NETWORK));
+        let keys = match device {
+            Some(device) => vec![Key::Device(account, device)],
+            None if is_known => vec![Key::Pair(pair.0, pair.1), Key::Network(pair.1)],
+            None => vec![
+                Key::Pair(pair.0, pair.1),
+                Key::Network(pair.1),
+                Key::Account(account),
+            ],
+        };
+        Attempt { keys, pair }
+    }
+
+    fn count(&mut self, key: &Key, now: u64) {
+        if !self.counted.contains_key(key) {
+            self.make_room(now);
+        }
+        let count = self.counted.entry(key.clone()).or_insert(Count {
+            attempts: 0,
+            last_millis: now,
+            wait_until_millis: 0,
+        });
+        if count.is_old(now) {
+            count.attempts = 0;
+        }
+        count.attempts = count.attempts.saturating_add(1);
+        count.last_millis = now;
+        let (free, longest) = key.limits();
+        if count.attempts >= free {
+            let doublings = (count.attempts - free).min(10);
+            let wait = (FIRST_WAIT * 2_u32.pow(doublings)).min(longest);
+            count.wait_until_millis = now + millis(wait);
+        }
+    }
+
+    fn take_back(&mut self, key: &Key) {
+        if let Some(count) = self.counted.get_mut(key) {
+            count.attempts = count.attempts.saturating_sub(1);
+            count.wait_until_millis = 0;
+        }
+    }
+
+    /// What is guessed at most is kept longest: a flood of new keys must not reset a counter.
+    fn make_room(&mut self, now: u64) {
+        if self.counted.len() < MAX_COUNTED {
+            return;
+        }
+        self.counted.retain(|_, count| !count.is_old(now));
+        if self.counted.len() >= MAX_COUNTED {
+            let least = self
+                .counted
+                .iter()
+                .min_by_key(|(_, count)| (count.attempts, count.last_millis))
+                .map(|(key, _)| key.clone());
+            least.and_then(|key| self.counted.remove(&key));
+        }
+    }
+
+    /// Only a right password comes here, so that a stranger can't fill the table.
+    fn get_to_know(&mut self, pair: (Digest, IpAddr), now: u64) {
+        if self.known.len() >= MAX_KNOWN && !self.known.contains_key(&pair) {
+            let oldest = self.known.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(pair, _)| *pair) {
+                self.known.remove(&oldest);
+            }
+        }
+        self.known.insert(pair, now);
+    }
+}
+
+impl Count {
+    /// Milliseconds to wait; never more than the longest wait, also when the clock was set back.
+    fn wait(&self, key: &Key, now: u64) -> u64 {
+        let wait = self.wait_until_millis.saturating_sub(now);
+        wait.min(millis(key.limits().1))
+    }
+
+    fn is_old(&self, now: u64) -> bool {
+        now.saturating_sub(self.last_millis) > millis(MEMORY)
     }
 }
 
@@ -141,54 +239,137 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
+    fn elsewhere(number: u32) -> IpAddr {
+        IpAddr::from((0x0a00_0000 + number).to_be_bytes())
+    }
+
+    /// The wait in seconds, 0 where the attempt was let through.
+    fn attempt(throttle: &Throttle, email: &str, address: IpAddr) -> u64 {
+        let begun = throttle.begin(email, address, None);
+        begun.err().map_or(0, |wait| wait.as_secs().max(1))
+    }
+
     #[test]
     fn waits_double_up_to_a_minute_and_end() {
         let (throttle, now) = throttle();
-        for _ in 0..FREE_PER_ACCOUNT {
-            assert_eq!(throttle.begin("a@b", HERE), Ok(()));
+        for _ in 0..5 {
+            assert_eq!(attempt(&throttle, "a@b", HERE), 0);
         }
         let mut waits = Vec::new();
         for _ in 0..8 {
-            let wait = throttle.begin("A@B", HERE).expect_err("slowed down");
-            waits.push(wait.as_secs());
-            now.fetch_add(super::super::millis(wait), Ordering::Relaxed);
-            assert_eq!(throttle.begin("a@b", HERE), Ok(()));
+            let wait = attempt(&throttle, "A@B", HERE);
+            waits.push(wait);
+            now.fetch_add(wait * 1_000, Ordering::Relaxed);
+            assert_eq!(attempt(&throttle, "a@b", HERE), 0);
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         now.fetch_add(16 * 60_000, Ordering::Relaxed);
-        for _ in 0..FREE_PER_ACCOUNT {
-            assert_eq!(throttle.begin("a@b", HERE), Ok(()));
+        for _ in 0..5 {
+            assert_eq!(attempt(&throttle, "a@b", HERE), 0);
         }
+    }
+
+    #[test]
+    fn guesses_in_one_network_dont_slow_the_admin_down_in_another() {
+        let (throttle, now) = throttle();
+        for _ in 0..600 {
+            let _ = throttle.begin("a@b", HERE, None);
+            now.fetch_add(100, Ordering::Relaxed);
+        }
+        assert!(attempt(&throttle, "a@b", HERE) > 0);
+        assert_eq!(attempt(&throttle, "a@b", elsewhere(1)), 0);
     }
 
     #[test]
     fn an_address_that_tries_many_accounts_is_slowed_down() {
         let (throttle, _) = throttle();
-        for n in 0..FREE_PER_ADDRESS {
-            assert_eq!(throttle.begin(&format!("{n}@b"), HERE), Ok(()));
+        for n in 0..20 {
+            assert_eq!(attempt(&throttle, &format!("{n}@b"), HERE), 0);
         }
-        assert!(throttle.begin("another@b", HERE).is_err());
-        assert_eq!(
-            throttle.begin("another@b", IpAddr::from([192, 0, 2, 1])),
-            Ok(())
+        assert!(attempt(&throttle, "another@b", HERE) > 0);
+        assert_eq!(attempt(&throttle, "another@b", elsewhere(1)), 0);
+    }
+
+    #[test]
+    fn guesses_from_everywhere_are_slow_and_let_known_networks_and_devices_through() {
+        let (throttle, now) = throttle();
+        let home = throttle.begin("a@b", elsewhere(9_999), None);
+        throttle.succeeded(&home.expect("let through"));
+        let mut passed = 0;
+        for second in 0..3_600 {
+            for n in 0..4 {
+                let from = elsewhere((second * 4 + n) % 9_000);
+                passed += u32::from(attempt(&throttle, "a@b", from) == 0);
+            }
+            now.fetch_add(1_000, Ordering::Relaxed);
+        }
+        assert!(
+            (360..=450).contains(&passed),
+            "{passed} of 14400 in an hour"
         );
+        let wait = attempt(&throttle, "a@b", elsewhere(9_500));
+        assert!((1..=10).contains(&wait), "{wait}");
+        assert_eq!(attempt(&throttle, "a@b", elsewhere(9_999)), 0);
+        assert!(throttle.begin("a@b", elsewhere(1), Some([7; 32])).is_ok());
     }
 
     #[test]
-    fn a_right_password_clears_the_account() {
+    fn a_device_depends_on_no_other_and_is_counted_itself() {
         let (throttle, _) = throttle();
-        for _ in 0..50 {
-            assert_eq!(throttle.begin("a@b", HERE), Ok(()));
-            throttle.succeeded("a@b", HERE);
+        for _ in 0..100 {
+            let _ = throttle.begin("a@b", HERE, None);
+        }
+        for _ in 0..5 {
+            assert!(throttle.begin("a@b", HERE, Some([7; 32])).is_ok());
+        }
+        assert!(throttle.begin("a@b", HERE, Some([7; 32])).is_err());
+        assert!(throttle.begin("a@b", HERE, Some([8; 32])).is_ok());
+    }
+
+    #[test]
+    fn a_right_password_clears_the_account_there() {
+        let (throttle, _) = throttle();
+        for _ in 0..200 {
+            let attempt = throttle.begin("a@b", HERE, None).expect("let through");
+            throttle.succeeded(&attempt);
         }
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn an_attempt_that_the_server_failed_does_not_count() {
         let (throttle, _) = throttle();
-        for n in 0..u32::try_from(LIMIT).unwrap_or_default() + 100 {
-            let _ = throttle.begin(&n.to_string(), IpAddr::from(n.to_be_bytes()));
+        for _ in 0..200 {
+            let attempt = throttle.begin("a@b", HERE, None).expect("let through");
+            throttle.withdraw(&attempt);
         }
-        assert!(throttle.attempts.lock().expect("not poisoned").len() <= LIMIT);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_wait_longer() {
+        let (throttle, now) = throttle();
+        for _ in 0..30 {
+            let _ = throttle.begin("a@b", HERE, None);
+        }
+        now.fetch_sub(86_400_000, Ordering::Relaxed);
+        assert!(attempt(&throttle, "a@b", HERE) <= 60);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_a_flood_resets_no_counter() {
+        let (throttle, _) = throttle();
+        for _ in 0..10 {
+            let _ = throttle.begin("a@b", HERE, None);
+        }
+        for n in 0..4_000 {
+            let _ = throttle.begin(&n.to_string(), elsewhere(n), None);
+        }
+        let flooded = throttle.lock().counted.len();
+        assert_eq!(flooded, MAX_COUNTED);
+        assert!(attempt(&throttle, "a@b", HERE) > 0);
+        let mut state = throttle.lock();
+        for n in 0..u32::try_from(MAX_KNOWN).expect("a number") + 10 {
+            state.get_to_know(([0; 32], elsewhere(n)), n.into());
+        }
+        assert_eq!(state.known.len(), MAX_KNOWN);
     }
 }

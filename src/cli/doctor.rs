@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::say;
 use crate::app;
+use crate::auth::is_checkable;
 use crate::clock::Clock;
 use crate::firestore::{FirestoreSettings, FirestoreStore};
 use crate::settings::{Settings, StoreKind};
@@ -38,6 +39,12 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     }
     if let StoreKind::Firestore(firestore) = &settings.store.kind {
         check_firestore(&mut report, firestore, settings.store.window).await;
+    }
+    if settings.auth.accept_admin_ids {
+        report.warn(
+            "admins' ids are accepted as bearer tokens (auth.accept_admin_ids), and an id can't be changed when it is known",
+            "give each client a token of its own (`orderbell token create NAME --admin EMAIL`), then set it to \"false\"",
+        );
     }
     if !settings.server.host.is_loopback() && settings.auth.insecure_cookies {
         report.bad(
@@ -91,6 +98,14 @@ async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
                 &format!("admins who can sign in: {able}"),
                 "add one with `orderbell admin add`",
             );
+            for admin in admins.iter().filter(|admin| !admin.disabled) {
+                if !is_checkable(&admin.password_hash) {
+                    report.warn(
+                        &format!("{} can't sign in: the password's hash is of an unknown kind, or too costly to check", admin.email),
+                        "set a new password with the program that has added the admin",
+                    );
+                }
+            }
         }
         Err(error) => {
             return report.bad(
@@ -172,6 +187,11 @@ impl Report {
     fn bad(&mut self, what: &str, advice: &str) {
         self.problems += 1;
         say(&format!("BAD  {what}\n     -> {advice}"));
+    }
+
+    /// Something that works and could be safer. It is no problem for the exit code.
+    fn warn(&mut self, what: &str, advice: &str) {
+        say(&format!("WARN {what}\n     -> {advice}"));
     }
 
     fn check(&mut self, good: bool, what: &str, advice: &str) {

@@ -1,16 +1,23 @@
-use secrecy::ExposeSecret as _;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::say;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreKind};
+
+/// Holds the first admin's password, beside the store.
+const PASSWORD_FILE: &str = "first-admin-password.txt";
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let shutdown = stop_on_signals()?;
+    let password_file = password_file(&settings);
     let app = App::build(settings, Clock::system()).await?;
-    greet(&app);
+    greet(&app, &password_file);
     app.run(shutdown).await
 }
 
@@ -28,18 +35,23 @@ pub(super) fn stop_on_signals() -> std::io::Result<CancellationToken> {
     Ok(token)
 }
 
+/// Where a made-up password goes when standard output isn't a terminal.
+fn password_file(settings: &Settings) -> PathBuf {
+    match &settings.store.kind {
+        StoreKind::Embedded(store) => store.with_file_name(PASSWORD_FILE),
+        StoreKind::Firestore(_) => PathBuf::from(PASSWORD_FILE),
+    }
+}
+
 /// Says where the desk is and, on a first run, how to get in and how to see an order arrive.
-pub(super) fn greet(app: &App) {
+fn greet(app: &App, password_file: &Path) {
     let address = app.address();
     if let Some(admin) = app.first_admin() {
         say("");
         say("  Welcome. This store is new; its first admin is");
         say(&format!("    e-mail    {}", admin.email));
         match &admin.made_up_password {
-            Some(password) => say(&format!(
-                "    password  {}   (shown only this once)",
-                password.expose_secret()
-            )),
+            Some(password) => hand_over(password, password_file),
             None => say("    password  as set in auth.admin_password"),
         }
         say("  Open the desk, sign in, and place an order to see it arrive:");
@@ -52,4 +64,47 @@ pub(super) fn greet(app: &App) {
         say("");
     }
     say(&format!("listening on http://{address}"));
+}
+
+/// Tells a made-up password to the person at the terminal. Where there is none, standard output ends up in a log, which others
+/// read and which is kept: the password goes into a file of its own then.
+fn hand_over(password: &SecretString, file: &Path) {
+    let password = password.expose_secret();
+    if std::io::stdout().is_terminal() {
+        return say(&format!(
+            "    password  {password}   (shown only this once)"
+        ));
+    }
+    match write_private(file, password) {
+        Ok(()) => {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+            say(&format!("    password  in the file {}", file.display()));
+            say("              (for its owner only; delete it when you have read it)");
+            tracing::warn!(file = %file.display(), "the first admin's password is in a file: read it, and delete it");
+        }
+        // Without it, no one gets in.
+        Err(error) => {
+            tracing::error!(%error, file = %file.display(), "the first admin's password can't be written to a file");
+            say(&format!(
+                "    password  {password}   (shown only this once)"
+            ));
+        }
+    }
+}
+
+fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // One that is left from an earlier store may be readable for others, or be a link.
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    writeln!(file, "{text}")
 }

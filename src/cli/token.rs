@@ -1,10 +1,11 @@
+use anyhow::Context as _;
 use clap::Subcommand;
 use secrecy::ExposeSecret as _;
 
 use super::say;
 use crate::auth::new_token;
 use crate::clock::Clock;
-use crate::store::{AccountStore, StoreError};
+use crate::store::{AccountStore, Admin, StoreError, Token};
 
 #[derive(Subcommand)]
 pub(super) enum TokenCommand {
@@ -12,6 +13,10 @@ pub(super) enum TokenCommand {
     Create {
         /// What the token is for; changes made with it are recorded under this name.
         name: String,
+        /// E-mail address of the admin that the token acts as: changes are recorded under the admin's name, and the token ends
+        /// when the admin is disabled.
+        #[arg(long, value_name = "EMAIL")]
+        admin: Option<String>,
     },
     /// List all tokens.
     List,
@@ -25,23 +30,29 @@ pub(super) enum TokenCommand {
 impl TokenCommand {
     pub(super) async fn run(self, accounts: &dyn AccountStore) -> anyhow::Result<()> {
         match self {
-            Self::Create { name } => {
+            Self::Create { name, admin } => {
                 anyhow::ensure!(
                     (1..=60).contains(&name.chars().count()),
                     "a token's name has 1 to 60 characters"
                 );
-                let (token, digest, secret) = new_token(&name, &Clock::system());
+                let admin_id = match admin {
+                    Some(email) => Some(able_admin(accounts, &email).await?.id),
+                    None => None,
+                };
+                let (token, digest, secret) = new_token(&name, admin_id, &Clock::system());
                 accounts.add_token(token, digest).await?;
                 say(secret.expose_secret());
             }
             Self::List => {
                 let now = Clock::system().millis();
+                let admins = accounts.admins().await?;
                 for token in accounts.tokens().await? {
                     let used = token.used_at.map_or("never used".to_owned(), |at| {
                         format!("used {}", ago(now, at))
                     });
+                    let acts_as = acts_as(&token, &admins);
                     say(&format!(
-                        "{}  {}  made {}, {used}",
+                        "{}  {}{acts_as}  made {}, {used}",
                         token.id,
                         token.name,
                         ago(now, token.created_at)
@@ -55,6 +66,24 @@ impl TokenCommand {
             },
         }
         Ok(())
+    }
+}
+
+async fn able_admin(accounts: &dyn AccountStore, email: &str) -> anyhow::Result<Admin> {
+    let admin = accounts.admin_by_email(email).await?;
+    let admin = admin.with_context(|| format!("there is no admin {email}"))?;
+    anyhow::ensure!(!admin.disabled, "{} is disabled", admin.email);
+    Ok(admin)
+}
+
+fn acts_as(token: &Token, admins: &[Admin]) -> String {
+    let Some(id) = &token.admin_id else {
+        return String::new();
+    };
+    match admins.iter().find(|admin| admin.id == *id) {
+        Some(admin) if admin.disabled => format!("  as {} (disabled)", admin.email),
+        Some(admin) => format!("  as {}", admin.email),
+        None => "  as an admin who is gone".to_owned(),
     }
 }
 

@@ -3,12 +3,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::EmbeddedStore;
 use super::writer::sql;
-use crate::store::{AccountStore, Admin, Digest, NewAdmin, NewSession, Session, StoreError, Token};
+use crate::store::{
+    AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewSession, Session, StoreError, Token,
+};
 
 const ADMIN: &str = "SELECT id, email, name, password_hash, disabled FROM admins";
 const SESSION: &str =
     "SELECT id, admin_id, client, created_millis, seen_millis, expires_millis FROM sessions";
-const TOKEN: &str = "SELECT id, name, created_millis, used_millis FROM tokens";
+const TOKEN: &str = "SELECT id, name, created_millis, used_millis, admin_id FROM tokens";
 
 impl EmbeddedStore {
     /// One statement of account-keeping; the rows that it touched.
@@ -156,6 +158,12 @@ impl AccountStore for EmbeddedStore {
                 let NewSession { session, digest } = new;
                 sql(write.sql.execute("DELETE FROM sessions WHERE expires_millis < ?1", [session.created_at]))?;
                 sql(write.sql.execute(
+                    "DELETE FROM sessions WHERE id IN (
+                         SELECT id FROM sessions WHERE admin_id = ?1 ORDER BY seen_millis DESC, created_millis DESC LIMIT -1 OFFSET ?2
+                     )",
+                    params![session.admin_id, MAX_SESSIONS - 1],
+                ))?;
+                sql(write.sql.execute(
                     "INSERT INTO sessions (id, digest, admin_id, client, created_millis, seen_millis, expires_millis)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     params![
@@ -223,8 +231,8 @@ impl AccountStore for EmbeddedStore {
 
     async fn add_token(&self, token: Token, digest: Digest) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO tokens (id, digest, name, created_millis) VALUES (?1, ?2, ?3, ?4)",
-            (token.id, digest, token.name, token.created_at),
+            "INSERT INTO tokens (id, digest, name, created_millis, admin_id) VALUES (?1, ?2, ?3, ?4, ?5)",
+            (token.id, digest, token.name, token.created_at, token.admin_id),
         )
         .await?;
         Ok(())
@@ -305,5 +313,6 @@ fn read_token(row: &Row<'_>) -> rusqlite::Result<Token> {
         name: row.get(1)?,
         created_at: row.get(2)?,
         used_at: row.get(3)?,
+        admin_id: row.get(4)?,
     })
 }

@@ -2,7 +2,8 @@ use anyhow::ensure;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each entry takes the file from the version of its index to the next. Entries are never changed once released.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO meta VALUES ('order_counter', 0), ('last_commit', 0);
 
@@ -59,7 +60,13 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
 
     CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-"];
+",
+    "
+    -- The admin that a token acts as; none where it acts as itself.
+    ALTER TABLE tokens ADD COLUMN admin_id TEXT REFERENCES admins (id) ON DELETE CASCADE;
+    CREATE INDEX sessions_of_admin ON sessions (admin_id, seen_millis);
+",
+];
 
 /// Sets the connection up for durable writing, and brings the file to the newest version.
 pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
@@ -88,6 +95,36 @@ pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_of_the_first_version_act_as_themselves() -> anyhow::Result<()> {
+        let mut connection = Connection::open_in_memory()?;
+        connection.execute_batch(MIGRATIONS[0])?;
+        connection.pragma_update(None, "user_version", 1)?;
+        connection.execute_batch(
+            "INSERT INTO tokens (id, digest, name, created_millis) VALUES ('t', x'00', 'till', 1)",
+        )?;
+        prepare(&mut connection)?;
+        let admin: Option<String> =
+            connection.query_row("SELECT admin_id FROM tokens", [], |row| row.get(0))?;
+        assert_eq!(admin, None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_token_goes_with_its_admin() -> anyhow::Result<()> {
+        let mut connection = Connection::open_in_memory()?;
+        prepare(&mut connection)?;
+        connection.execute_batch(
+            "INSERT INTO admins (id, email, name, password_hash) VALUES ('a', 'a@b', 'A', '');
+             INSERT INTO tokens (id, digest, name, created_millis, admin_id) VALUES ('t', x'00', 'till', 1, 'a');
+             DELETE FROM admins WHERE id = 'a';",
+        )?;
+        let left: u64 =
+            connection.query_row("SELECT count(*) FROM tokens", [], |row| row.get(0))?;
+        assert_eq!(left, 0);
+        Ok(())
+    }
 
     #[test]
     fn opening_twice_changes_nothing_and_a_newer_file_is_refused() -> anyhow::Result<()> {

@@ -1,11 +1,13 @@
 use async_trait::async_trait;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, StructuredQuery, Write};
 use sha2::{Digest as _, Sha256};
 
 use super::FirestoreStore;
-use super::connection::{delete, patch, put, unchanged};
+use super::account_directory::Contents;
+use super::connection::{commit_micros, delete, patch, put, unchanged};
 use super::fault::{Fault, FaultKind};
 use super::records::{
     Fields, fields, hex, read_admin, read_session, read_token, session_fields, text_of, time,
@@ -28,8 +30,6 @@ pub(super) const TOKENS: &str = "orderbell_tokens";
 const SECRETS: &str = "orderbell_secrets";
 /// Most admins, tokens, or sessions of one admin.
 const MOST: usize = 500;
-/// Expired sessions that a new one takes along.
-const SWEEP: usize = 20;
 /// How often a write of unknown outcome is repeated. All of them may be: the second time changes nothing more.
 const REPEATS: u32 = 3;
 
@@ -45,7 +45,10 @@ impl FirestoreStore {
             .map_err(Fault::into_error)
     }
 
-    async fn documents(&self, query: StructuredQuery) -> Result<Vec<Document>, StoreError> {
+    pub(super) async fn documents(
+        &self,
+        query: StructuredQuery,
+    ) -> Result<Vec<Document>, StoreError> {
         self.connection
             .query(query, Cause::Lookup)
             .await
@@ -53,7 +56,7 @@ impl FirestoreStore {
     }
 
     /// Documents of a collection whose field `name` holds this text.
-    async fn with_text(
+    pub(super) async fn with_text(
         &self,
         collection: &str,
         name: &str,
@@ -68,7 +71,11 @@ impl FirestoreStore {
         let mut repeats = 0;
         loop {
             match self.connection.commit(writes.clone()).await {
-                Ok(_) => return Ok(true),
+                Ok(response) => {
+                    let names = writes.iter().filter_map(name_of);
+                    self.accounts.wrote(names, commit_micros(&response));
+                    return Ok(true);
+                }
                 Err(fault) if fault.kind == FaultKind::Conflict => return Ok(false),
                 Err(fault) if fault.maybe_done && repeats < REPEATS => repeats += 1,
                 Err(fault) => return Err(fault.into_error()),
@@ -87,12 +94,22 @@ impl FirestoreStore {
         self.write(vec![write]).await
     }
 
+    /// How the names of a collection's documents begin.
+    fn prefix(&self, collection: &str) -> String {
+        self.connection.name(collection, "")
+    }
+
+    /// All admins, by e-mail address, as they are in the store now.
+    async fn read_admins(&self) -> Result<Vec<Admin>, StoreError> {
+        let documents = self.documents(query::all(ADMINS, MOST)).await?;
+        let mut admins: Vec<Admin> = documents.iter().map(read_admin).collect();
+        admins.sort_by_cached_key(|admin| admin.email.to_lowercase());
+        Ok(admins)
+    }
+
     async fn has_email(&self, email: &str) -> Result<bool, StoreError> {
-        Ok(self
-            .admins()
-            .await?
-            .iter()
-            .any(|admin| same_email(&admin.email, email)))
+        let admins = self.read_admins().await?;
+        Ok(admins.iter().any(|admin| same_email(&admin.email, email)))
     }
 }
 
@@ -103,31 +120,45 @@ impl AccountStore for FirestoreStore {
     }
 
     fn generation(&self) -> Option<u64> {
-        self.accounts.get()
+        self.accounts.generation()
+    }
+
+    fn answers_from_memory(&self) -> bool {
+        self.accounts.is_live()
     }
 
     async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError> {
+        let find = |contents: &Contents| contents.admin_by_email(email);
+        if let Some(known) = self.accounts.look_through(&self.prefix(ADMINS), find) {
+            return Ok(known);
+        }
         // Most people type their address as it was entered; only then is one read enough.
         let exact = self.with_text(ADMINS, "email", email).await?;
         if let Some(document) = exact.first() {
             return Ok(Some(read_admin(document)));
         }
-        Ok(self
-            .admins()
-            .await?
-            .into_iter()
-            .find(|admin| same_email(&admin.email, email)))
+        let mut admins = self.read_admins().await?.into_iter();
+        Ok(admins.find(|admin| same_email(&admin.email, email)))
     }
 
     async fn admin_by_id(&self, id: &str) -> Result<Option<Admin>, StoreError> {
+        let name = self.connection.name(ADMINS, id);
+        let find = |contents: &Contents| contents.admin_by_id(id);
+        if let Some(known) = self.accounts.look_up(&name, find) {
+            return Ok(known);
+        }
         Ok(self.document(ADMINS, id).await?.as_ref().map(read_admin))
     }
 
     async fn admins(&self) -> Result<Vec<Admin>, StoreError> {
-        let documents = self.documents(query::all(ADMINS, MOST)).await?;
-        let mut admins: Vec<Admin> = documents.iter().map(read_admin).collect();
-        admins.sort_by_cached_key(|admin| admin.email.to_lowercase());
-        Ok(admins)
+        let all = |contents: &Contents| {
+            let admins = contents.admins.iter().take(MOST);
+            admins.map(|admin| Admin::clone(admin)).collect()
+        };
+        if let Some(known) = self.accounts.look_through(&self.prefix(ADMINS), all) {
+            return Ok(known);
+        }
+        self.read_admins().await
     }
 
     async fn add_admin(&self, admin: NewAdmin) -> Result<Admin, StoreError> {
@@ -190,17 +221,11 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn begin_session(&self, new: NewSession) -> Result<(), StoreError> {
-        let expired = query::expired(
-            SESSIONS,
-            "expiresAt",
-            new.session.created_at.saturating_sub(1),
-            SWEEP,
-        );
         let mut writes: Vec<Write> = self
-            .documents(expired)
+            .superseded(&new.session)
             .await?
             .into_iter()
-            .map(|document| delete(document.name, None))
+            .map(|name| delete(name, None))
             .collect();
         let name = self.connection.name(SESSIONS, &hex(&new.digest));
         writes.push(put(name, session_fields(&new.session), None));
@@ -209,8 +234,15 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError> {
+        let id = hex(digest);
+        let name = self.connection.name(SESSIONS, &id);
+        let find = |contents: &Contents| contents.sessions.get(&id).cloned();
+        // One that isn't known yet may have begun a moment ago, on another instance.
+        if let Some(Some(known)) = self.accounts.look_up(&name, find) {
+            return Ok(Some(Session::clone(&known)));
+        }
         Ok(self
-            .document(SESSIONS, &hex(digest))
+            .document(SESSIONS, &id)
             .await?
             .as_ref()
             .map(read_session))
@@ -223,14 +255,14 @@ impl AccountStore for FirestoreStore {
         expires_at: u64,
     ) -> Result<(), StoreError> {
         let writes: Vec<Write> = self
-            .with_text(SESSIONS, "id", id)
+            .session_names(id)
             .await?
             .into_iter()
-            .map(|document| {
+            .map(|name| {
                 let values = fields([("seenAt", time(seen_at)), ("expiresAt", time(expires_at))]);
                 // A session that has ended meanwhile must not come back.
                 patch(
-                    document.name,
+                    name,
                     values,
                     &["seenAt", "expiresAt"],
                     ConditionType::Exists(true),
@@ -244,11 +276,8 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn end_session(&self, id: &str) -> Result<(), StoreError> {
-        let found = self.with_text(SESSIONS, "id", id).await?;
-        let writes: Vec<Write> = found
-            .into_iter()
-            .map(|document| delete(document.name, None))
-            .collect();
+        let found = self.session_names(id).await?;
+        let writes: Vec<Write> = found.into_iter().map(|name| delete(name, None)).collect();
         if !writes.is_empty() {
             self.write(writes).await?;
         }
@@ -277,11 +306,14 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn add_token(&self, token: Token, digest: Digest) -> Result<(), StoreError> {
-        let values = fields([
+        let mut values = fields([
             ("id", value::text(token.id)),
             ("name", value::text(token.name)),
             ("createdAt", time(token.created_at)),
         ]);
+        if let Some(admin_id) = token.admin_id {
+            values.insert("adminId".to_owned(), value::text(admin_id));
+        }
         self.write(vec![put(
             self.connection.name(TOKENS, &hex(&digest)),
             values,
@@ -292,11 +324,13 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn token(&self, digest: &Digest) -> Result<Option<Token>, StoreError> {
-        Ok(self
-            .document(TOKENS, &hex(digest))
-            .await?
-            .as_ref()
-            .map(read_token))
+        let id = hex(digest);
+        let name = self.connection.name(TOKENS, &id);
+        let find = |contents: &Contents| contents.tokens.get(&id).cloned();
+        if let Some(known) = self.accounts.look_up(&name, find) {
+            return Ok(known.map(|token| Token::clone(&token)));
+        }
+        Ok(self.document(TOKENS, &id).await?.as_ref().map(read_token))
     }
 
     async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
@@ -308,17 +342,12 @@ impl AccountStore for FirestoreStore {
 
     async fn touch_token(&self, id: &str, used_at: u64) -> Result<(), StoreError> {
         let writes: Vec<Write> = self
-            .with_text(TOKENS, "id", id)
+            .token_names(id)
             .await?
             .into_iter()
-            .map(|document| {
+            .map(|name| {
                 let values = fields([("usedAt", time(used_at))]);
-                patch(
-                    document.name,
-                    values,
-                    &["usedAt"],
-                    ConditionType::Exists(true),
-                )
+                patch(name, values, &["usedAt"], ConditionType::Exists(true))
             })
             .collect();
         if !writes.is_empty() {
@@ -364,8 +393,17 @@ impl AccountStore for FirestoreStore {
     }
 }
 
-fn same_email(a: &str, b: &str) -> bool {
+pub(super) fn same_email(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
+}
+
+/// The document that a write is about.
+fn name_of(write: &Write) -> Option<String> {
+    match write.operation.as_ref()? {
+        Operation::Update(document) => Some(document.name.clone()),
+        Operation::Delete(name) => Some(name.clone()),
+        Operation::Transform(_) => None,
+    }
 }
 
 /// Anything may come as an admin's id; what can't be a document's id belongs to nobody.

@@ -3,6 +3,9 @@
 //! One listener per process tells of every change, whoever made it. Writes are single commits with preconditions; where
 //! the outcome of one is unknown, it is found out by reading.
 
+mod account_directory;
+mod account_names;
+mod account_stage;
 mod account_watch;
 mod accounts;
 mod backoff;
@@ -49,7 +52,7 @@ pub struct FirestoreStore {
     meter: Arc<Meter>,
     clock: Clock,
     numbering: Numbering,
-    accounts: Arc<account_watch::Generation>,
+    accounts: Arc<account_directory::Directory>,
     health: watch::Sender<Health>,
     /// Set when a listener has ended by itself, with the reason.
     ended: watch::Sender<Option<String>>,

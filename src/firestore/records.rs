@@ -111,6 +111,7 @@ pub(super) fn read_token(document: &Document) -> Token {
     Token {
         id: text_of(fields, "id"),
         name: text_of(fields, "name"),
+        admin_id: Some(text_of(fields, "adminId")).filter(|id| !id.is_empty()),
         created_at: time_of(fields, "createdAt"),
         used_at: Some(time_of(fields, "usedAt")).filter(|millis| *millis > 0),
     }

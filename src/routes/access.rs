@@ -20,6 +20,9 @@ pub(super) struct BearerAdmin(pub(super) Principal);
 /// An admin, by session cookie only.
 pub(super) struct CookieAdmin(pub(super) Principal);
 
+/// Device cookies of one request that are looked at.
+const MAX_DEVICES_TRIED: usize = 64;
+
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
 impl FromRequest for Admin {
@@ -29,7 +32,7 @@ impl FromRequest for Admin {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            // A header says more than a cookie, which browsers send along unasked.
+            // A bearer token says more than a cookie, which browsers send along unasked.
             match bearer(&request).await {
                 Err(AuthError::Missing) => {}
                 found => return Ok(Self(found?)),
@@ -77,29 +80,43 @@ impl FromRequest for CookieAdmin {
 
 async fn bearer(request: &HttpRequest) -> Result<Principal, AuthError> {
     let secret = bearer_secret(request)?;
-    state(request)?.auth.bearer(secret).await
+    let state = state(request)?;
+    let address = client_address(request, &state.settings.server.trusted_proxies);
+    state.auth.bearer(secret, address).await
 }
 
-/// What the header `Authorization: Bearer …` holds.
+/// What the header `Authorization: Bearer …` holds. Other schemes are none of ours: a proxy's own password, for example, which
+/// browsers send along.
 pub(super) fn bearer_secret(request: &HttpRequest) -> Result<&str, AuthError> {
-    let value = request
+    let secrets = request
         .headers()
-        .get(header::AUTHORIZATION)
-        .ok_or(AuthError::Missing)?;
-    let value = value.to_str().map_err(|_| AuthError::Unknown)?;
-    let (scheme, secret) = value.split_once(' ').ok_or(AuthError::Unknown)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(AuthError::Unknown);
-    }
-    Ok(secret.trim())
+        .get_all(header::AUTHORIZATION)
+        .filter_map(|value| {
+            let (scheme, secret) = value.to_str().ok()?.trim().split_once(' ')?;
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then_some(secret.trim())
+        });
+    secrets.into_iter().next().ok_or(AuthError::Missing)
 }
 
 async fn cookie(request: &HttpRequest) -> Result<Principal, AuthError> {
     let state = state(request)?;
-    let cookie = request
-        .cookie(cookie_name(state.settings.secure_cookies()))
-        .ok_or(AuthError::Missing)?;
-    state.auth.cookie(cookie.value()).await
+    let name = cookie_name(state.settings.secure_cookies());
+    state.auth.cookie(cookies(request, name)).await
+}
+
+/// The values of all cookies of this name, in the order that the browser sends them in. Unlike actix's own, this goes on after
+/// a cookie that can't be read: other hosts of the same site may set any.
+fn cookies<'a>(request: &'a HttpRequest, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let headers = request.headers().get_all(header::COOKIE);
+    headers
+        .filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
+        .flat_map(|text| text.split(';'))
+        .filter_map(move |pair| {
+            let (found, value) = pair.trim().split_once('=')?;
+            (found == name).then_some(value)
+        })
 }
 
 fn state(request: &HttpRequest) -> Result<&web::Data<AppState>, AuthError> {
@@ -113,11 +130,42 @@ pub(super) fn cookie_name(secure: bool) -> &'static str {
     if secure { "__Host-desk" } else { "desk" }
 }
 
+fn device_cookie_name(secure: bool) -> &'static str {
+    if secure {
+        "__Host-desk-device"
+    } else {
+        "desk-device"
+    }
+}
+
+/// What the browser has kept from an earlier sign-in on this device, and perhaps what other hosts have planted beside it.
+pub(super) fn devices<'a>(request: &'a HttpRequest, state: &AppState) -> Vec<&'a str> {
+    let name = device_cookie_name(state.settings.secure_cookies());
+    cookies(request, name).take(MAX_DEVICES_TRIED).collect()
+}
+
+/// The cookie by which the device is recognised at its next sign-in. It lets no one in: it only keeps guesses that are made
+/// elsewhere from slowing this device down.
+pub(super) fn device_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'static> {
+    let secure = state.settings.secure_cookies();
+    let secret = signed_in.device.expose_secret().to_owned();
+    let mut cookie = cookie_with(
+        device_cookie_name(secure),
+        secure,
+        secret,
+        time::Duration::days(365),
+    );
+    cookie.set_same_site(SameSite::Strict);
+    cookie
+}
+
 /// The cookie of a session that has just begun.
 pub(super) fn session_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'static> {
     let lifetime = i64::try_from(signed_in.lifetime.as_secs()).unwrap_or(i64::MAX);
+    let secure = state.settings.secure_cookies();
     cookie_with(
-        state.settings.secure_cookies(),
+        cookie_name(secure),
+        secure,
         signed_in.secret.expose_secret().to_owned(),
         time::Duration::seconds(lifetime),
     )
@@ -125,15 +173,22 @@ pub(super) fn session_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'
 
 /// The cookie that takes a session's cookie away.
 pub(super) fn no_cookie(state: &AppState) -> Cookie<'static> {
+    let secure = state.settings.secure_cookies();
     cookie_with(
-        state.settings.secure_cookies(),
+        cookie_name(secure),
+        secure,
         String::new(),
         time::Duration::ZERO,
     )
 }
 
-fn cookie_with(secure: bool, value: String, max_age: time::Duration) -> Cookie<'static> {
-    Cookie::build(cookie_name(secure), value)
+fn cookie_with(
+    name: &'static str,
+    secure: bool,
+    value: String,
+    max_age: time::Duration,
+) -> Cookie<'static> {
+    Cookie::build(name, value)
         .path("/")
         .http_only(true)
         .secure(secure)
@@ -253,7 +308,13 @@ mod tests {
 
     #[test]
     fn a_cookie_that_leaves_the_machine_is_secure_and_bound_to_the_host() {
-        let cookie = cookie_with(true, "secret".to_owned(), time::Duration::ZERO).to_string();
+        let cookie = cookie_with(
+            cookie_name(true),
+            true,
+            "secret".to_owned(),
+            time::Duration::ZERO,
+        )
+        .to_string();
         assert!(cookie.starts_with("__Host-desk=secret;"), "{cookie}");
         for part in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
             assert!(cookie.contains(part), "{cookie}");

@@ -181,6 +181,7 @@ impl From<AuthError> for ApiError {
             }
             AuthError::Disabled => Self::forbidden("ACCOUNT_DISABLED", &message),
             AuthError::Throttled(wait) => Self::too_many("TOO_MANY_ATTEMPTS", &message, wait),
+            AuthError::Busy(wait) => Self::unavailable("BUSY", &message, wait),
             AuthError::Store(error) => error.into(),
         }
     }
@@ -267,7 +268,9 @@ fn report(request: &HttpRequest, status: StatusCode, reported: Option<&Reported>
     let cause = reported
         .and_then(|reported| reported.cause.as_deref())
         .unwrap_or_default();
-    if status.is_server_error() {
+    // A limit that is reached is no fault of the server, and a client that reaches it again and again would fill the log.
+    let is_limit = status == StatusCode::SERVICE_UNAVAILABLE && cause.is_empty();
+    if status.is_server_error() && !is_limit {
         tracing::error!(status = status.as_u16(), code, cause, method = %request.method(), path = request.path(), "refused");
     } else {
         tracing::debug!(status = status.as_u16(), code, method = %request.method(), path = request.path(), "refused");

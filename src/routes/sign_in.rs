@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -5,7 +7,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::access::{
-    CookieAdmin, client_address, client_name, is_cross_site, no_cookie, session_cookie,
+    CookieAdmin, client_address, client_name, device_cookie, devices, is_cross_site,
+    is_same_origin, no_cookie, session_cookie,
 };
 use super::error::ApiError;
 use super::{AppState, body, pages};
@@ -56,9 +59,11 @@ pub(super) async fn form(
         ));
     }
     let form: Form = body::form(&request, payload, &state).await?;
-    match sign_in(&request, &state, &form.email, form.password).await {
+    let password = form.password.clone();
+    match sign_in(&request, &state, &form.email, password).await {
         Ok(signed_in) => Ok(HttpResponse::SeeOther()
             .cookie(session_cookie(&state, &signed_in))
+            .cookie(device_cookie(&state, &signed_in))
             .insert_header((header::LOCATION, local_path(&form.next)))
             .finish()),
         Err(error @ (AuthError::WrongPassword | AuthError::Disabled)) => {
@@ -71,21 +76,37 @@ pub(super) async fn form(
                 &form.next,
             ))
         }
-        Err(AuthError::Throttled(wait)) => {
-            let message = format!("Too many attempts. Try again in {} s.", wait.as_secs() + 1);
-            let mut page = pages::sign_in_again(
-                &state,
-                StatusCode::TOO_MANY_REQUESTS,
-                &message,
-                &form.email,
-                &form.next,
-            );
-            page.headers_mut()
-                .insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
-            Ok(page)
-        }
+        Err(AuthError::Throttled(wait)) => Ok(try_later(
+            &state,
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many attempts.",
+            wait,
+            &form,
+        )),
+        Err(AuthError::Busy(wait)) => Ok(try_later(
+            &state,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many people are signing in right now.",
+            wait,
+            &form,
+        )),
         Err(error) => Err(error.into()),
     }
+}
+
+fn try_later(
+    state: &AppState,
+    status: StatusCode,
+    reason: &str,
+    wait: Duration,
+    form: &Form,
+) -> HttpResponse {
+    let seconds = wait.as_secs() + 1;
+    let message = format!("{reason} Try again in {seconds} s.");
+    let mut page = pages::sign_in_again(state, status, &message, &form.email, &form.next);
+    page.headers_mut()
+        .insert(header::RETRY_AFTER, seconds.into());
+    page
 }
 
 /// Ends the browser's session.
@@ -94,17 +115,24 @@ pub(super) async fn sign_out(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    if is_cross_site(&request) {
+    use actix_web::ResponseError as _;
+    // Without either header the session stays, and the answer must not look as if it didn't.
+    if !is_same_origin(&request) {
         return Err(ApiError::forbidden(
             "CROSS_SITE",
             "this request comes from another site",
         ));
     }
-    // Whoever has no session any more gets what it asked for as well.
-    if let Ok(CookieAdmin(admin)) = admin {
-        state.auth.sign_out(&admin).await?;
-        state.hub.check_subscribers();
-        tracing::info!(admin = admin.email, "signed out");
+    match admin {
+        Ok(CookieAdmin(admin)) => {
+            state.auth.sign_out(&admin).await?;
+            state.hub.check_subscribers();
+            tracing::info!(admin = admin.email, "signed out");
+        }
+        // The session may be alive: the store can't be asked.
+        Err(error) if error.status_code().is_server_error() => return Err(error),
+        // There is no session (any more), which is what was asked for.
+        Err(_) => {}
     }
     Ok(HttpResponse::SeeOther()
         .cookie(no_cookie(&state))
@@ -119,12 +147,17 @@ async fn sign_in(
     password: SecretString,
 ) -> Result<SignedIn, AuthError> {
     let address = client_address(request, &state.settings.server.trusted_proxies);
+    let (client, devices) = (client_name(request), devices(request, state));
     let result = state
         .auth
-        .sign_in(email, password, address, &client_name(request))
+        .sign_in(email, password, address, &client, &devices)
         .await;
     match &result {
         Ok(signed_in) => tracing::info!(admin = signed_in.principal.email, %address, "signed in"),
+        // Counted in the metrics; a line for each would let a guesser fill the log.
+        Err(error @ (AuthError::Throttled(_) | AuthError::Busy(_))) => {
+            tracing::debug!(%address, reason = %error, "sign-in refused");
+        }
         Err(error) => tracing::warn!(%address, reason = %error, "sign-in refused"),
     }
     result

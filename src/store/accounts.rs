@@ -5,6 +5,9 @@ use super::StoreError;
 /// SHA-256 (or HMAC-SHA-256) of a secret that the store must not know.
 pub type Digest = [u8; 32];
 
+/// Most sessions of one admin. A new one takes the place of the one that hasn't been used for the longest time.
+pub const MAX_SESSIONS: usize = 50;
+
 /// Somebody who may use the desk.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Admin {
@@ -74,6 +77,8 @@ pub struct Token {
     pub id: String,
     /// What it is for.
     pub name: String,
+    /// The admin that it acts as; `None` where it acts as itself.
+    pub admin_id: Option<String>,
     /// When it was made, in milliseconds.
     pub created_at: u64,
     /// When it was last used, in milliseconds, give or take some minutes.
@@ -92,6 +97,12 @@ pub trait AccountStore: Send + Sync {
         None
     }
 
+    /// Whether admins and tokens are looked up in memory right now, so that look-ups cost nothing. Sessions are, too, unless
+    /// they are unknown there.
+    fn answers_from_memory(&self) -> bool {
+        false
+    }
+
     /// The admin with this e-mail address.
     async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError>;
     /// The admin with this id.
@@ -105,7 +116,8 @@ pub trait AccountStore: Send + Sync {
     /// Replaces the hash of an admin's password.
     async fn set_password_hash(&self, id: &str, hash: &str) -> Result<(), StoreError>;
 
-    /// Begins a session, and forgets those that have expired.
+    /// Begins a session, and forgets those that have expired, and the admin's least recently used ones beyond
+    /// [`MAX_SESSIONS`].
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
     /// The session with this digest, expired or not.
     async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError>;

@@ -11,7 +11,9 @@ pub(crate) mod story;
 #[cfg(test)]
 mod tests;
 
-pub use accounts::{AccountStore, Admin, Digest, NewAdmin, NewSession, Session, Token};
+pub use accounts::{
+    AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewSession, Session, Token,
+};
 use async_trait::async_trait;
 pub use error::StoreError;
 use rand::distr::{Alphanumeric, SampleString as _};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use orderbell::orders::{Change, DraftLimits, Order, OrderDraft, OrderId, OrderPatch, Position};
 use orderbell::store::{
-    AccountStore, ListQuery, NewAdmin, NewSession, OrderStore, Session, SourceState, StoreError,
-    Token, WatchEvent,
+    AccountStore, ListQuery, MAX_SESSIONS, NewAdmin, NewSession, OrderStore, Session, SourceState,
+    StoreError, Token, WatchEvent,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ macro_rules! tell {
             a_repeated_key_places_nothing_new, a_change_touches_what_it_says, a_removed_order_is_gone,
             a_list_is_paged_from_newest_to_oldest, a_watch_tells_the_state_and_every_change,
             a_removal_is_known_to_a_later_watch, admins_are_found_and_disabled, sessions_begin_and_end,
-            tokens_are_kept_until_revoked, a_secret_is_made_once);
+            an_admin_has_so_many_sessions, tokens_are_kept_until_revoked, a_secret_is_made_once);
     };
     (@ $open:path: $($chapter:ident),+) => {
         $(
@@ -571,13 +571,17 @@ fn session(admin_id: &str, id: &str, digest: u8, expires_at: u64) -> NewSession 
     }
 }
 
-pub(crate) async fn sessions_begin_and_end(store: Arc<impl Store>) {
+async fn add_ana(store: &impl Store) -> String {
     let ana = NewAdmin {
         email: "ana@shop.example".to_owned(),
         name: "Ana".to_owned(),
         password_hash: "hash".to_owned(),
     };
-    let ana = store.add_admin(ana).await.expect("added").id;
+    store.add_admin(ana).await.expect("added").id
+}
+
+pub(crate) async fn sessions_begin_and_end(store: Arc<impl Store>) {
+    let ana = add_ana(&*store).await;
     for digest in 1..=3 {
         store
             .begin_session(session(&ana, &format!("s{digest}"), digest, 50_000))
@@ -636,10 +640,48 @@ pub(crate) async fn sessions_begin_and_end(store: Arc<impl Store>) {
     assert_eq!(store.end_sessions(&ana, None).await.expect("ended"), 0);
 }
 
+pub(crate) async fn an_admin_has_so_many_sessions(store: Arc<impl Store>) {
+    let ana = add_ana(&*store).await;
+    let ben = NewAdmin {
+        email: "ben@shop.example".to_owned(),
+        name: "Ben".to_owned(),
+        password_hash: "hash".to_owned(),
+    };
+    let ben = store.add_admin(ben).await.expect("added").id;
+    let begin = async |admin: &str, number: u8| {
+        let new = session(admin, &format!("s{number}"), number, 90_000);
+        store.begin_session(new).await.expect("begun");
+    };
+    begin(&ben, 200).await;
+    let most = u8::try_from(MAX_SESSIONS).expect("a small number");
+    for number in 1..=most {
+        begin(&ana, number).await;
+    }
+    // The oldest, but in use.
+    store
+        .touch_session("s1", 20_000, 90_000)
+        .await
+        .expect("touched");
+    for number in most + 1..=most + 2 {
+        begin(&ana, number).await;
+    }
+    let kept = store.sessions(&ana).await.expect("answers");
+    let mut kept: Vec<u8> = kept
+        .iter()
+        .map(|session| session.id[1..].parse().expect("a number"))
+        .collect();
+    kept.sort_unstable();
+    let expected: Vec<u8> = [1].into_iter().chain(4..=most + 2).collect();
+    assert_eq!(kept, expected);
+    assert_eq!(store.sessions(&ben).await.expect("answers").len(), 1);
+}
+
 pub(crate) async fn tokens_are_kept_until_revoked(store: Arc<impl Store>) {
+    let ana = add_ana(&*store).await;
     let token = |n: u8| Token {
         id: format!("t{n}"),
         name: format!("till {n}"),
+        admin_id: (n == 2).then(|| ana.clone()),
         created_at: 1_000 + u64::from(n),
         used_at: None,
     };

@@ -75,6 +75,26 @@ impl Server {
     }
 
     /// Ends it, and waits until it has let go of its store.
+    /// Memory that the program holds right now, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory that the program has held so far, in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
+        let process = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a file");
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let value = line.and_then(|line| line.split_whitespace().next());
+        value
+            .and_then(|value| value.parse().ok())
+            .expect("a number")
+    }
+
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("an end");
     }
@@ -294,7 +314,22 @@ async fn a_first_run_makes_an_admin_and_says_how_to_begin() {
             .expect("said");
         line.split_whitespace().nth(1).expect("a word").to_owned()
     };
-    let (email, password) = (said("e-mail"), said("password"));
+    let email = said("e-mail");
+    // Standard output is no terminal here: it may be a log.
+    let file = folder.path().join("new/first-admin-password.txt");
+    assert!(
+        server.greeting.contains(&file.display().to_string()),
+        "{}",
+        server.greeting
+    );
+    let mode = std::fs::metadata(&file).expect("a file").permissions();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+        0o600
+    );
+    let password = std::fs::read_to_string(&file).expect("text");
+    let password = password.trim();
+    assert!(!password.is_empty() && !server.greeting.contains(password));
     let login = client()
         .post(format!("{}/api/admin/login", server.base))
         .json(&json!({"email": email, "password": password}));
@@ -411,7 +446,31 @@ async fn admins_and_tokens_come_and_go_while_the_server_runs() {
         .await
         .1;
 
+    let create = [
+        "token",
+        "create",
+        "bens till",
+        "--admin",
+        "BEN@shop.example",
+    ];
+    let (made, bens_token) = tell(&store, &create, "").await;
+    assert!(made, "{bens_token}");
+    let of_a_stranger = ["token", "create", "x", "--admin", "eve@shop.example"];
+    assert!(!tell(&store, &of_a_stranger, "").await.0);
+    let sessions = client()
+        .get(format!("{}/api/admin/sessions", server.base))
+        .bearer_auth(&bens_token);
+    let sessions = json_of(sessions.send().await.expect("an answer")).await;
+    assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(1));
+    let by_bens_token = Stream::connected(client().get(&url).bearer_auth(&bens_token))
+        .await
+        .1;
+
     let listed = tell(&store, &["token", "list"], "").await.1;
+    assert!(
+        listed.contains("bens till  as ben@shop.example"),
+        "{listed}"
+    );
     assert!(listed.contains("till") && !listed.contains(&token));
     let id = listed.split_whitespace().next().expect("an id");
     assert!(tell(&store, &["token", "revoke", id], "").await.0);
@@ -421,11 +480,17 @@ async fn admins_and_tokens_come_and_go_while_the_server_runs() {
             .await
             .0
     );
-    let ends = async { tokio::join!(by_session.rest_slowly(), by_token.rest_slowly()) };
+    let ends = async {
+        tokio::join!(
+            by_session.rest_slowly(),
+            by_token.rest_slowly(),
+            by_bens_token.rest_slowly()
+        )
+    };
     tokio::time::timeout(Duration::from_secs(60), ends)
         .await
-        .expect("both streams end within a minute");
-    for credential in [session, token] {
+        .expect("all streams end within a minute");
+    for credential in [session, token, bens_token] {
         let answer = client()
             .get(&url)
             .bearer_auth(credential)
@@ -438,9 +503,19 @@ async fn admins_and_tokens_come_and_go_while_the_server_runs() {
             answer.status()
         );
     }
-    assert_eq!(
-        tell(&store, &["doctor"], "").await.1.matches("BAD").count(),
-        0
+    let (is_well, told) = tell(&store, &["doctor"], "").await;
+    assert!(
+        is_well && !told.contains("BAD") && !told.contains("WARN"),
+        "{told}"
+    );
+    let accepting = ("ORDERBELL_AUTH__ACCEPT_ADMIN_IDS", "true");
+    let doctor = command(&store, &[accepting], &["doctor"]).output().await;
+    let doctor = doctor.expect("an end");
+    assert!(doctor.status.success(), "a warning is no problem");
+    let told = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(
+        told.contains("WARN") && told.contains("auth.accept_admin_ids"),
+        "{told}"
     );
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The emulator is found by `FIRESTORE_EMULATOR_HOST`; `tests/emulator.sh` starts one. Each test has a project of its own.
 
+mod accounts;
 mod faults;
 mod others;
 mod outside;

@@ -1,0 +1,268 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{AuthError, Credential, Principal, millis};
+
+/// How long a verdict is believed without asking the store again.
+const LIFE: Duration = Duration::from_secs(30);
+/// How long it is believed while the store tells of changes: sessions have to be marked as used from time to time.
+const WATCHED_LIFE: Duration = Duration::from_secs(300);
+/// How long an old verdict stands in while the store can't be asked.
+const LIFE_WHILE_AWAY: Duration = Duration::from_secs(3_600);
+/// Most credentials that are known to be good.
+const MAX_KNOWN: usize = 10_000;
+/// Most credentials that are known to be bad.
+const MAX_REFUSED: usize = 10_000;
+
+/// What credentials were worth when the store was last asked.
+///
+/// Good and bad ones are kept apart, so that made-up credentials can't push the good ones out.
+#[derive(Default)]
+pub(super) struct CredentialCache {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    known: HashMap<Credential, Verdict>,
+    refused: HashMap<Credential, Refused>,
+    /// How often something was forgotten.
+    forgettings: u64,
+}
+
+/// A credential that is good.
+#[derive(Clone)]
+pub(super) struct Verdict {
+    pub(super) principal: Principal,
+    pub(super) at_millis: u64,
+    /// Of the store, when it was asked.
+    pub(super) generation: Option<u64>,
+    /// When the credential ends by itself.
+    pub(super) ends_millis: u64,
+}
+
+/// A credential that is bad.
+struct Refused {
+    refusal: Refusal,
+    at_millis: u64,
+    life: Duration,
+}
+
+/// Why a credential is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Unknown,
+    Disabled,
+}
+
+impl From<Refusal> for AuthError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown => Self::Unknown,
+            Refusal::Disabled => Self::Disabled,
+        }
+    }
+}
+
+/// Taken before a look-up: its result is kept only if nothing was forgotten meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
+impl Verdict {
+    /// Whether the store needn't be asked; it is at `generation` now, if it tells of changes.
+    pub(super) fn is_fresh(&self, now_millis: u64, generation: Option<u64>) -> bool {
+        let life = match generation {
+            // Rights have changed since; perhaps this credential's.
+            Some(_) if generation != self.generation => return false,
+            Some(_) => WATCHED_LIFE,
+            None => LIFE,
+        };
+        self.is_younger_than(life, now_millis)
+    }
+
+    /// Whether the credential stays good while the store is away.
+    pub(super) fn stands_in(&self, now_millis: u64) -> bool {
+        self.is_younger_than(LIFE_WHILE_AWAY, now_millis)
+    }
+
+    fn is_younger_than(&self, life: Duration, now_millis: u64) -> bool {
+        now_millis < self.ends_millis && is_younger_than(life, self.at_millis, now_millis)
+    }
+}
+
+/// A clock that was set back makes things old, not young.
+fn is_younger_than(life: Duration, at_millis: u64, now_millis: u64) -> bool {
+    now_millis
+        .checked_sub(at_millis)
+        .is_some_and(|age| age < millis(life))
+}
+
+impl CredentialCache {
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket(self.lock().forgettings)
+    }
+
+    /// The last verdict, also one that isn't fresh any more.
+    pub(super) fn get(&self, credential: &Credential) -> Option<Verdict> {
+        self.lock().known.get(credential).cloned()
+    }
+
+    /// Why the credential was refused a short time ago.
+    pub(super) fn refusal(&self, credential: &Credential, now_millis: u64) -> Option<Refusal> {
+        let state = self.lock();
+        let refused = state.refused.get(credential)?;
+        refused.is_fresh(now_millis).then_some(refused.refusal)
+    }
+
+    /// Keeps a verdict, unless the credential may have been forgotten since the `ticket` was taken: a look-up that was under
+    /// way while its session was ended must not bring the session back.
+    pub(super) fn remember(&self, ticket: Ticket, credential: Credential, verdict: Verdict) {
+        let mut state = self.lock();
+        if state.forgettings != ticket.0 {
+            return;
+        }
+        let known = &mut state.known;
+        if known.len() >= MAX_KNOWN && !known.contains_key(&credential) {
+            known.retain(|_, known| known.is_fresh(verdict.at_millis, verdict.generation));
+            if known.len() >= MAX_KNOWN {
+                return;
+            }
+        }
+        state.refused.remove(&credential);
+        state.known.insert(credential, verdict);
+    }
+
+    /// The credential isn't good any more.
+    pub(super) fn remove(&self, credential: &Credential) {
+        self.lock().known.remove(credential);
+    }
+
+    /// The credential isn't good, which is believed for `life`.
+    pub(super) fn refuse(
+        &self,
+        credential: Credential,
+        refusal: Refusal,
+        now_millis: u64,
+        life: Duration,
+    ) {
+        let mut state = self.lock();
+        state.known.remove(&credential);
+        if state.refused.len() >= MAX_REFUSED {
+            state
+                .refused
+                .retain(|_, refused| refused.is_fresh(now_millis));
+            // Only costs further look-ups, which are limited for each address.
+            if state.refused.len() >= MAX_REFUSED {
+                state.refused.clear();
+            }
+        }
+        let refused = Refused {
+            refusal,
+            at_millis: now_millis,
+            life,
+        };
+        state.refused.insert(credential, refused);
+    }
+
+    /// Forgets good credentials, also those whose look-up is under way.
+    pub(super) fn forget(&self, which: impl Fn(&Credential, &Principal) -> bool) {
+        let mut state = self.lock();
+        state.forgettings += 1;
+        state
+            .known
+            .retain(|credential, known| !which(credential, &known.principal));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Refused {
+    fn is_fresh(&self, now_millis: u64) -> bool {
+        is_younger_than(self.life, self.at_millis, now_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(at_millis: u64, generation: Option<u64>) -> Verdict {
+        Verdict {
+            principal: Principal::of_settings(),
+            at_millis,
+            generation,
+            ends_millis: u64::MAX,
+        }
+    }
+
+    fn id(number: usize) -> Credential {
+        Credential::AdminId(number.to_string())
+    }
+
+    #[test]
+    fn a_change_of_rights_makes_verdicts_old() {
+        let watched = verdict(0, Some(1));
+        assert!(watched.is_fresh(millis(WATCHED_LIFE) - 1, Some(1)));
+        assert!(!watched.is_fresh(millis(WATCHED_LIFE), Some(1)));
+        assert!(!watched.is_fresh(1, Some(2)));
+        assert!(watched.is_fresh(millis(LIFE) - 1, None));
+        assert!(!watched.is_fresh(millis(LIFE), None));
+        assert!(
+            !verdict(5, None).is_fresh(4, None),
+            "the clock was set back"
+        );
+    }
+
+    #[test]
+    fn a_credential_that_has_ended_by_itself_does_not_stand_in() {
+        let verdict = Verdict {
+            ends_millis: 50_000,
+            ..verdict(0, None)
+        };
+        assert!(verdict.stands_in(49_999));
+        assert!(!verdict.stands_in(50_000));
+    }
+
+    #[test]
+    fn there_are_so_many_and_old_ones_make_room() {
+        let cache = CredentialCache::default();
+        let ticket = cache.ticket();
+        for number in 0..MAX_KNOWN {
+            cache.remember(ticket, id(number), verdict(0, None));
+        }
+        cache.remember(ticket, id(MAX_KNOWN), verdict(1, None));
+        assert!(cache.get(&id(MAX_KNOWN)).is_none());
+        cache.remember(ticket, id(MAX_KNOWN), verdict(millis(LIFE), None));
+        assert!(cache.get(&id(MAX_KNOWN)).is_some() && cache.get(&id(0)).is_none());
+    }
+
+    #[test]
+    fn refusals_are_bounded_and_leave_the_good_ones_alone() {
+        let cache = CredentialCache::default();
+        cache.remember(cache.ticket(), id(0), verdict(0, None));
+        for number in 1..=MAX_REFUSED * 2 + 5 {
+            cache.refuse(id(number), Refusal::Unknown, 0, LIFE);
+            assert!(cache.lock().refused.len() <= MAX_REFUSED);
+        }
+        assert!(cache.get(&id(0)).is_some());
+        let last = id(MAX_REFUSED * 2 + 5);
+        assert_eq!(cache.refusal(&last, 1), Some(Refusal::Unknown));
+        assert_eq!(cache.refusal(&last, millis(LIFE)), None);
+        cache.remember(cache.ticket(), last.clone(), verdict(1, None));
+        assert_eq!(cache.refusal(&last, 1), None);
+    }
+
+    #[test]
+    fn a_look_up_from_before_a_sign_out_is_not_kept() {
+        let cache = CredentialCache::default();
+        let ticket = cache.ticket();
+        cache.forget(|credential, _| *credential == id(1));
+        cache.remember(ticket, id(1), verdict(0, None));
+        assert!(cache.get(&id(1)).is_none());
+        cache.remember(cache.ticket(), id(1), verdict(0, None));
+        assert!(cache.get(&id(1)).is_some());
+    }
+}

@@ -1,0 +1,255 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::credential_cache::{Refusal, Verdict};
+use super::session_key::SESSION_PREFIX;
+use super::{Auth, AuthError, Credential, Principal, SESSION_LIMIT, TOKEN_PREFIX, millis, sha256};
+use crate::store::{Admin, Digest, StoreError};
+
+/// How often the use of a session or token is written down.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(300);
+/// How long a token or an admin's id stays unknown: one that has just been made is good soon.
+const REFUSAL_LIFE: Duration = Duration::from_secs(10);
+/// The same where a look-up costs nothing: only so that a script with a bad token doesn't use up what its address has.
+const FREE_REFUSAL_LIFE: Duration = Duration::from_secs(5);
+/// How long a session stays ended. None comes back, and each look-up may be billed.
+const ENDED_LIFE: Duration = Duration::from_secs(3_600);
+/// Sessions of one request that are looked up. Those that this server hasn't made don't count.
+const MAX_SESSIONS_TRIED: usize = 4;
+/// Cookies of one request that are looked at.
+const MAX_COOKIES_TRIED: usize = 64;
+
+impl Auth {
+    /// The principal that the bearer token `secret`, sent from `address`, stands for.
+    pub async fn bearer(&self, secret: &str, address: IpAddr) -> Result<Principal, AuthError> {
+        use subtle::ConstantTimeEq as _;
+        let digest = sha256(secret);
+        let is_settings_token = |token: Digest| token.ct_eq(&digest).into();
+        if self.settings_token.is_some_and(is_settings_token) {
+            return self.verdict(Credential::Settings, None).await;
+        }
+        if secret.starts_with(SESSION_PREFIX) {
+            return self.session(secret).await;
+        }
+        if secret.starts_with(TOKEN_PREFIX) {
+            return self.verdict(Credential::Token(digest), Some(address)).await;
+        }
+        let is_plausible = !secret.is_empty() && secret.len() <= 128 && !secret.contains('/');
+        if self.accept_admin_ids && is_plausible {
+            let credential = Credential::AdminId(secret.to_owned());
+            return self.verdict(credential, Some(address)).await;
+        }
+        self.refuse_word(digest, address)
+    }
+
+    /// Refuses what can't be a credential, and counts it as the guess that it may be.
+    fn refuse_word(&self, digest: Digest, address: IpAddr) -> Result<Principal, AuthError> {
+        // Nothing else has this digest: tokens begin with a prefix.
+        let credential = Credential::Token(digest);
+        let now = self.clock.millis();
+        if self.cache.refusal(&credential, now).is_none() {
+            self.count_failure(address)?;
+            self.cache
+                .refuse(credential, Refusal::Unknown, now, REFUSAL_LIFE);
+        }
+        Err(AuthError::Unknown)
+    }
+
+    /// The principal that one of the session cookies `secrets` stands for. A browser may send several of one name: pages of a
+    /// sibling host can set cookies for this one, and these must not hide the good one.
+    pub async fn cookie<'a>(
+        &self,
+        secrets: impl Iterator<Item = &'a str>,
+    ) -> Result<Principal, AuthError> {
+        let mut error = AuthError::Missing;
+        let mut tried = 0;
+        for secret in secrets.take(MAX_COOKIES_TRIED) {
+            let Some(digest) = self.key.session(secret).await? else {
+                if matches!(error, AuthError::Missing) {
+                    error = AuthError::Unknown;
+                }
+                continue;
+            };
+            match self.verdict(Credential::Session(digest), None).await {
+                Ok(principal) => return Ok(principal),
+                // A session that couldn't be looked up may be the good one.
+                Err(refused) if !matches!(error, AuthError::Store(_)) => error = refused,
+                Err(_) => {}
+            }
+            tried += 1;
+            if tried == MAX_SESSIONS_TRIED {
+                break;
+            }
+        }
+        Err(error)
+    }
+
+    /// The keyed check comes first: a made-up secret costs no look-up. There is nothing to guess either (128 bits), so that
+    /// such failures don't count: a browser that was signed out long ago must not use up what its whole network has.
+    async fn session(&self, secret: &str) -> Result<Principal, AuthError> {
+        let digest = self.key.session(secret).await?.ok_or(AuthError::Unknown)?;
+        self.verdict(Credential::Session(digest), None).await
+    }
+
+    fn count_failure(&self, address: IpAddr) -> Result<(), AuthError> {
+        self.failures.check(address).map_err(AuthError::Throttled)
+    }
+
+    /// The principal that `credential` stands for, as remembered or as the store says. One that isn't known yet counts as a
+    /// failure of the address `guessed_from`, if there is one, before it is looked up.
+    pub(super) async fn verdict(
+        &self,
+        credential: Credential,
+        guessed_from: Option<IpAddr>,
+    ) -> Result<Principal, AuthError> {
+        let now = self.clock.millis();
+        // Read before the store is asked, like the ticket: what changes meanwhile makes the answer an old one.
+        let generation = self.accounts.generation();
+        let known = self.cache.get(&credential);
+        if let Some(known) = &known
+            && known.is_fresh(now, generation)
+        {
+            return Ok(known.principal.clone());
+        }
+        if let Some(refusal) = self.cache.refusal(&credential, now) {
+            return Err(refusal.into());
+        }
+        let ticket = self.cache.ticket();
+        let guessed_from = guessed_from.filter(|_| known.is_none());
+        let is_free = self.accounts.answers_from_memory();
+        // A token can't be guessed. Where its look-up costs nothing, it only counts when it turns out to be unknown.
+        let counts_later = is_free && matches!(credential, Credential::Token(_));
+        if let Some(address) = guessed_from
+            && !counts_later
+        {
+            self.count_failure(address)?;
+        }
+        match self.look_up(&credential).await {
+            Ok((principal, ends_millis)) => {
+                let verdict = Verdict {
+                    principal: principal.clone(),
+                    at_millis: now,
+                    generation,
+                    ends_millis,
+                };
+                self.cache.remember(ticket, credential, verdict);
+                Ok(principal)
+            }
+            Err(AuthError::Store(error @ StoreError::Unavailable { .. })) => known
+                .filter(|known| known.stands_in(now))
+                .map(|known| known.principal)
+                .ok_or(AuthError::Store(error)),
+            Err(error) => {
+                self.refused(credential, &error, is_free, now);
+                if let Some(address) = guessed_from
+                    && counts_later
+                {
+                    self.count_failure(address)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Remembers that `credential` isn't good.
+    fn refused(&self, credential: Credential, error: &AuthError, is_free: bool, now: u64) {
+        // A session that has ended is remembered as that already.
+        if self.cache.refusal(&credential, now).is_some() {
+            return;
+        }
+        let refusal = match error {
+            AuthError::Unknown => Refusal::Unknown,
+            AuthError::Disabled => Refusal::Disabled,
+            _ => return self.cache.remove(&credential),
+        };
+        let life = if is_free {
+            FREE_REFUSAL_LIFE
+        } else {
+            REFUSAL_LIFE
+        };
+        self.cache.refuse(credential, refusal, now, life);
+    }
+
+    /// The principal that `credential` stands for, as the store says, and when the credential ends by itself.
+    async fn look_up(&self, credential: &Credential) -> Result<(Principal, u64), AuthError> {
+        match credential {
+            Credential::Settings => Ok((Principal::of_settings(), u64::MAX)),
+            Credential::Session(digest) => self.look_up_session(digest, credential).await,
+            Credential::Token(digest) => {
+                let principal = self.look_up_token(digest, credential).await?;
+                Ok((principal, u64::MAX))
+            }
+            Credential::AdminId(id) => {
+                let admin = self.able_admin(id).await?;
+                Ok((Principal::of_admin(&admin, credential.clone()), u64::MAX))
+            }
+        }
+    }
+
+    async fn look_up_token(
+        &self,
+        digest: &Digest,
+        credential: &Credential,
+    ) -> Result<Principal, AuthError> {
+        let token = self.accounts.token(digest).await?;
+        let token = token.ok_or(AuthError::Unknown)?;
+        let principal = match &token.admin_id {
+            Some(admin_id) => {
+                Principal::of_admin(&self.able_admin(admin_id).await?, credential.clone())
+            }
+            None => Principal::of_token(&token, credential.clone()),
+        };
+        let now = self.clock.millis();
+        if now.saturating_sub(token.used_at.unwrap_or_default()) > millis(TOUCH_INTERVAL) {
+            self.note(self.accounts.touch_token(&token.id, now).await);
+        }
+        Ok(principal)
+    }
+
+    async fn look_up_session(
+        &self,
+        digest: &Digest,
+        credential: &Credential,
+    ) -> Result<(Principal, u64), AuthError> {
+        let now = self.clock.millis();
+        let has_ended = || {
+            let (credential, refusal) = (credential.clone(), Refusal::Unknown);
+            self.cache.refuse(credential, refusal, now, ENDED_LIFE);
+            AuthError::Unknown
+        };
+        let session = self.accounts.session(digest).await?;
+        let session = session.ok_or_else(has_ended)?;
+        let limit = session.created_at + millis(SESSION_LIMIT);
+        if now >= session.expires_at || now >= limit {
+            self.note(self.accounts.end_session(&session.id).await);
+            return Err(has_ended());
+        }
+        let admin = self.able_admin(&session.admin_id).await?;
+        // Much shorter sessions than the interval are touched in time, too.
+        let mut ends = limit.min(session.expires_at);
+        let interval = TOUCH_INTERVAL.min(self.session_idle / 4);
+        if now.saturating_sub(session.seen_at) > millis(interval) {
+            ends = limit.min(now + millis(self.session_idle));
+            self.note(self.accounts.touch_session(&session.id, now, ends).await);
+        }
+        let principal = Principal::of_session(&admin, &session, credential.clone());
+        Ok((principal, ends))
+    }
+
+    /// The admin with this id, if it may use the desk.
+    async fn able_admin(&self, id: &str) -> Result<Admin, AuthError> {
+        let admin = self.accounts.admin_by_id(id).await?;
+        let admin = admin.ok_or(AuthError::Unknown)?;
+        if admin.disabled {
+            return Err(AuthError::Disabled);
+        }
+        Ok(admin)
+    }
+
+    /// Logs a failure of book-keeping: a good credential stays good.
+    fn note(&self, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "the use of a credential couldn't be written down");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::throttle::Attempt;
+use super::{Auth, AuthError, Credential, Principal, SESSION_LIMIT, millis, password};
+use crate::store::{self, Admin, Digest, NewSession, Session, StoreError};
+
+/// A session that has just begun.
+pub struct SignedIn {
+    /// Who has signed in.
+    pub principal: Principal,
+    /// What the client has to present from now on.
+    pub secret: SecretString,
+    /// How long it may be kept at most.
+    pub lifetime: Duration,
+    /// What the device may present at its next sign-in, so that guesses made elsewhere don't slow it down.
+    pub device: SecretString,
+}
+
+/// What a password is compared with.
+pub(super) struct Comparison {
+    pub(super) hash: String,
+    /// The admin whose hash it is; `None` where the answer is no in any case.
+    pub(super) admin: Option<Admin>,
+}
+
+impl Auth {
+    /// Signs an admin in. Unknown e-mail addresses, wrong passwords and disabled admins cost the same look-ups and the same
+    /// kind of hash.
+    ///
+    /// One of `devices` may be what the client has kept from an earlier sign-in.
+    pub async fn sign_in(
+        &self,
+        email: &str,
+        password: SecretString,
+        address: IpAddr,
+        client: &str,
+        devices: &[&str],
+    ) -> Result<SignedIn, AuthError> {
+        let email = email.trim();
+        let known = self.known_device(devices, email).await?;
+        let digest = known.map(|(_, digest)| digest);
+        let attempt = self.begin_attempt(email, address, digest)?;
+        let compared = self.compare(email, password).await;
+        let admin = self.settle(&attempt, compared)?;
+        if admin.disabled {
+            return Err(AuthError::Disabled);
+        }
+        let device = match known {
+            Some((cookie, _)) => cookie.into(),
+            None => self.key.new_device(email).await?,
+        };
+        self.begin_session(&admin, client, device).await
+    }
+
+    /// The cookie of a device that has signed in as `email` before, and what it is counted under.
+    async fn known_device<'a>(
+        &self,
+        devices: &[&'a str],
+        email: &str,
+    ) -> Result<Option<(&'a str, Digest)>, StoreError> {
+        for cookie in devices {
+            if let Some(digest) = self.key.device(cookie, email).await? {
+                return Ok(Some((*cookie, digest)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn begin_attempt(
+        &self,
+        email: &str,
+        address: IpAddr,
+        device: Option<Digest>,
+    ) -> Result<Attempt, AuthError> {
+        self.throttle
+            .begin(email, address, device)
+            .map_err(AuthError::Throttled)
+    }
+
+    /// Tells the throttle how an attempt went. One that came to nothing for reasons of ours doesn't count.
+    fn settle<T>(&self, attempt: &Attempt, result: Result<T, AuthError>) -> Result<T, AuthError> {
+        match &result {
+            Ok(_) => self.throttle.succeeded(attempt),
+            Err(AuthError::Busy(_) | AuthError::Store(_)) => self.throttle.withdraw(attempt),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// The admin with this e-mail address and password.
+    async fn compare(&self, email: &str, password: SecretString) -> Result<Admin, AuthError> {
+        // All admins, in one query: there are few, and it costs the same whether this one is among them or not.
+        let admins = self.accounts.admins().await?;
+        let comparison = self.comparison(&admins, email).await?;
+        let is_right = self.hasher.verify(comparison.hash, password).await?;
+        comparison
+            .admin
+            .filter(|_| is_right)
+            .ok_or(AuthError::WrongPassword)
+    }
+
+    /// An unknown e-mail address is compared with the hash of some admin, always the same one for that address, so that the
+    /// time of the answer is one that a real admin's could have.
+    pub(super) async fn comparison(
+        &self,
+        admins: &[Admin],
+        email: &str,
+    ) -> Result<Comparison, StoreError> {
+        let checkable: Vec<&Admin> = admins
+            .iter()
+            .filter(|admin| password::is_checkable(&admin.password_hash))
+            .collect();
+        let pick = self.key.pick(email, checkable.len()).await?;
+        let found = find(&checkable, email);
+        let hash = found.or_else(|| checkable.get(pick).copied()).map_or_else(
+            || password::DUMMY_HASH.to_owned(),
+            |admin| admin.password_hash.clone(),
+        );
+        Ok(Comparison {
+            hash,
+            admin: found.cloned(),
+        })
+    }
+
+    async fn begin_session(
+        &self,
+        admin: &Admin,
+        client: &str,
+        device: SecretString,
+    ) -> Result<SignedIn, AuthError> {
+        let (secret, digest) = self.key.new_session().await?;
+        let now = self.clock.millis();
+        let session = Session {
+            id: store::random_id(),
+            admin_id: admin.id.clone(),
+            client: client.chars().take(200).collect(),
+            created_at: now,
+            seen_at: now,
+            expires_at: now + millis(self.session_idle),
+        };
+        let principal = Principal::of_session(admin, &session, Credential::Session(digest));
+        self.accounts
+            .begin_session(NewSession { session, digest })
+            .await?;
+        Ok(SignedIn {
+            principal,
+            secret,
+            lifetime: SESSION_LIMIT,
+            device,
+        })
+    }
+
+    /// Changes the password of `principal`, and signs out all its other sessions.
+    pub async fn change_password(
+        &self,
+        principal: &Principal,
+        current: SecretString,
+        new: SecretString,
+        address: IpAddr,
+    ) -> Result<(), AuthError> {
+        let admin_id = principal.admin_id.as_deref().ok_or(AuthError::Unknown)?;
+        let attempt = self.begin_attempt(&principal.email, address, None)?;
+        let changed = self.replace_password(admin_id, current, new).await;
+        self.settle(&attempt, changed)?;
+        self.sign_out_others(principal).await?;
+        Ok(())
+    }
+
+    async fn replace_password(
+        &self,
+        admin_id: &str,
+        current: SecretString,
+        new: SecretString,
+    ) -> Result<(), AuthError> {
+        let admin = self.accounts.admin_by_id(admin_id).await?;
+        let admin = admin.ok_or(AuthError::Unknown)?;
+        if !self.hasher.verify(admin.password_hash, current).await? {
+            return Err(AuthError::WrongPassword);
+        }
+        let hash = self.hasher.hash(new).await?;
+        Ok(self.accounts.set_password_hash(admin_id, &hash).await?)
+    }
+}
+
+/// As it was typed when the admin was added, or else without regard to case.
+fn find<'a>(admins: &[&'a Admin], email: &str) -> Option<&'a Admin> {
+    let lower = email.to_lowercase();
+    let exact = admins.iter().find(|admin| admin.email == email);
+    exact
+        .or_else(|| {
+            admins
+                .iter()
+                .find(|admin| admin.email.to_lowercase() == lower)
+        })
+        .copied()
+}

@@ -1,0 +1,210 @@
+//! Accounts in memory that count what they are asked, can be away, and can hold an answer back.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use crate::store::{
+    AccountStore, Admin, Digest, NewAdmin, NewSession, Session, StoreError, Token, random_id,
+};
+
+#[derive(Default)]
+pub(super) struct Accounts {
+    admins: Mutex<Vec<Admin>>,
+    sessions: Mutex<Vec<NewSession>>,
+    tokens: Mutex<Vec<(Token, Digest)>>,
+    calls: Mutex<BTreeMap<&'static str, u32>>,
+    pub(super) away: AtomicBool,
+    /// Zero: no watch.
+    pub(super) generation: AtomicU64,
+    /// Look-ups of sessions wait, once they have found one, until they are let go.
+    pub(super) holds: AtomicBool,
+    pub(super) holding: Notify,
+    pub(super) let_go: Notify,
+}
+
+impl Accounts {
+    fn called(&self, what: &'static str) -> Result<(), StoreError> {
+        *self
+            .calls
+            .lock()
+            .expect("not poisoned")
+            .entry(what)
+            .or_default() += 1;
+        if self.away.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable {
+                reason: "away".to_owned(),
+                retry_after: Duration::from_secs(1),
+            });
+        }
+        Ok(())
+    }
+
+    /// What was asked since the last time.
+    pub(super) fn calls(&self) -> BTreeMap<&'static str, u32> {
+        std::mem::take(&mut self.calls.lock().expect("not poisoned"))
+    }
+
+    pub(super) fn add(&self, email: &str, password_hash: &str, disabled: bool) -> String {
+        let admin = Admin {
+            id: random_id(),
+            email: email.to_owned(),
+            name: email.to_owned(),
+            password_hash: password_hash.to_owned(),
+            disabled,
+        };
+        let id = admin.id.clone();
+        self.admins.lock().expect("not poisoned").push(admin);
+        id
+    }
+
+    fn change(&self, id: &str, change: impl FnOnce(&mut Admin)) -> Result<(), StoreError> {
+        let mut admins = self.admins.lock().expect("not poisoned");
+        let found = admins.iter_mut().find(|admin| admin.id == id);
+        found.map(change).ok_or(StoreError::NotFound)
+    }
+
+    fn keep_sessions(&self, keep: impl Fn(&Session) -> bool) -> u64 {
+        let mut sessions = self.sessions.lock().expect("not poisoned");
+        let before = sessions.len();
+        sessions.retain(|new| keep(&new.session));
+        (before - sessions.len()) as u64
+    }
+}
+
+#[async_trait]
+impl AccountStore for Accounts {
+    fn generation(&self) -> Option<u64> {
+        Some(self.generation.load(Ordering::Relaxed)).filter(|now| *now > 0)
+    }
+
+    fn answers_from_memory(&self) -> bool {
+        self.generation().is_some()
+    }
+
+    async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError> {
+        self.called("admin_by_email")?;
+        let admins = self.admins.lock().expect("not poisoned");
+        Ok(admins.iter().find(|admin| admin.email == email).cloned())
+    }
+
+    async fn admin_by_id(&self, id: &str) -> Result<Option<Admin>, StoreError> {
+        self.called("admin_by_id")?;
+        let admins = self.admins.lock().expect("not poisoned");
+        Ok(admins.iter().find(|admin| admin.id == id).cloned())
+    }
+
+    async fn admins(&self) -> Result<Vec<Admin>, StoreError> {
+        self.called("admins")?;
+        Ok(self.admins.lock().expect("not poisoned").clone())
+    }
+
+    async fn add_admin(&self, new: NewAdmin) -> Result<Admin, StoreError> {
+        let id = self.add(&new.email, &new.password_hash, false);
+        self.admin_by_id(&id).await?.ok_or(StoreError::NotFound)
+    }
+
+    async fn set_admin_disabled(&self, id: &str, disabled: bool) -> Result<(), StoreError> {
+        self.change(id, |admin| admin.disabled = disabled)
+    }
+
+    async fn set_password_hash(&self, id: &str, hash: &str) -> Result<(), StoreError> {
+        self.change(id, |admin| hash.clone_into(&mut admin.password_hash))
+    }
+
+    async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
+        self.called("begin_session")?;
+        self.sessions.lock().expect("not poisoned").push(session);
+        Ok(())
+    }
+
+    async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError> {
+        self.called("session")?;
+        let found = {
+            let sessions = self.sessions.lock().expect("not poisoned");
+            let found = sessions.iter().find(|new| new.digest == *digest);
+            found.map(|new| new.session.clone())
+        };
+        if self.holds.load(Ordering::Relaxed) {
+            self.holding.notify_one();
+            self.let_go.notified().await;
+        }
+        Ok(found)
+    }
+
+    async fn touch_session(&self, id: &str, seen: u64, expires: u64) -> Result<(), StoreError> {
+        self.called("touch_session")?;
+        let mut sessions = self.sessions.lock().expect("not poisoned");
+        for new in sessions.iter_mut().filter(|new| new.session.id == id) {
+            (new.session.seen_at, new.session.expires_at) = (seen, expires);
+        }
+        Ok(())
+    }
+
+    async fn end_session(&self, id: &str) -> Result<(), StoreError> {
+        self.called("end_session")?;
+        self.keep_sessions(|session| session.id != id);
+        Ok(())
+    }
+
+    async fn end_sessions(&self, admin_id: &str, keep: Option<&str>) -> Result<u64, StoreError> {
+        self.called("end_sessions")?;
+        Ok(
+            self.keep_sessions(|session| {
+                session.admin_id != admin_id || Some(&*session.id) == keep
+            }),
+        )
+    }
+
+    async fn sessions(&self, admin_id: &str) -> Result<Vec<Session>, StoreError> {
+        self.called("sessions")?;
+        let sessions = self.sessions.lock().expect("not poisoned");
+        let own = sessions.iter().map(|new| &new.session);
+        Ok(own
+            .filter(|session| session.admin_id == admin_id)
+            .cloned()
+            .collect())
+    }
+
+    async fn add_token(&self, token: Token, digest: Digest) -> Result<(), StoreError> {
+        self.tokens
+            .lock()
+            .expect("not poisoned")
+            .push((token, digest));
+        Ok(())
+    }
+
+    async fn token(&self, digest: &Digest) -> Result<Option<Token>, StoreError> {
+        self.called("token")?;
+        let tokens = self.tokens.lock().expect("not poisoned");
+        let found = tokens.iter().find(|(_, known)| known == digest);
+        Ok(found.map(|(token, _)| token.clone()))
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        self.called("tokens")?;
+        let tokens = self.tokens.lock().expect("not poisoned");
+        Ok(tokens.iter().map(|(token, _)| token.clone()).collect())
+    }
+
+    async fn touch_token(&self, _: &str, _: u64) -> Result<(), StoreError> {
+        self.called("touch_token")
+    }
+
+    async fn revoke_token(&self, id: &str) -> Result<(), StoreError> {
+        self.tokens
+            .lock()
+            .expect("not poisoned")
+            .retain(|(token, _)| token.id != id);
+        Ok(())
+    }
+
+    async fn secret(&self, _: &str, _: &str) -> Result<String, StoreError> {
+        self.called("secret")?;
+        Ok("a session key for tests".to_owned())
+    }
+}

@@ -1,0 +1,262 @@
+//! Accounts in memory: what the watch has delivered (and Firestore has billed) answers look-ups without another read.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::accounts::same_email;
+use crate::store::{Admin, Session, Token};
+
+/// Most own writes that are remembered until the watch has seen them.
+const MAX_WRITTEN: usize = 1_000;
+
+/// All accounts at one moment. Sessions and tokens are found by their document's id, the hexadecimal digest.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// By e-mail address.
+    pub(super) admins: Vec<Arc<Admin>>,
+    pub(super) sessions: HashMap<String, Arc<Session>>,
+    pub(super) tokens: HashMap<String, Arc<Token>>,
+}
+
+impl Contents {
+    pub(super) fn admin_by_id(&self, id: &str) -> Option<Admin> {
+        let found = self.admins.iter().find(|admin| admin.id == id);
+        found.map(|admin| Admin::clone(admin))
+    }
+
+    pub(super) fn admin_by_email(&self, email: &str) -> Option<Admin> {
+        let exact = self.admins.iter().find(|admin| admin.email == email);
+        let found = exact.or_else(|| {
+            let mut admins = self.admins.iter();
+            admins.find(|admin| same_email(&admin.email, email))
+        });
+        found.map(|admin| Admin::clone(admin))
+    }
+}
+
+/// The accounts as the watch has last seen them, while it is live.
+#[derive(Default)]
+pub(super) struct Directory {
+    /// See [`AccountStore::generation`](crate::store::AccountStore::generation); zero while there is no watch.
+    generation: AtomicU64,
+    last: AtomicU64,
+    state: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    contents: Option<Arc<Contents>>,
+    /// The watch has seen everything up to this moment, in microseconds; zero while there is no watch.
+    seen: u64,
+    /// Documents that this process has written, by name, and when: until the watch has seen that moment, memory is behind.
+    written: HashMap<String, u64>,
+    /// Memory isn't believed before the watch has seen this moment.
+    behind_until: u64,
+}
+
+impl Directory {
+    pub(super) fn generation(&self) -> Option<u64> {
+        Some(self.generation.load(Ordering::Acquire)).filter(|now| *now > 0)
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.read().believed().is_some()
+    }
+
+    /// What `find` finds, unless this process has just written the document `name`. `None`: ask Firestore.
+    pub(super) fn look_up<T>(&self, name: &str, find: impl FnOnce(&Contents) -> T) -> Option<T> {
+        let state = self.read();
+        let contents = state.believed()?;
+        if state.written.contains_key(name) {
+            return None;
+        }
+        let contents = Arc::clone(contents);
+        drop(state);
+        Some(find(&contents))
+    }
+
+    /// What `find` finds, unless this process has just written any of the documents whose names begin with `prefix`.
+    pub(super) fn look_through<T>(
+        &self,
+        prefix: &str,
+        find: impl FnOnce(&Contents) -> T,
+    ) -> Option<T> {
+        let state = self.read();
+        let contents = state.believed()?;
+        if state.written.keys().any(|name| name.starts_with(prefix)) {
+            return None;
+        }
+        let contents = Arc::clone(contents);
+        drop(state);
+        Some(find(&contents))
+    }
+
+    /// What `find` finds in memory, also where this process has written something since: for what never changes.
+    pub(super) fn peek<T>(&self, find: impl FnOnce(&Contents) -> T) -> Option<T> {
+        let contents = Arc::clone(self.read().believed()?);
+        Some(find(&contents))
+    }
+
+    /// This process has written these documents.
+    pub(super) fn wrote(&self, names: impl IntoIterator<Item = String>, commit_micros: u64) {
+        let mut state = self.write();
+        // The watch may be faster than the answer to the writer.
+        if commit_micros <= state.seen {
+            return;
+        }
+        state
+            .written
+            .extend(names.into_iter().map(|name| (name, commit_micros)));
+        if state.written.len() > MAX_WRITTEN {
+            state.behind_until = state.behind_until.max(commit_micros);
+            state.written.clear();
+        }
+    }
+
+    /// The watch has seen everything up to `read_micros`: `contents` where that differs from what it was, and `changed` where
+    /// anyone's rights may.
+    pub(super) fn advance(&self, contents: Option<Contents>, changed: bool, read_micros: u64) {
+        {
+            let mut state = self.write();
+            if let Some(contents) = contents {
+                state.contents = Some(Arc::new(contents));
+            }
+            state.seen = read_micros;
+            state.written.retain(|_, at| *at > read_micros);
+            if state.behind_until <= read_micros {
+                state.behind_until = 0;
+            }
+        }
+        // After the contents: who sees the new generation also sees what is new.
+        if changed || self.generation().is_none() {
+            let next = self.last.fetch_add(1, Ordering::AcqRel) + 1;
+            self.generation.store(next, Ordering::Release);
+        }
+    }
+
+    /// The watch is away.
+    pub(super) fn lose(&self) {
+        self.generation.store(0, Ordering::Release);
+        let mut state = self.write();
+        (state.contents, state.seen) = (None, 0);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn believed(&self) -> Option<&Arc<Contents>> {
+        self.contents.as_ref().filter(|_| self.behind_until == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(ids: &[&str]) -> Contents {
+        let admin = |id: &&str| {
+            Arc::new(Admin {
+                id: (*id).to_owned(),
+                email: format!("{id}@shop.example"),
+                name: String::new(),
+                password_hash: String::new(),
+                disabled: false,
+            })
+        };
+        Contents {
+            admins: ids.iter().map(admin).collect(),
+            ..Contents::default()
+        }
+    }
+
+    fn is_there(directory: &Directory, id: &str) -> Option<bool> {
+        let name = format!("admins/{id}");
+        directory.look_up(&name, |contents| contents.admin_by_id(id).is_some())
+    }
+
+    #[test]
+    fn it_answers_while_the_watch_is_live() {
+        let directory = Directory::default();
+        assert_eq!(
+            (is_there(&directory, "a"), directory.generation()),
+            (None, None)
+        );
+        directory.advance(Some(contents(&["a"])), true, 10);
+        assert_eq!(is_there(&directory, "a"), Some(true));
+        assert_eq!(is_there(&directory, "b"), Some(false));
+        assert_eq!(directory.generation(), Some(1));
+        directory.advance(None, false, 20);
+        assert_eq!(
+            (is_there(&directory, "a"), directory.generation()),
+            (Some(true), Some(1))
+        );
+        directory.lose();
+        assert_eq!(
+            (is_there(&directory, "a"), directory.generation()),
+            (None, None)
+        );
+        directory.advance(Some(contents(&["b"])), false, 30);
+        assert_eq!(
+            (is_there(&directory, "a"), directory.generation()),
+            (Some(false), Some(2))
+        );
+    }
+
+    #[test]
+    fn own_writes_are_looked_up_until_the_watch_has_seen_them() {
+        let directory = Directory::default();
+        directory.advance(Some(contents(&["a"])), true, 10);
+        directory.wrote(["admins/b".to_owned()], 15);
+        assert_eq!(is_there(&directory, "b"), None);
+        assert_eq!(is_there(&directory, "a"), Some(true));
+        assert_eq!(directory.look_through("admins/", |_| ()), None);
+        assert_eq!(directory.look_through("tokens/", |_| ()), Some(()));
+        // From before the write.
+        directory.advance(Some(contents(&["a", "c"])), true, 14);
+        assert_eq!(is_there(&directory, "b"), None);
+        directory.advance(Some(contents(&["a", "b"])), true, 15);
+        assert_eq!(is_there(&directory, "b"), Some(true));
+        assert_eq!(directory.look_through("admins/", |_| ()), Some(()));
+    }
+
+    #[test]
+    fn a_write_that_the_watch_has_seen_already_is_found_in_memory() {
+        let directory = Directory::default();
+        directory.advance(Some(contents(&["a"])), true, 15);
+        directory.wrote(["admins/a".to_owned()], 15);
+        assert_eq!(is_there(&directory, "a"), Some(true));
+        directory.lose();
+        directory.wrote(["admins/a".to_owned()], 15);
+        directory.advance(Some(contents(&[])), true, 14);
+        assert_eq!(is_there(&directory, "a"), None, "this watch is behind");
+    }
+
+    #[test]
+    fn a_write_from_before_the_watch_was_live_counts_as_well() {
+        let directory = Directory::default();
+        directory.wrote(["admins/a".to_owned()], 15);
+        directory.advance(Some(contents(&[])), true, 14);
+        assert_eq!(is_there(&directory, "a"), None);
+    }
+
+    #[test]
+    fn many_own_writes_are_forgotten_for_one_moment() {
+        let directory = Directory::default();
+        directory.advance(Some(contents(&["a"])), true, 10);
+        let names = (0..=MAX_WRITTEN).map(|number| format!("sessions/{number}"));
+        directory.wrote(names, 20);
+        assert!(directory.read().written.is_empty() && !directory.is_live());
+        directory.advance(None, false, 19);
+        assert_eq!(is_there(&directory, "a"), None);
+        directory.advance(None, false, 20);
+        assert_eq!(is_there(&directory, "a"), Some(true));
+    }
+}
