@@ -1,8 +1,8 @@
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{AuthError, Credential, Principal, millis};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How long a verdict is believed without asking the store again.
 const LIFE: Duration = Duration::from_secs(30);
@@ -184,6 +184,9 @@ impl Refused {
         is_younger_than(self.life, self.at_millis, now_millis)
     }
 }
+
+#[cfg(all(test, feature = "shuttle"))]
+mod races;
 
 #[cfg(test)]
 mod tests {
