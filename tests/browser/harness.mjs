@@ -11,8 +11,8 @@ export const axePath = require.resolve('axe-core/axe.min.js');
 
 /** A browser and a server for the stories of one file. */
 export class Stage {
-  /** @param {Record<string, string>} [settings] */
-  constructor(settings = { ORDERBELL_STREAM__HEARTBEAT_SECONDS: '2', ORDERBELL_STREAM__RETRY_MS: '1000' }) {
+  /** @param {Record<string, string>} [settings] @param {string[]} [switches] further switches of the browser */
+  constructor(settings = { ORDERBELL_STREAM__HEARTBEAT_SECONDS: '2', ORDERBELL_STREAM__RETRY_MS: '1000' }, switches = []) {
     /** @type {import('playwright-core').Browser} */
     this.browser = /** @type {any} */ (null);
     /** @type {Server} */
@@ -20,7 +20,7 @@ export class Stage {
     /** @type {string[]} */
     this.placed = [];
     before(async () => {
-      this.browser = await openBrowser();
+      this.browser = await openBrowser(switches);
       this.server = await Server.start(settings);
     });
     after(async () => {
@@ -59,13 +59,14 @@ export class Stage {
   }
 }
 
-export async function openBrowser() {
+/** @param {string[]} [more] further switches of the browser */
+export async function openBrowser(more = []) {
   const { ORDERBELL_CHROMIUM: path = '/usr/bin/chromium' } = process.env;
   return chromium.launch({
     executablePath: path,
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-      '--disable-sync', '--autoplay-policy=document-user-activation-required',
+      '--disable-sync', '--autoplay-policy=document-user-activation-required', ...more,
     ],
   });
 }
@@ -73,18 +74,20 @@ export async function openBrowser() {
 /** Notes in the page, by its own clock, when it rang and when each order was first seen. */
 function takeNotes() {
   const page = /** @type {any} */ (window);
+  // Kept before any story sets the page's clock.
+  const now = Date.now.bind(Date);
   page.rings = [];
   page.seenAt = {};
   // Every ring of one tab comes through one compressor.
   const make = AudioContext.prototype.createDynamicsCompressor;
   AudioContext.prototype.createDynamicsCompressor = function () {
-    page.rings.push(Date.now());
+    page.rings.push(now());
     return make.call(this);
   };
   new MutationObserver((records) => {
     for (const node of records.flatMap(({ addedNodes }) => [...addedNodes])) {
       const id = node instanceof HTMLElement && node.classList.contains('card') && node.dataset.id;
-      if (id) page.seenAt[id] ??= Date.now();
+      if (id) page.seenAt[id] ??= now();
     }
   }).observe(document, { childList: true, subtree: true });
 }
