@@ -85,10 +85,24 @@ test('the chart shows the busy hours and the current one, eight at least', () =>
 
 test('a field of the CSV can neither break out of its cell nor run', () => {
   assert.equal(field('a "b", c\r\nd'), '"a ""b"", c\r\nd"');
-  for (const evil of ['=1+1', '+1', '-1', '@x', '\t=1', ' =1', '%0', '|x']) assert.match(field(evil), /^"?'/, evil);
+  for (const evil of ['=1+1', '+1', '-1', '@x', '\tx', '\rx', '%0', '|x', '＝1', '＠x']) assert.match(field(evil), /^"?'/, evil);
+  assert.equal(field(' =1'), " '=1");
   assert.equal(field('2 x Tomato'), '2 x Tomato');
   assert.equal(field(-5), '-5', 'a number stays one');
   assert.equal(field(null), '');
+});
+
+test('no cell of the CSV is a formula, whatever a spreadsheet takes for a separator', () => {
+  const seeds = ['=1+1', '+1', '-1', '@x', '\t=1', ' =1', '"=1', '""=1', '\u00a0=1', '＋1'];
+  for (const separator of [';', '; ', '\t', '\n', '\r\n', '\r', ',', '";', '";"']) {
+    for (const seed of seeds) {
+      const line = `x,${field(`Tomato${separator}${seed}`)},y`;
+      // Read as by a program that knows no quotes: the worst there is.
+      const cells = line.split(/[;\t\r\n,]/).map((cell) => cell.replace(/^[\s"]+/, ''));
+      assert.deepEqual(cells.filter((cell) => /^[=+\-@|%＝＋－＠]/.test(cell)), [], JSON.stringify(line));
+    }
+  }
+  assert.equal(field('2 x Tomato @ $2.50; 1 x Bread'), '"2 x Tomato @ $2.50; 1 x Bread"', 'signs within a cell are left alone');
 });
 
 test('the CSV of a day can be read back, in UTF-8, oldest first', () => {
