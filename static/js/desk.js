@@ -20,6 +20,7 @@ import { Follower } from './tabs/follow.js';
  * @property {number} heartbeatSeconds
  * @property {number} [retryMs]
  * @property {number} window
+ * @property {number} [maxOpen]         open orders kept beyond the window
  * @property {{name: string, currency: string}} shop
  * @property {{name: string, email: string}} admin
  * @property {import('./feed/types.js').Source} source
@@ -52,7 +53,7 @@ export class Desk {
   constructor(state, { clock, marks, seen }) {
     this.state = state;
     this.clock = clock;
-    this.book = new Book(state.orders, state.window);
+    this.book = new Book(state.orders, state.window, state.maxOpen);
     this.edits = new Edits();
     this.marks = new Marks(marks);
     this.marks.prune((id) => this.book.get(id) !== null);
@@ -146,7 +147,7 @@ export class Desk {
     for (const change of changes) {
       const { id, before, after } = change;
       const mine = id === own || this.edits.isPending(id);
-      const mark = this.marks.observe(change, mine, this.clock());
+      const mark = this.marks.observe(change, mine, this.now());
       if (mark && after) happenings.marked.push({ card: after, mark });
       if (!after || before || this.announced.has(id)) continue;
       this.announced.add(id);

@@ -10,12 +10,14 @@ import { startTicker } from './alarm/ticker.js';
 import { WakeLock } from './alarm/wake.js';
 import { Announcer } from './announce.js';
 import { ordersSince, updateOrder } from './api.js';
+import { monotonic, wall } from './clock.js';
 import { wireControls } from './controls.js';
 import { Desk } from './desk.js';
 import { matcher } from './order/filter.js';
 import { numberOf, plain } from './order/card.js';
 import { UNDO_MS } from './order/edits.js';
 import { readPrefs, recall, remember } from './prefs.js';
+import { byOwnClock } from './tabs/follow.js';
 import { link } from './tabs/link.js';
 import { formats as formatsFor } from './text/format.js';
 import { statusName, t } from './text/index.js';
@@ -36,7 +38,7 @@ document.body.removeAttribute('data-desk');
 translate(document);
 
 const tab = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-const clock = () => Date.now();
+const clock = monotonic;
 let prefs = readPrefs(JSON.stringify(recall('prefs', {})));
 applyLook(prefs);
 
@@ -44,7 +46,12 @@ const formats = formatsFor(navigator.language, state.shop.currency);
 const desk = new Desk(state, { clock, marks: recall('marks', {}), seen: recall('seen', '') });
 const sound = new Sound();
 const wakeLock = new WakeLock();
-const bell = new Bell({ desk, sound, prefs: () => prefs, tab });
+// Its name tells tabs of an earlier version apart, whose messages mean something else.
+const tower = typeof BroadcastChannel === 'function' ? new BroadcastChannel('orderbell-bell-2') : null;
+const bell = new Bell({
+  desk, sound, prefs: () => prefs, tab, clock, wall, focused: document.hasFocus(), post: (gossip) => tower?.postMessage(gossip),
+});
+if (tower) tower.onmessage = ({ data }) => bell.hear(data);
 const attention = new Attention(document.querySelector('link[rel="icon"]')?.getAttribute('href') ?? '');
 const toasts = new Toasts(clock);
 const board = new Board(() => filters.view('board'));
@@ -159,12 +166,16 @@ async function catchUp() {
 function hear(message) {
   switch (message.t) {
     case 'welcome':
-      desk.status = message.status;
+      desk.status = byOwnClock(message.status, message.at, clock());
       if (desk.follower.isBehind(message.cursor)) void catchUp();
       return drawStatus();
     case 'status':
-      desk.status = message.status;
+      desk.status = byOwnClock(message.status, message.at, clock());
       return drawStatus();
+    case 'pulse':
+      // Its clock and this tab's part when either of them sleeps.
+      if (message.at) desk.status = byOwnClock(desk.status, message.at, clock());
+      return;
     case 'news':
       digest(desk.hear(message.news));
       if (message.news.type === 'cards') remember('seen', desk.follower.cursor);
@@ -182,7 +193,7 @@ const line = link({
     t: 'hello',
     tab,
     cursor: desk.follower.cursor,
-    skew: desk.status.skew,
+    serverTime: desk.now(),
     source: desk.status.source,
     heartbeatMs: state.heartbeatSeconds * 1000,
     retryMs: state.retryMs ?? 2000,
@@ -194,7 +205,7 @@ const line = link({
 });
 
 function tick() {
-  const verdict = bell.tick();
+  const verdict = bell.tick(!document.hidden);
   drawAlarm(verdict);
   drawSound({ audible: bell.audible(), muted: prefs.muted });
   attention.show(verdict.waiting);
@@ -233,7 +244,9 @@ addEventListener('visibilitychange', () => {
 });
 addEventListener('online', () => line.post({ t: 'wake', tab, reason: 'online' }));
 addEventListener('offline', () => line.post({ t: 'offline', tab }));
+addEventListener('focus', () => bell.ensemble.focus());
 addEventListener('pagehide', (event) => {
+  bell.ensemble.leave();
   if (!event.persisted) line.close();
 });
 addEventListener('pageshow', (event) => {

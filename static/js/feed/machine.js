@@ -259,14 +259,14 @@ export class Feed {
     out.push({ type: 'timer', name: 'details', ms: Math.min(retryAfterMs ?? POLL_MS, 30_000) });
   }
 
-  /** @param {'visible' | 'online' | 'signin'} reason @param {Effect[]} out */
+  /** @param {'visible' | 'online' | 'signin' | 'slept'} reason @param {Effect[]} out */
   #wake(reason, out) {
     if (reason === 'online') this.status.online = true;
     const { phase } = this.status;
     if (phase === 'idle' || (phase === 'ended' && reason !== 'signin')) return;
-    const silent = this.clock() - this.status.lastWord > 2 * this.heartbeatMs;
+    const silent = reason === 'slept' || this.clock() - this.status.lastWord > 2 * this.heartbeatMs;
     if (phase === 'open' && reason !== 'online' && !silent) return;
-    if (phase === 'connecting' && reason !== 'online') return;
+    if (phase === 'connecting' && reason !== 'online' && reason !== 'slept') return;
     // Timers may have slept, and a network that came back has killed the old connection: begin afresh.
     this.status.failures = 0;
     out.push({ type: 'disconnect' });
