@@ -91,13 +91,36 @@ function perform({ actions, desk, open, print }, act, id) {
 
 /** @param {Room} room */
 function wireOrders(room) {
-  byId('orders').addEventListener('click', (/** @type {Event} */ event) => {
+  const { board } = room;
+  const orders = byId('orders');
+  let aimed = 0;
+  const aim = () => {
+    board.look();
+    aimed = board.clock();
+  };
+  orders.addEventListener('pointerdown', aim, { capture: true });
+  orders.addEventListener('click', (/** @type {MouseEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     const act = target.closest('[data-act]')?.getAttribute('data-act');
     const id = target.closest('[data-id]')?.getAttribute('data-id');
-    if (id && act) perform(room, act, id);
-    else if (id && target.closest('tr')) perform(room, 'open', id);
+    if (!id) return;
+    if (!act) return void (target.closest('tr') && perform(room, 'open', id));
+    // A click without a count comes from a key.
+    const { places } = board;
+    const meant = event.detail === 0 ? places.isMeant(id, board.clock()) : places.isAimedAt(id, aimed);
+    if (act === 'open') perform(room, act, id);
+    else performIfMeant(room, act, id, meant);
   });
+  const moved = new ResizeObserver(() => board.look());
+  for (const above of document.querySelectorAll('.top, .banners, .strip, .filters, .lane-list')) moved.observe(above);
+}
+
+/** @param {Room} room @param {string} act @param {string} id @param {boolean} meant */
+function performIfMeant(room, act, id, meant) {
+  const { board } = room;
+  if (!meant) return board.ignore(id);
+  board.places.acted(id, act === 'next' || act === 'back', board.clock());
+  perform(room, act, id);
 }
 
 /** @param {Room} room */
@@ -229,7 +252,9 @@ function wireKeys(room) {
         return first.focus();
       }
       default:
-        if (id) perform(room, command === 'advance' ? 'next' : command, id);
+        if (!id) return;
+        if (command === 'open' || command === 'print') perform(room, command, id);
+        else performIfMeant(room, command === 'advance' ? 'next' : command, id, board.places.isMeant(id, board.clock()));
     }
   });
 }

@@ -54,7 +54,7 @@ const bell = new Bell({
 if (tower) tower.onmessage = ({ data }) => bell.hear(data);
 const attention = new Attention(document.querySelector('link[rel="icon"]')?.getAttribute('href') ?? '');
 const toasts = new Toasts(clock);
-const board = new Board(() => filters.view('board'));
+const board = new Board(clock, () => filters.view('board'));
 const history = new History();
 const connection = new Connection(state.heartbeatSeconds * 1000);
 const filters = new Filters(() => draw());
@@ -234,6 +234,7 @@ startTicker(() => {
   drawStatus();
   if (document.hidden) return;
   board.age(desk.now(), prefs);
+  board.look();
   drawDay(desk, formats);
 });
 

@@ -133,6 +133,31 @@ export function cardOf(page, id, lane) {
   return page.locator(`${lane ? `[data-list="${lane}"]` : '#board'} .card[data-id="${id}"]`);
 }
 
+/**
+ * Waits until a card has stood where it is for a while: the desk ignores a tap on one that has only just come there.
+ * @param {import('playwright-core').Locator} card
+ */
+export async function steady(card) {
+  await card.waitFor();
+  await card.evaluate(async (element) => {
+    let since = performance.now();
+    let place = '';
+    while (performance.now() - since < 500) {
+      const { left, top, bottom } = element.getBoundingClientRect();
+      const now = [left, top + scrollY, bottom + scrollY].map(Math.round).join();
+      if (now !== place) since = performance.now();
+      place = now;
+      await new Promise((done) => requestAnimationFrame(done));
+    }
+  });
+}
+
+/** A deliberate tap. @param {import('playwright-core').Locator} card @param {string} act @param {'click' | 'tap'} [how] */
+export async function press(card, act, how = 'click') {
+  await steady(card);
+  await card.locator(`[data-act=${act}]`)[how]();
+}
+
 /** @param {Page} page @returns {Promise<number>} */
 export function rings(page) {
   return page.evaluate(() => /** @type {any} */ (window).rings.length);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cardOf, ready, Stage } from './harness.mjs';
+import { cardOf, press, ready, Stage } from './harness.mjs';
 import { ADMIN } from './server.mjs';
 
 /** A name of the shop's own network: plain HTTP that is not loopback, so browsers send no `Sec-Fetch-Site`. */
@@ -21,7 +21,7 @@ test('over the plain HTTP of a shop\'s network: sign in, act, sign out', async (
   assert.equal(await page.evaluate(() => isSecureContext), false, 'the name counts as any other of a network');
   const card = cardOf(page, id, 'new');
   await card.waitFor();
-  const [written] = await Promise.all([page.waitForResponse((answer) => answer.request().method() === 'PUT'), card.locator('[data-act=ack]').click()]);
+  const [written] = await Promise.all([page.waitForResponse((answer) => answer.request().method() === 'PUT'), press(card, 'ack')]);
   assert.equal(written.status(), 200);
   assert.equal((await stage.server.order(id)).acknowledged, true);
   await page.click('#menu summary');

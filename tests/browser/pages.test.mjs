@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { get } from 'node:http';
 import { test } from 'node:test';
-import { axePath, cardOf, openDialog, ready, Stage } from './harness.mjs';
+import { axePath, cardOf, openDialog, press, ready, Stage } from './harness.mjs';
 
 const stage = new Stage({});
 
@@ -44,10 +44,10 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     const third = await stage.place();
     await cardOf(device.page, third, 'new').waitFor();
     await accessible(device.page, 'alarm');
-    await cardOf(device.page, second, 'new').locator('[data-act=next]').click();
+    await press(cardOf(device.page, second, 'new'), 'next');
     await stage.server.update(third, { status: 'CANCELLED', acknowledged: true });
     await device.page.locator('.card[data-mark=cancelled]').waitFor();
-    await cardOf(device.page, first, 'new').locator('[data-act=ack]').click();
+    await press(cardOf(device.page, first, 'new'), 'ack');
     await device.page.locator('#alarm').waitFor({ state: 'hidden' });
     await accessible(device.page, 'board');
     await cardOf(device.page, first).locator('[data-act=open]').first().click();

@@ -2,17 +2,20 @@
 /** @import { Formats } from '../text/format.js' */
 /** @import { Prefs } from '../prefs.js' */
 import { newestFirst, oldestFirst } from '../order/book.js';
+import { Places, STEADY_MS } from '../order/places.js';
 import { isWaiting, LANES } from '../order/status.js';
 import { t } from '../text/index.js';
 import { blankCard, fillAge, fillCard } from './card.js';
-import { arrange, byId, setText } from './dom.js';
+import { arrange, byId, placeOf, setText } from './dom.js';
 
 /** The columns, and on a phone the tabs that choose one of them. */
 export class Board {
-  /** @param {() => void} chosen a column was chosen on a phone */
-  constructor(chosen) {
+  /** @param {() => number} clock monotonic @param {() => void} chosen a column was chosen on a phone */
+  constructor(clock, chosen) {
+    this.clock = clock;
     this.chosen = chosen;
     this.root = byId('board');
+    this.places = new Places();
     /** @type {Map<string, HTMLElement>} */
     this.elements = new Map();
     for (const element of this.root.querySelectorAll('.card')) this.elements.set(element.dataset.id, element);
@@ -44,6 +47,12 @@ export class Board {
       setText(empty, t(narrow ? 'lane.empty.filtered' : `lane.empty.${lane}`));
     }
     this.#refocus(focus);
+    this.look();
+  }
+
+  /** Notes where the cards stand; to be called whenever that may have changed. */
+  look() {
+    this.places.note(this.#inPlace(), this.clock());
   }
 
   /** @param {number} now server time @param {Prefs} prefs */
@@ -76,9 +85,25 @@ export class Board {
     element.classList.add('arrived');
   }
 
+  /** A tap that was not meant for this card leaves a mark where it fell, and nothing else. @param {string} id */
+  ignore(id) {
+    const element = this.elements.get(id);
+    element?.setAttribute('data-settling', '');
+    setTimeout(() => element?.removeAttribute('data-settling'), STEADY_MS);
+  }
+
   /** The orders as they stand on the screen, column by column. @returns {HTMLElement[]} */
   inSight() {
     return [...this.root.querySelectorAll('.card')].filter((element) => element.offsetParent !== null);
+  }
+
+  /** @returns {Iterable<[string, import('../order/places.js').Place]>} */
+  *#inPlace() {
+    for (const { card, mark } of this.shown) {
+      const element = this.elements.get(card.id);
+      const place = element && placeOf(element);
+      if (place) yield [card.id, { ...place, status: card.status, doing: `${card.acknowledged} ${mark?.kind}` }];
+    }
   }
 
   /** @param {Shown} shown @param {{formats: Formats, prefs: Prefs, now: number, arrived: Set<string>}} how */
@@ -125,6 +150,7 @@ export class Board {
       if (document.activeElement === document.body || !card.contains(document.activeElement)) (button ?? card).focus({ preventScroll: true });
       return;
     }
+    this.places.passedOn = this.clock();
     const heir = list.children[Math.min(at, list.children.length - 1)];
     const target = heir ?? list.closest('.lane')?.querySelector('.lane-head');
     /** @type {HTMLElement | null} */ (target)?.focus({ preventScroll: heir === undefined });

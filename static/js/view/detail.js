@@ -3,8 +3,10 @@
 /** @import { Formats } from '../text/format.js' */
 /** @import { Actions } from '../actions.js' */
 import { wholeOrder } from '../api.js';
+import { monotonic } from '../clock.js';
 import { mapLink, numberOf, placeOf, plain, telephone } from '../order/card.js';
 import { fieldsOf, timelineOf } from '../order/whole.js';
+import { STEADY_MS } from '../order/places.js';
 import { laneOf, nextStatus, SETTABLE } from '../order/status.js';
 import { statusName, stepName, t } from '../text/index.js';
 import { byId, make } from './dom.js';
@@ -30,6 +32,12 @@ export class Detail {
     this.whole = null;
     this.failed = false;
     this.confirming = false;
+    /** What the buttons do, and since when. */
+    this.doing = '';
+    this.doingSince = 0;
+    /** When the pointer came down. */
+    this.aimed = 0;
+    this.dialog.addEventListener('pointerdown', () => (this.aimed = monotonic()), { capture: true });
     this.dialog.addEventListener('close', () => {
       this.id = null;
     });
@@ -40,7 +48,7 @@ export class Detail {
   open(id) {
     const card = this.desk.shown(id);
     if (!card) return;
-    Object.assign(this, { id, whole: null, failed: false, confirming: false, state: '' });
+    Object.assign(this, { id, whole: null, failed: false, confirming: false, state: '', doing: '' });
     this.draw();
     if (!this.dialog.open) this.dialog.showModal();
     byId('detail-title').focus();
@@ -56,6 +64,9 @@ export class Detail {
     if (state === this.state) return;
     const moved = this.state !== '' && !this.state.startsWith(`${card.position} `);
     this.state = state;
+    const doing = [card.id, card.status, card.acknowledged, this.confirming].join(' ');
+    if (doing !== this.doing) this.doingSince = monotonic();
+    this.doing = doing;
     const body = byId('detail-body');
     const open = body.querySelector('details')?.open ?? false;
     const focused = document.activeElement?.getAttribute('data-do') ?? null;
@@ -179,7 +190,11 @@ export class Detail {
     // A click on the dialog itself is one on its backdrop: the content fills the rest.
     if (target === this.dialog) return this.dialog.close();
     if (!id) return;
-    switch (target.closest('[data-do]')?.getAttribute('data-do')) {
+    // The second half of a double tap is not meant for what the first one brought.
+    if (/** @type {MouseEvent} */ (event).detail > 0 && this.aimed - this.doingSince < STEADY_MS) return;
+    const act = target.closest('[data-do]')?.getAttribute('data-do');
+    if (act) this.doingSince = monotonic();
+    switch (act) {
       case 'next':
         return void this.actions.advance(id);
       case 'ack':
