@@ -12,7 +12,7 @@
 import { LANES } from './order/status.js';
 import { readPrefs, recall, remember } from './prefs.js';
 import { t } from './text/index.js';
-import { byId } from './view/dom.js';
+import { byId, translate } from './view/dom.js';
 import { commandFor, isTyping } from './view/keys.js';
 import { applyLook } from './view/look.js';
 
@@ -39,7 +39,10 @@ const LATER = {
   account: () => import('./view/account.js'),
   detail: () => import('./view/detail.js'),
   download: () => import('./view/download.js'),
+  history: () => import('./view/history.js'),
   settings: () => import('./view/settings.js'),
+  texts: () => import('./text/later.js'),
+  ticket: () => import('./view/ticket.js'),
 };
 const LATER_MS = 5000;
 
@@ -161,6 +164,8 @@ function wireDialogs({ desk, formats, prefs, change, sound, wakeLock }) {
   const wired = {};
   /** @param {string} name */
   const open = async (name) => {
+    await LATER.texts();
+    translate(byId(name));
     if (name === 'settings') {
       wired.settings ??= (await LATER.settings()).wireSettings({ prefs, change, sound, awakeProblem: () => wakeLock.problem() });
     } else if (name === 'account') {

@@ -2,6 +2,7 @@
 /** @import { DeskState, Happenings } from './desk.js' */
 /** @import { FromHub } from './tabs/hub.js' */
 /** @import { Detail } from './view/detail.js' */
+/** @import { History } from './view/history.js' */
 import { Actions } from './actions.js';
 import { Attention } from './alarm/attention.js';
 import { Bell } from './alarm/bell.js';
@@ -27,9 +28,7 @@ import { Connection } from './view/connection.js';
 import { drawDay } from './view/day.js';
 import { translate } from './view/dom.js';
 import { Filters } from './view/filters.js';
-import { History } from './view/history.js';
 import { applyLook } from './view/look.js';
-import { printTicket } from './view/ticket.js';
 import { Toasts } from './view/toasts.js';
 
 /** @type {DeskState} */
@@ -55,7 +54,6 @@ if (tower) tower.onmessage = ({ data }) => bell.hear(data);
 const attention = new Attention(document.querySelector('link[rel="icon"]')?.getAttribute('href') ?? '');
 const toasts = new Toasts(clock);
 const board = new Board(clock, () => filters.view('board'));
-const history = new History();
 const connection = new Connection(state.heartbeatSeconds * 1000);
 const filters = new Filters(() => draw());
 const announcer = new Announcer({ toasts, formats, show: reveal });
@@ -88,6 +86,8 @@ const actions = new Actions(desk, updateOrder, {
 });
 /** @type {Detail | null} */
 let detail = null;
+/** @type {History | null} */
+let history = null;
 
 /** @param {string} id */
 async function open(id) {
@@ -101,8 +101,13 @@ async function open(id) {
 }
 
 /** @param {Card} card */
-function print(card) {
-  printTicket(card, { formats, shop: state.shop.name, paper: prefs.paper });
+async function print(card) {
+  try {
+    const { printTicket } = await import('./view/ticket.js');
+    printTicket(card, { formats, shop: state.shop.name, paper: prefs.paper });
+  } catch {
+    announcer.problem(t('print.failed', { number: numberOf(card) }), { label: t('retry'), run: () => void print(card) });
+  }
 }
 
 /** @param {string} id */
@@ -130,10 +135,20 @@ function drawNow() {
   const how = { formats, prefs, now, narrow: filters.narrow };
   const onBoard = filters.filter.view === 'board';
   board.draw(list, { ...how, arrived, isHeld: (id) => desk.book.get(id) !== null });
-  if (!onBoard) history.draw(list, how);
+  if (!onBoard) void drawHistory(list, how);
   filters.count(onBoard ? board.shown.length : list.length);
   drawDay(desk, formats);
   detail?.draw();
+}
+
+/** @param {import('./desk.js').Shown[]} list @param {Parameters<History['draw']>[1]} how */
+async function drawHistory(list, how) {
+  try {
+    history ??= new (await import('./view/history.js')).History();
+    history.draw(list, how);
+  } catch {
+    announcer.problem(t('history.failed'), { label: t('retry'), run: () => draw() });
+  }
 }
 
 /** @param {Happenings} happenings */

@@ -9,6 +9,7 @@ import { fieldsOf, timelineOf } from '../order/whole.js';
 import { STEADY_MS } from '../order/places.js';
 import { laneOf, nextStatus, SETTABLE } from '../order/status.js';
 import { statusName, stepName, t } from '../text/index.js';
+import '../text/later.js';
 import { byId, make } from './dom.js';
 
 /** One order with everything that is known of it. */
