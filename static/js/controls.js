@@ -55,6 +55,7 @@ export function wireControls(room) {
   wireKeys(room);
   byId('csv').addEventListener('click', async () => {
     byId('menu').open = false;
+    if (!room.desk.complete) return room.toasts.show({ text: t('loading.rest') });
     (await LATER.download()).downloadDay(room.desk);
   });
   setTimeout(() => Object.values(LATER).map((load) => load().catch(() => {})), LATER_MS);

@@ -21,6 +21,10 @@ import { Follower } from './tabs/follow.js';
  * @property {number} [retryMs]
  * @property {number} window
  * @property {number} [maxOpen]         open orders kept beyond the window
+ * @property {number} [limit]           most orders that one answer of the server lists
+ * @property {boolean} [more]           the window has further orders, which the page has no room for
+ * @property {number} [openTotal]       open orders that the server knows
+ * @property {number} [openHidden]      and how many of them it has to leave out
  * @property {{name: string, currency: string}} shop
  * @property {{name: string, email: string}} admin
  * @property {import('./feed/types.js').Source} source
@@ -56,7 +60,9 @@ export class Desk {
     this.book = new Book(state.orders, state.window, state.maxOpen);
     this.edits = new Edits();
     this.marks = new Marks(marks);
-    this.marks.prune((id) => this.book.get(id) !== null);
+    /** Whether all of the window is here. Before that, no figure over it can be told. */
+    this.complete = !state.more;
+    if (this.complete) this.#pruneMarks();
     this.follower = new Follower(state.cursor);
     /** @type {Status} */
     this.status = {
@@ -83,7 +89,7 @@ export class Desk {
       case 'cards': {
         if (this.follower.offer(news) === 'gap') return { ...this.#digest([]), gap: true };
         if (!news.whole) return this.#digest(this.book.applyCards(news.rows, news.to));
-        return this.#digest(this.book.replace(/** @type {Card[]} */ (news.rows), news.to));
+        return this.#completed(this.#digest(this.book.replace(/** @type {Card[]} */ (news.rows), news.to)));
       }
       default:
         return this.#digest([]);
@@ -101,6 +107,15 @@ export class Desk {
   /** @param {string} id @param {string} position */
   forget(id, position) {
     return this.#digest(this.book.remove(id, position), id);
+  }
+
+  /**
+   * The rest of the window, which the page had no room for. It does not move this tab's place in the stream: what has
+   * changed since the page was written comes by that as well.
+   * @param {{orders: Row[], cursor: string}} answer
+   */
+  fill({ orders, cursor }) {
+    return this.#completed(this.#digest(this.book.applyCards(orders, cursor)));
   }
 
   /** The answer to this tab's own catching up. @param {{orders: Row[], cursor: string, reset?: boolean}} answer */
@@ -129,6 +144,22 @@ export class Desk {
     return this.book.list().map((card) => this.edits.over(card));
   }
 
+  /** @param {Happenings} happenings */
+  #completed(happenings) {
+    this.complete = true;
+    this.#pruneMarks();
+    return happenings;
+  }
+
+  #pruneMarks() {
+    this.marks.prune((id) => this.book.get(id) !== null);
+  }
+
+  /** Whether an order is part of what the page left out: no news, whichever way it comes. @param {Card} card */
+  #wasLeftOut(card) {
+    return !this.complete && (this.state.cursor === '' || compareCursors(`${card.createdAt * 1000}-`, this.state.cursor) <= 0);
+  }
+
   /** @param {Card} card @param {string} seen */
   #isUnseen(card, seen) {
     const committed = `${card.createdAt * 1000}-`;
@@ -151,7 +182,7 @@ export class Desk {
       if (mark && after) happenings.marked.push({ card: after, mark });
       if (!after || before || this.announced.has(id)) continue;
       this.announced.add(id);
-      if (!isWaiting(after) || !this.#isRecent(after)) continue;
+      if (this.#wasLeftOut(after) || !isWaiting(after) || !this.#isRecent(after)) continue;
       const late = this.now() - after.createdAt > JUST_NOW_MS;
       (late ? happenings.missed : happenings.arrived).push(after);
     }

@@ -10,10 +10,11 @@ import { Sound } from './alarm/sound.js';
 import { startTicker } from './alarm/ticker.js';
 import { WakeLock } from './alarm/wake.js';
 import { Announcer } from './announce.js';
-import { ordersSince, updateOrder } from './api.js';
+import { allOrders, ordersSince, updateOrder } from './api.js';
 import { monotonic, wall } from './clock.js';
 import { wireControls } from './controls.js';
 import { Desk } from './desk.js';
+import { backoff } from './feed/backoff.js';
 import { matcher } from './order/filter.js';
 import { numberOf, plain } from './order/card.js';
 import { UNDO_MS } from './order/edits.js';
@@ -132,11 +133,11 @@ function drawNow() {
   const now = desk.now();
   const matches = matcher(filters.effective, now);
   const list = desk.list().filter(({ card }) => matches(card));
-  const how = { formats, prefs, now, narrow: filters.narrow };
+  const how = { formats, prefs, now, narrow: filters.narrow, complete: desk.complete };
   const onBoard = filters.filter.view === 'board';
   board.draw(list, { ...how, arrived, isHeld: (id) => desk.book.get(id) !== null });
   if (!onBoard) void drawHistory(list, how);
-  filters.count(onBoard ? board.shown.length : list.length);
+  filters.count(onBoard ? board.shown.length : list.length, desk.complete);
   drawDay(desk, formats);
   detail?.draw();
 }
@@ -177,6 +178,13 @@ async function catchUp() {
   else if (answer.status !== 401) setTimeout(() => void catchUp(), 3000);
 }
 
+/** The orders that the page had no room for. @param {number} [failures] */
+async function fetchRest(failures = 0) {
+  const answer = await allOrders(state.limit ?? state.window);
+  if (answer.status === 200) digest(desk.fill(answer.body));
+  else if (answer.status !== 401) setTimeout(() => void fetchRest(failures + 1), backoff(failures + 1, 1000, Math.random));
+}
+
 /** @param {FromHub} message */
 function hear(message) {
   switch (message.t) {
@@ -212,7 +220,7 @@ const line = link({
     source: desk.status.source,
     heartbeatMs: state.heartbeatSeconds * 1000,
     retryMs: state.retryMs ?? 2000,
-    window: state.window,
+    limit: state.limit ?? state.window,
     name: '',
   }),
   hear,
@@ -289,3 +297,8 @@ drawNow();
 tick();
 drawStatus();
 document.documentElement.dataset.ready = '';
+// After the first paint, which does not happen in a hidden tab.
+if (!desk.complete) {
+  if (document.hidden) void fetchRest();
+  else requestAnimationFrame(() => setTimeout(() => void fetchRest()));
+}

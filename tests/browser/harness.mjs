@@ -117,6 +117,30 @@ export async function signIn(browser, server, { query = '', ...options } = {}) {
   return { context, page, problems };
 }
 
+/**
+ * Serves the desk with another state than the server's, from the next load on.
+ * @param {Page} page
+ * @param {(state: import('../../static/js/desk.js').DeskState) => void} change
+ */
+export async function rewriteState(page, change) {
+  await page.route((url) => url.pathname === '/', async (route) => {
+    const answer = await route.fetch({ maxRedirects: 0 });
+    const html = await answer.text();
+    const body = html.replace(/data-desk="([^"]*)"/, (_, text) => {
+      const state = JSON.parse(unescape(text));
+      change(state);
+      return `data-desk="${JSON.stringify(state).replaceAll('&', '&amp;').replaceAll('"', '&quot;')}"`;
+    });
+    await route.fulfill({ response: answer, body });
+  });
+}
+
+/** @param {string} text as an attribute holds it */
+function unescape(text) {
+  const named = /** @type {Record<string, string>} */ ({ quot: '"', amp: '&', lt: '<', gt: '>', '#x27': "'", '#x2F': '/', '#39': "'" });
+  return text.replace(/&([#\w]+);/g, (whole, name) => named[name] ?? whole);
+}
+
 /** @param {Page} page */
 export async function ready(page) {
   await page.waitForSelector('html[data-ready]');

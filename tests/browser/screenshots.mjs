@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { condition, openBrowser, openDialog, ready, signIn } from './harness.mjs';
+import { condition, openBrowser, openDialog, ready, rewriteState, signIn } from './harness.mjs';
 import { Server } from './server.mjs';
 import { eveningOrders } from './evening.mjs';
 
@@ -92,28 +92,15 @@ async function pictures(scene, orders, arrange) {
  * @param {Page} page
  */
 async function spreadOverTime(page) {
-  await page.route((url) => url.pathname === '/', async (route) => {
-    const answer = await route.fetch({ maxRedirects: 0 });
-    const html = await answer.text();
-    const body = html.replace(/data-desk="([^"]*)"/, (_, text) => {
-      const desk = JSON.parse(unescape(text));
-      desk.orders.forEach((/** @type {any} */ card, /** @type {number} */ n) => {
-        const age = (n + 0.4) * (desk.orders.length > 30 ? 17_000 : 72_000) * (1 + n / 12);
-        card.timestamp -= age;
-        card.createdAt -= age;
-        if (card.updatedBy) card.updatedBy = n % 3 ? 'Lina' : 'Omar';
-        if (card.acknowledgedBy) card.acknowledgedBy = 'Lina';
-      });
-      return `data-desk="${JSON.stringify(desk).replaceAll('&', '&amp;').replaceAll('"', '&quot;')}"`;
+  await rewriteState(page, (desk) => {
+    desk.orders.forEach((card, n) => {
+      const age = (n + 0.4) * (desk.orders.length > 30 ? 17_000 : 72_000) * (1 + n / 12);
+      card.timestamp -= age;
+      card.createdAt -= age;
+      if (card.updatedBy) card.updatedBy = n % 3 ? 'Lina' : 'Omar';
+      if (card.acknowledgedBy) card.acknowledgedBy = 'Lina';
     });
-    await route.fulfill({ response: answer, body });
   });
-}
-
-/** @param {string} text as an attribute holds it */
-function unescape(text) {
-  const named = /** @type {Record<string, string>} */ ({ quot: '"', amp: '&', lt: '<', gt: '>', '#x27': "'", '#x2F': '/', '#39': "'" });
-  return text.replace(/&([#\w]+);/g, (whole, name) => named[name] ?? whole);
 }
 
 /** Live, and with its sound on. @param {Page} page */

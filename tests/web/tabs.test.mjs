@@ -181,7 +181,7 @@ test('the hub opens one stream for all tabs and restarts it for a page with a ne
     random: () => 1,
   });
   const hub = new Hub(world, (message) => broadcasts.push(message));
-  const hello = (/** @type {string} */ tab) => /** @type {any} */ ({ t: 'hello', tab, cursor: cursor(T0, 'A'), serverTime: T0, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, window: 500, name: '' });
+  const hello = (/** @type {string} */ tab) => /** @type {any} */ ({ t: 'hello', tab, cursor: cursor(T0, 'A'), serverTime: T0, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, limit: 2500, name: '' });
   /** @type {any[]} */
   const replies = [];
   hub.hear(hello('a'), (message) => replies.push(message));
@@ -221,7 +221,7 @@ test('a hub that slept connects anew and asks; its tabs read the time off its pu
     clearTimeout: () => {}, clock: () => now, wall: () => now + asleep, random: () => 1,
   });
   const hub = new Hub(world, (message) => heard.push(message));
-  hub.hear(/** @type {any} */ ({ t: 'hello', tab: 'a', cursor: cursor(T0, 'A'), serverTime: T0 + 700, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, window: 500, name: '' }), () => {});
+  hub.hear(/** @type {any} */ ({ t: 'hello', tab: 'a', cursor: cursor(T0, 'A'), serverTime: T0 + 700, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, limit: 2500, name: '' }), () => {});
   const pulse = () => {
     now += 1000;
     timers.splice(timers.findIndex(({ ms }) => ms === 1000), 1)[0].run();
@@ -253,7 +253,7 @@ test('when the last tab has left, the stream ends; the next one starts it where 
     setTimeout: () => 0, clearTimeout: () => {}, clock: () => T0, wall: () => T0, random: () => 1,
   });
   const hub = new Hub(world, () => {});
-  const hello = (/** @type {number} */ at) => /** @type {any} */ ({ t: 'hello', tab: 'a', cursor: cursor(at, 'A'), serverTime: T0, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, window: 500, name: '' });
+  const hello = (/** @type {number} */ at) => /** @type {any} */ ({ t: 'hello', tab: 'a', cursor: cursor(at, 'A'), serverTime: T0, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, limit: 2500, name: '' });
   hub.hear(hello(T0), () => {});
   hub.rest();
   assert.deepEqual(streams.map(({ closed }) => closed), [true]);

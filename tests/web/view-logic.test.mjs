@@ -4,7 +4,7 @@ import { formatAge, urgencyOf } from '../../static/js/order/age.js';
 import { csvOfDay, field } from '../../static/js/order/csv.js';
 import { dayOf, hoursToShow, summarizeDay } from '../../static/js/order/day.js';
 import { isNarrow, matcher, NO_FILTER, readFilter, writeFilter } from '../../static/js/order/filter.js';
-import { fieldsOf, timelineOf } from '../../static/js/order/whole.js';
+import { fieldsOf, itemsOf, timelineOf } from '../../static/js/order/whole.js';
 import { DEFAULTS, readPrefs } from '../../static/js/prefs.js';
 import { formats, shortAge } from '../../static/js/text/format.js';
 import { commandFor } from '../../static/js/view/keys.js';
@@ -72,6 +72,8 @@ test('the day: void orders earn nothing, the oldest open one may be older', () =
 test('a window that does not reach back to midnight says so', () => {
   assert.equal(summarizeDay([card('A'), card('B')], T0, 2).complete, false);
   assert.equal(summarizeDay([card('A'), card('B', { timestamp: T0 - 48 * HOUR })], T0, 2).complete, true);
+  const old = card('O', { timestamp: T0 - 48 * HOUR });
+  assert.equal(summarizeDay([card('A'), card('B'), old], T0, 2).complete, false, 'an open order of long ago is held beyond the window');
   assert.equal(summarizeDay([], T0, 2).average, null);
 });
 
@@ -168,6 +170,18 @@ test('keys act where nobody types, once per press, and can be switched off', () 
   assert.equal(commandFor(press('Enter'), free), null);
   assert.equal(commandFor(press('Enter'), { ...free, onCard: true, enabled: false }), 'open', 'Enter on a card is no shortcut');
   assert.equal(commandFor(press('constructor'), free), null);
+});
+
+test('items beyond those that a card lists are told in the CSV and read from the whole order', () => {
+  const cut = card('A', { itemCount: 70, moreItems: 69 });
+  assert.ok(csvOfDay([cut], dayOf(T0), 'USD').includes('2 x Tomato @ $2.50; … (69 more)'));
+  const whole = { items: [{ productName: 'Tomato', productPrice: '$2.50', quantity: 1.5 }, { productId: 'p-1', name: 'Apple', price: 10, quantity: '5' }, 'bread', null, { title: 7 }] };
+  assert.deepEqual(itemsOf(whole), [
+    { name: 'Tomato', quantity: 1.5, price: '$2.50' }, { name: 'Apple', quantity: null, price: '10' },
+    { name: 'bread', quantity: null, price: '' }, { name: '', quantity: null, price: '' }, { name: '7', quantity: null, price: '' },
+  ]);
+  assert.equal(itemsOf(null), null);
+  assert.equal(itemsOf({ items: 'x' }), null);
 });
 
 test('the way of an order, as far as it is known, whatever is stored', () => {

@@ -28,9 +28,10 @@ export function field(value) {
 
 /** @param {Card} card */
 function itemsText(card) {
-  return card.items
-    .map((item) => `${item.quantity === null ? '' : `${item.quantity} x `}${plain(item.name, 200)}${item.price ? ` @ ${plain(item.price, 40)}` : ''}`)
-    .join('; ');
+  const more = card.moreItems ? [`… (${card.moreItems} more)`] : [];
+  const items = card.items
+    .map((item) => `${item.quantity === null ? '' : `${item.quantity} x `}${plain(item.name, 200)}${item.price ? ` @ ${plain(item.price, 40)}` : ''}`);
+  return [...items, ...more].join('; ');
 }
 
 /** Local time as spreadsheets read it. @param {number} ms */

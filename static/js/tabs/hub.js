@@ -13,7 +13,7 @@ import { Feed } from '../feed/machine.js';
  * @property {Source} source
  * @property {number} heartbeatMs
  * @property {number} retryMs
- * @property {number} window
+ * @property {number} limit             orders to ask for when the whole window is wanted
  * @property {string} name
  *
  * @typedef {Hello | {t: 'wake', tab: string, reason: 'visible' | 'online'} | {t: 'offline', tab: string}
@@ -99,7 +99,7 @@ export class Hub {
     });
     this.feed = feed;
     this.driver = drive(feed, this.world, {
-      window: hello.window,
+      limit: hello.limit,
       name: () => hello.name,
       tell: (news) => {
         if (news.type === 'status') this.broadcast({ t: 'status', status: feed.status, at: this.#bearings(feed) });

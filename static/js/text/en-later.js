@@ -5,6 +5,7 @@
  */
 export const enLater = {
   // Detail
+  'ticket.more': { one: 'and 1 more item: see the desk', other: 'and {n} more items: see the desk' },
   'detail.customer': 'Customer',
   'detail.items': 'Items',
   'detail.where': 'Where',

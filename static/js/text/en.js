@@ -80,6 +80,7 @@ export const en = {
   'card.items': { one: '1 item', other: '{n} items' },
   'card.more': { one: '1 more item', other: '{n} more items' },
   'card.quantity': '{n} ×',
+  'loading.rest': 'Fetching earlier orders…',
   'card.loading': 'Fetching the details…',
   'card.noitems': 'No items listed',
   'card.call': 'Call {phone}',

@@ -30,9 +30,9 @@ export class Board {
 
   /**
    * @param {Shown[]} list
-   * @param {{formats: Formats, prefs: Prefs, now: number, narrow: boolean, arrived: Set<string>, isHeld: (id: string) => boolean}} how
+   * @param {{formats: Formats, prefs: Prefs, now: number, narrow: boolean, complete: boolean, arrived: Set<string>, isHeld: (id: string) => boolean}} how
    */
-  draw(list, { formats, prefs, now, narrow, arrived, isHeld }) {
+  draw(list, { formats, prefs, now, narrow, complete, arrived, isHeld }) {
     const focus = this.#focused();
     this.shown = list.filter(({ lane }) => lane !== 'done');
     // The cards that a filter hides are kept: to make hundreds anew when it is cleared would be felt.
@@ -44,7 +44,7 @@ export class Board {
       this.#count(lane, inLane);
       const empty = this.root.querySelector(`[data-empty="${lane}"]`);
       empty.hidden = inLane.length > 0;
-      setText(empty, t(narrow ? 'lane.empty.filtered' : `lane.empty.${lane}`));
+      setText(empty, t(!complete ? 'loading.rest' : narrow ? 'lane.empty.filtered' : `lane.empty.${lane}`));
     }
     this.#refocus(focus);
     this.look();

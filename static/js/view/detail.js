@@ -5,12 +5,14 @@
 import { wholeOrder } from '../api.js';
 import { monotonic } from '../clock.js';
 import { mapLink, numberOf, placeOf, plain, telephone } from '../order/card.js';
-import { fieldsOf, timelineOf } from '../order/whole.js';
+import { fieldsOf, itemsOf, timelineOf } from '../order/whole.js';
 import { STEADY_MS } from '../order/places.js';
 import { laneOf, nextStatus, SETTABLE } from '../order/status.js';
 import { statusName, stepName, t } from '../text/index.js';
 import '../text/later.js';
 import { byId, make } from './dom.js';
+
+const ITEMS_SHOWN = 1000;
 
 /** One order with everything that is known of it. */
 export class Detail {
@@ -149,13 +151,16 @@ export class Detail {
 
   /** @param {Card} card */
   #items(card) {
-    const rows = card.items.slice(0, 500).map((item) =>
+    const all = (card.moreItems && itemsOf(this.whole)) || card.items;
+    const more = Math.max(all.length - ITEMS_SHOWN, 0) + (all === card.items ? (card.moreItems ?? 0) : 0);
+    const rows = all.slice(0, ITEMS_SHOWN).map((item) =>
       make('tr', {}, [
         make('td', { text: item.quantity === null ? '' : t('card.quantity', { n: this.formats.number(item.quantity) }) }),
         make('td', {}, [make('bdi', { text: plain(item.name, 400) })]),
         make('td', { text: plain(item.price, 40) }),
       ]),
     );
+    if (more > 0) rows.push(make('tr', {}, [make('td'), make('td', { colspan: '2', text: t('card.more', { n: more }) })]));
     const total = card.total === null ? t('card.nototal') : this.formats.money(card.total);
     const foot = make('tfoot', {}, [make('tr', {}, [make('td'), make('td', { text: t('detail.total') }), make('td', { text: total })])]);
     return make('section', {}, [make('h3', { text: t('detail.items') }), make('table', { class: 'detail-items' }, [make('tbody', {}, rows), foot])]);
