@@ -17,6 +17,8 @@ import { nextStatus, previousStatus } from './order/status.js';
  * @property {() => void} ended
  */
 
+const FAILURES_IN_A_ROW = 6;
+
 export class Actions {
   /**
    * @param {Desk} desk
@@ -71,15 +73,34 @@ export class Actions {
   /** @param {string[]} ids @returns {Promise<number>} how many could not be acknowledged */
   async acknowledgeAll(ids) {
     let failed = 0;
-    const queue = [...ids];
-    // A few at a time: sixty at once would starve everything else on a plain connection.
-    const worker = async () => {
-      for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-        if (!(await this.acknowledge(id))) failed += 1;
-      }
-    };
-    await Promise.all([worker(), worker(), worker()]);
+    await fewAtATime(ids, async (id) => {
+      if (!(await this.acknowledge(id))) failed += 1;
+      return true;
+    });
     return failed;
+  }
+
+  /**
+   * Sets many orders to one status, without a word about each. An order that somebody else has moved meanwhile is left
+   * as it is and counts as failed; after several failures in a row that are not the order's own, the rest is not tried.
+   * @param {string[]} ids
+   * @param {string} to
+   * @param {(outcome: import('./order/bulk.js').Outcome) => void} progress
+   */
+  async moveAll(ids, to, progress) {
+    const outcome = { done: 0, failed: 0, total: ids.length };
+    let inARow = 0;
+    await fewAtATime(ids, async (id) => {
+      const card = this.desk.shown(id);
+      const status = !card || card.status === to ? 200 : await this.#write(card, { status: to, acknowledged: true }, moveBody(card, to));
+      if (status === 200 || status === 404) outcome.done += 1;
+      else outcome.failed += 1;
+      inARow = [200, 404, 409].includes(status) ? 0 : inARow + 1;
+      progress({ ...outcome });
+      if (status === 401) this.voice.ended();
+      return status !== 401 && inARow < FAILURES_IN_A_ROW;
+    });
+    return { ...outcome, failed: outcome.total - outcome.done };
   }
 
   /** @param {string} [id] the newest move when absent @returns {Promise<boolean>} */
@@ -104,19 +125,12 @@ export class Actions {
    * @returns {Promise<boolean>}
    */
   async #send(card, patch, body, again) {
-    const { desk, voice } = this;
-    const ticket = desk.edits.begin(card.id, patch);
-    voice.changed();
-    const before = this.queues.get(card.id) ?? Promise.resolve();
-    const sent = before.then(() => this.write(card.id, body));
-    this.queues.set(card.id, sent.catch(() => {}));
-    const answer = await sent;
-    desk.edits.settle(card.id, ticket);
+    const { voice } = this;
+    const answer = await this.#exchange(card, patch, body);
     const current = answer.body?.order;
     if (answer.status === 200) {
-      if (current) desk.confirm(current);
+      // Nothing to say: it is shown already.
     } else if (answer.status === 409 && current) {
-      desk.confirm(current);
       voice.conflict(card, current);
     } else if (answer.status === 401) {
       voice.ended();
@@ -126,4 +140,42 @@ export class Actions {
     voice.changed();
     return answer.status === 200;
   }
+
+  /** @param {Card} card @param {import('./order/edits.js').Patch} patch @param {unknown} body @returns {Promise<number>} status */
+  async #write(card, patch, body) {
+    const { status } = await this.#exchange(card, patch, body);
+    this.voice.changed();
+    return status;
+  }
+
+  /** @param {Card} card @param {import('./order/edits.js').Patch} patch @param {unknown} body @returns {Promise<Answer>} */
+  async #exchange(card, patch, body) {
+    const { desk, voice } = this;
+    const ticket = desk.edits.begin(card.id, patch);
+    voice.changed();
+    const before = this.queues.get(card.id) ?? Promise.resolve();
+    const sent = before.then(() => this.write(card.id, body));
+    const settled = sent.catch(() => {});
+    this.queues.set(card.id, settled);
+    const answer = await sent;
+    if (this.queues.get(card.id) === settled) this.queues.delete(card.id);
+    const current = answer.body?.order;
+    // The answer first: between the two the order would be shown as it was before.
+    if (current && (answer.status === 200 || answer.status === 409)) desk.confirm(current);
+    desk.edits.settle(card.id, ticket);
+    return answer;
+  }
+}
+
+/**
+ * A few at a time: sixty at once would starve everything else on a plain connection.
+ * @param {string[]} ids
+ * @param {(id: string) => Promise<boolean>} run whether to go on
+ */
+async function fewAtATime(ids, run) {
+  const queue = [...ids];
+  const worker = async () => {
+    for (let id = queue.shift(); id !== undefined; id = queue.shift()) if (!(await run(id))) queue.length = 0;
+  };
+  await Promise.all([worker(), worker(), worker()]);
 }

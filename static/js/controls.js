@@ -12,7 +12,7 @@
 import { LANES } from './order/status.js';
 import { readPrefs, recall, remember } from './prefs.js';
 import { t } from './text/index.js';
-import { byId, translate } from './view/dom.js';
+import { byId } from './view/dom.js';
 import { commandFor, isTyping } from './view/keys.js';
 import { applyLook } from './view/look.js';
 
@@ -41,8 +41,8 @@ const LATER = {
   download: () => import('./view/download.js'),
   history: () => import('./view/history.js'),
   settings: () => import('./view/settings.js'),
-  texts: () => import('./text/later.js'),
   ticket: () => import('./view/ticket.js'),
+  windows: () => import('./view/windows.js'),
 };
 const LATER_MS = 5000;
 
@@ -50,7 +50,7 @@ const LATER_MS = 5000;
 export function wireControls(room) {
   wireOrders(room);
   wireShift(room);
-  wireDialogs(room);
+  wireMenu(room);
   wireInstall();
   wireKeys(room);
   byId('csv').addEventListener('click', async () => {
@@ -58,7 +58,10 @@ export function wireControls(room) {
     if (!room.desk.complete) return room.toasts.show({ text: t('loading.rest') });
     (await LATER.download()).downloadDay(room.desk);
   });
-  setTimeout(() => Object.values(LATER).map((load) => load().catch(() => {})), LATER_MS);
+  setTimeout(() => {
+    for (const load of Object.values(LATER)) load().catch(() => {});
+    LATER.windows().then(({ dress }) => dress(room.prefs())).catch(() => {});
+  }, LATER_MS);
   byId('reload').addEventListener('click', () => location.reload());
   const top = /** @type {HTMLElement} */ (document.querySelector('.top'));
   const measure = () => {
@@ -143,8 +146,7 @@ function wireShift({ actions, bell, sound, wakeLock, toasts, prefs, change, reve
   });
   byId('mute').addEventListener('click', () => change({ ...prefs(), muted: !prefs().muted }));
   byId('alarm-show').addEventListener('click', () => {
-    const oldest = bell.waiting.at(-1);
-    if (oldest) reveal(oldest.id);
+    if (bell.oldest) reveal(bell.oldest.id);
   });
   byId('alarm-snooze').addEventListener('click', () => bell.snooze());
   byId('alarm-ack').addEventListener('click', async () => {
@@ -159,29 +161,15 @@ function wireShift({ actions, bell, sound, wakeLock, toasts, prefs, change, reve
 }
 
 /** @param {Room} room */
-function wireDialogs({ desk, formats, prefs, change, sound, wakeLock }) {
+function wireMenu(room) {
   const menu = byId('menu');
-  /** @type {Record<string, {fill: () => unknown}>} */
-  const wired = {};
-  /** @param {string} name */
-  const open = async (name) => {
-    await LATER.texts();
-    translate(byId(name));
-    if (name === 'settings') {
-      wired.settings ??= (await LATER.settings()).wireSettings({ prefs, change, sound, awakeProblem: () => wakeLock.problem() });
-    } else if (name === 'account') {
-      wired.account ??= (await LATER.account()).wireAccount(desk, formats);
-    } else byId('keys-off').hidden = prefs().keys;
-    void wired[name]?.fill();
-    byId(name).showModal();
-  };
   menu.addEventListener('click', (/** @type {Event} */ event) => {
     const name = /** @type {HTMLElement} */ (event.target).closest('[data-dialog]')?.getAttribute('data-dialog');
     if (!name) return;
     menu.open = false;
     // A dialog gives the focus back to where it was: that must not be an entry of the closed menu.
     menu.querySelector('summary').focus();
-    void open(name);
+    void openWindow(name, room);
   });
   addEventListener('click', (event) => {
     if (menu.open && !menu.contains(/** @type {Node} */ (event.target))) menu.open = false;
@@ -191,11 +179,14 @@ function wireDialogs({ desk, formats, prefs, change, sound, wakeLock }) {
     menu.open = false;
     menu.querySelector('summary').focus();
   });
-  for (const name of ['settings', 'account', 'keys']) {
-    const dialog = byId(name);
-    dialog.addEventListener('click', (/** @type {Event} */ event) => {
-      if (event.target === dialog) dialog.close();
-    });
+}
+
+/** @param {string} name @param {Room} room */
+async function openWindow(name, room) {
+  try {
+    await (await LATER.windows()).openWindow(name, room);
+  } catch {
+    room.toasts.show({ kind: 'bad', text: t('failed.window'), action: { label: t('retry'), run: () => void openWindow(name, room) } });
   }
 }
 
@@ -246,8 +237,7 @@ function wireKeys(room) {
       case 'mute':
         return change({ ...prefs(), muted: !prefs().muted });
       case 'help':
-        byId('keys-off').hidden = true;
-        return byId('keys').showModal();
+        return void openWindow('keys', room);
       case 'lane-1':
       case 'lane-2':
       case 'lane-3': {

@@ -3,6 +3,7 @@
 /** @import { FromHub } from './tabs/hub.js' */
 /** @import { Detail } from './view/detail.js' */
 /** @import { History } from './view/history.js' */
+/** @import { Piles } from './view/piles.js' */
 import { Actions } from './actions.js';
 import { Attention } from './alarm/attention.js';
 import { Bell } from './alarm/bell.js';
@@ -25,7 +26,7 @@ import { formats as formatsFor } from './text/format.js';
 import { statusName, t } from './text/index.js';
 import { drawAlarm, drawSound } from './view/alarm-bar.js';
 import { Board } from './view/board.js';
-import { Connection } from './view/connection.js';
+import { Connection, drawHidden } from './view/connection.js';
 import { drawDay } from './view/day.js';
 import { translate } from './view/dom.js';
 import { Filters } from './view/filters.js';
@@ -89,12 +90,15 @@ const actions = new Actions(desk, updateOrder, {
 let detail = null;
 /** @type {History | null} */
 let history = null;
+/** @type {Piles | null} */
+let piles = null;
 
 /** @param {string} id */
 async function open(id) {
   try {
-    const room = await import('./view/detail.js');
-    detail ??= new room.Detail(desk, actions, formats, print);
+    const [{ Detail }, { dress }] = await Promise.all([import('./view/detail.js'), import('./view/windows.js')]);
+    await dress(prefs);
+    detail ??= new Detail(desk, actions, formats, print);
     detail.open(id);
   } catch {
     announcer.problem(t('detail.failed'), { label: t('retry'), run: () => void open(id) });
@@ -113,10 +117,12 @@ async function print(card) {
 
 /** @param {string} id */
 function reveal(id) {
+  const isFolded = desk.floods.isFolded(id);
   if (filters.narrow) filters.clear();
   filters.view('board');
   drawNow();
-  board.reveal(id, true);
+  if (isFolded) board.revealFloods();
+  else board.reveal(id, true);
 }
 
 // Drawing: at most once a frame, and not at all while nobody can see it.
@@ -131,15 +137,32 @@ function drawNow() {
   cancelAnimationFrame(drawing);
   drawing = 0;
   const now = desk.now();
+  desk.floods.update(desk.cards());
   const matches = matcher(filters.effective, now);
   const list = desk.list().filter(({ card }) => matches(card));
   const how = { formats, prefs, now, narrow: filters.narrow, complete: desk.complete };
   const onBoard = filters.filter.view === 'board';
-  board.draw(list, { ...how, arrived, isHeld: (id) => desk.book.get(id) !== null });
+  // A search looks into a flood as well.
+  const isFolded = (/** @type {string} */ id) => !filters.narrow && desk.floods.isFolded(id);
+  board.draw(list, { ...how, arrived, isFolded, isHeld: (id) => desk.book.get(id) !== null });
   if (!onBoard) void drawHistory(list, how);
   filters.count(onBoard ? board.shown.length : list.length, desk.complete);
   drawDay(desk, formats);
   detail?.draw();
+  const old = desk.longOpen();
+  if (piles || old.length > 0 || desk.floods.list.length > 0) void drawPiles(old);
+}
+
+/** @param {string[]} old forgotten orders */
+async function drawPiles(old) {
+  try {
+    const { Piles } = await import('./view/piles.js');
+    piles ??= new Piles({ desk, actions, filters, toasts, clock, changed: () => draw() });
+    piles.draw(desk.floods.list, old);
+  } catch {
+    // The orders themselves are there; the next drawing tries again.
+    desk.floods.unfold();
+  }
 }
 
 /** @param {import('./desk.js').Shown[]} list @param {Parameters<History['draw']>[1]} how */
@@ -160,6 +183,7 @@ function digest(happenings) {
     if (prefs.autoPrint) toPrint.add(card.id);
   }
   announcer.tell(happenings);
+  announcer.tellFloods(desk.floods);
   if (document.hidden && prefs.notify) for (const { id } of happenings.arrived) toNotify.add(id);
   if (happenings.marked.length > 0) remember('marks', desk.marks);
   tick();
@@ -207,6 +231,7 @@ function hear(message) {
 
 function drawStatus() {
   connection.draw(desk.status, clock());
+  drawHidden(desk.open);
   const { assets } = desk.status;
   /** @type {any} */ (document.getElementById('banner-version')).hidden = !assets || assets === document.body.dataset.assets;
 }
@@ -237,6 +262,8 @@ function tick() {
 
 /** Paper and notifications come from the tab that sounds; where another one does, they are its affair. */
 function handOut() {
+  // What turned out to belong to a flood is not worth paper.
+  for (const wanted of [toNotify, toPrint]) for (const id of wanted) if (desk.floods.of(id)) wanted.delete(id);
   if (bell.isChosen() && !bell.isSounder()) return;
   const mine = bell.isSounder();
   const news = [...toNotify].flatMap((id) => desk.shown(id) ?? []);
@@ -252,6 +279,7 @@ function handOut() {
 
 startTicker(() => {
   line.check(clock());
+  if (desk.floods.undecided.size > 0) digest(desk.overdue());
   tick();
   toasts.tick();
   drawStatus();
@@ -291,7 +319,8 @@ wireControls({
     draw();
   },
 });
-announcer.tellMissed(desk.missedAtStart);
+announcer.tellMissed(desk.missedAtStart.filter(({ id }) => desk.floods.of(id) === null));
+announcer.tellFloods(desk.floods);
 remember('seen', desk.follower.cursor);
 drawNow();
 tick();

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Bell } from '../../static/js/alarm/bell.js';
 import { SNOOZE_MS } from '../../static/js/alarm/plan.js';
 import { Sleep } from '../../static/js/clock.js';
+import { Floods } from '../../static/js/order/piles.js';
 import { DEFAULTS } from '../../static/js/prefs.js';
 import { card, T0 } from './fixtures.mjs';
 
@@ -23,6 +24,7 @@ class Device {
     this.rings = [];
     /** @type {Map<string, Bell>} */
     this.bells = new Map();
+    this.floods = new Floods();
     /** @type {{from: string, gossip: any}[]} */
     this.posted = [];
   }
@@ -39,7 +41,7 @@ class Device {
     // The zero of a tab's clock is its own; it depends on what the wall showed when the tab was opened.
     const base = this.wall - this.passed;
     const clock = () => base + this.passed;
-    const desk = /** @type {any} */ ({ cards: () => this.orders, now: () => T0 + this.passed });
+    const desk = /** @type {any} */ ({ cards: () => this.orders, now: () => T0 + this.passed, floods: this.floods });
     const sound = {
       volume: 1, tone: 'bell', unlocked: true,
       ring: () => {
@@ -115,6 +117,25 @@ for (const [what, by] of /** @type {[string, number][]} */ ([['back by a minute'
     assert.equal(device.rings.length, 1);
   });
 }
+
+test('a flood rings as one order, a real one among it at once', () => {
+  const device = new Device().open('a').pass(2000);
+  for (let n = 0; n < 40; n++) {
+    device.orders = [card(`F${n}`, { timestamp: T0 + device.passed, source: 'ff' }), ...device.orders];
+    device.floods.update(device.orders);
+    device.pass(500);
+  }
+  device.listen();
+  for (let n = 40; n < 80; n++) {
+    device.orders = [card(`F${n}`, { timestamp: T0 + device.passed, source: 'ff' }), ...device.orders];
+    device.floods.update(device.orders);
+    device.pass(500);
+  }
+  assert.ok(device.rings.length <= 2, `${device.rings.length} rings in 20 s, as for one order that waits`);
+  device.pass(2000).listen().place('real').pass(500);
+  assert.equal(device.rings.length, 1);
+  assert.equal(device.bells.get('a')?.oldest?.id, 'real');
+});
 
 test('after a sleep what is known waits to hear whether it was noticed elsewhere; a new order does not', () => {
   const device = new Device().open('a').pass(2000).place('A').pass(10_000).listen().pass(HOUR, { asleep: true }).pass(1000);

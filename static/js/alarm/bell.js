@@ -47,13 +47,20 @@ export class Bell {
     if (this.sleep.passed() > EXPIRY_MS) this.alarm.hold(now + WAKE_MS);
     this.ensemble.update({ unlocked, visible }, now);
     this.waiting = waitingOrders(this.desk.cards(), this.desk.now());
-    const facts = { now, serverNow: this.desk.now(), waiting: this.waiting, lastRung: this.ensemble.lastRung };
+    const waiting = this.desk.floods.condense(this.waiting);
+    const facts = { now, serverNow: this.desk.now(), waiting, lastRung: this.ensemble.lastRung };
     const verdict = this.alarm.judge(facts);
     if (verdict.ring && unlocked && this.isSounder() && this.sound.ring(verdict.urgent)) {
       this.ensemble.rang(now);
       this.alarm.rang();
     }
     return verdict;
+  }
+
+  /** The order that has waited longest; one of a flood only where nothing else waits. @returns {Card | null} */
+  get oldest() {
+    const real = this.waiting.filter(({ id }) => this.desk.floods.of(id) === null && !this.desk.floods.undecided.has(id));
+    return real.at(-1) ?? this.waiting.at(-1) ?? null;
   }
 
   isChosen() {

@@ -55,7 +55,7 @@ export class Alarm {
   }
 
   /**
-   * @param {{now: number, serverNow: number, waiting: Card[], lastRung: number}} facts
+   * @param {{now: number, serverNow: number, waiting: {id: string, createdAt: number}[], lastRung: number}} facts
    * @returns {Verdict}
    */
   judge({ now, serverNow, waiting, lastRung }) {

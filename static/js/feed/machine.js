@@ -44,6 +44,7 @@ export class Feed {
       source: options.source,
       assets: null,
       usage: null,
+      open: null,
     };
   }
 
@@ -242,6 +243,7 @@ export class Feed {
     if (typeof body.source?.state === 'string') this.status.source = body.source;
     if (typeof body.assets === 'string') this.status.assets = body.assets;
     if (Number.isFinite(body.usage?.reads)) this.status.usage = body.usage;
+    if (Number.isFinite(body.openHidden)) this.status.open = { total: Number(body.openTotal), hidden: body.openHidden };
     if (whole || body.orders.length > 0 || moved) {
       out.push({ type: 'cards', from, to: body.cursor, rows: body.orders, whole });
     }

@@ -16,6 +16,7 @@
  * @property {Source} source
  * @property {string | null} assets     where the server serves its scripts now
  * @property {import('../desk.js').Usage | null} usage
+ * @property {{total: number, hidden: number} | null} open   open orders of the server, and those left out; null while unknown
  *
  * @typedef {'retry' | 'watchdog' | 'poll' | 'details'} TimerName
  *

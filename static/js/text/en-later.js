@@ -4,6 +4,26 @@
  * @type {import('./index.js').Texts}
  */
 export const enLater = {
+  // Many orders at once
+  'flood.show': 'Show',
+  'flood.hide': 'Fold',
+  'flood.all': 'Reject all',
+  'flood.sure': { one: 'Reject 1 order? Its customer will see it as cancelled.', other: 'Reject {n} orders? Their customers will see them as cancelled.' },
+  'flood.keep': 'Keep them',
+  'flood.confirm': 'Reject {n}',
+  'flood.progress': 'Rejecting: {done} of {n}',
+  'flood.done': { one: '1 order rejected', other: '{n} orders rejected' },
+  'old.title': { one: '1 open order is older than 7 days', other: '{n} open orders are older than 7 days' },
+  'old.show': 'Show',
+  'old.hide': 'Show all orders',
+  'old.all': { one: 'Close it', other: 'Close them' },
+  'old.sure': { one: 'Close 1 order? It will be marked as completed.', other: 'Close {n} orders? They will be marked as completed.' },
+  'old.keep': 'Leave open',
+  'old.confirm': 'Close {n}',
+  'old.progress': 'Closing: {done} of {n}',
+  'old.done': { one: '1 order closed', other: '{n} orders closed' },
+  'bulk.failed': '{n} failed',
+
   // Detail
   'ticket.more': { one: 'and 1 more item: see the desk', other: 'and {n} more items: see the desk' },
   'detail.customer': 'Customer',

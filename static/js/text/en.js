@@ -39,6 +39,10 @@ export const en = {
   'banner.reconnecting': 'Connection lost {age} ago. Trying again.',
   'banner.ended': 'You are signed out. The list below no longer changes.',
   'banner.signin': 'Sign in again',
+  'banner.hidden': {
+    one: '{total} orders are open, more than a desk can hold: 1 of them is not shown. Close old orders to see it.',
+    other: '{total} orders are open, more than a desk can hold: {n} of them are not shown. Close old orders to see them.',
+  },
   'banner.sound': 'Sound is off. New orders will not ring here.',
   'banner.start': 'Start shift',
   'banner.muted': 'Muted. New orders do not ring.',
@@ -61,6 +65,8 @@ export const en = {
   'title.waiting': '({n}) {title}',
   'toast.new': 'New order {number}',
   'toast.new.detail': '{name} · {items} · {total}',
+  'flood.title': { one: '1 new order from one address', other: '{n} new orders from one address in {minutes}' },
+  'flood.minutes': { one: 'a minute', other: '{n} minutes' },
   'toast.missed': { one: '1 order came while you were away', other: '{n} orders came while you were away' },
   'say.new': 'New order {number}, {name}, {items}, {total}.',
   'say.missed': { one: '1 order came while you were away.', other: '{n} orders came while you were away.' },
@@ -140,6 +146,7 @@ export const en = {
   'failed.gone': '{number} no longer exists.',
   'failed': '{number} was not changed: {message}',
   'failed.some': { one: '1 order could not be acknowledged', other: '{n} orders could not be acknowledged' },
+  'failed.window': 'This could not be fetched from the server.',
   'retry': 'Try again',
 
   // Filter and history

@@ -30,20 +30,22 @@ export class Board {
 
   /**
    * @param {Shown[]} list
-   * @param {{formats: Formats, prefs: Prefs, now: number, narrow: boolean, complete: boolean, arrived: Set<string>, isHeld: (id: string) => boolean}} how
+   * @param {{formats: Formats, prefs: Prefs, now: number, narrow: boolean, complete: boolean, arrived: Set<string>, isFolded: (id: string) => boolean, isHeld: (id: string) => boolean}} how
    */
-  draw(list, { formats, prefs, now, narrow, complete, arrived, isHeld }) {
+  draw(list, { formats, prefs, now, narrow, complete, arrived, isFolded, isHeld }) {
     const focus = this.#focused();
-    this.shown = list.filter(({ lane }) => lane !== 'done');
+    const all = list.filter(({ lane }) => lane !== 'done');
+    this.shown = all.filter(({ card }) => !isFolded(card.id));
     // The cards that a filter hides are kept: to make hundreds anew when it is cleared would be felt.
     for (const id of this.elements.keys()) if (!isHeld(id)) this.elements.delete(id);
     for (const lane of LANES) {
       const inLane = this.shown.filter((shown) => shown.lane === lane).sort(laneOrder(prefs));
       const elements = inLane.map((shown) => this.#element(shown, { formats, prefs, now, arrived }));
       arrange(this.root.querySelector(`[data-list="${lane}"]`), elements);
-      this.#count(lane, inLane);
+      const held = all.filter((shown) => shown.lane === lane);
+      this.#count(lane, held);
       const empty = this.root.querySelector(`[data-empty="${lane}"]`);
-      empty.hidden = inLane.length > 0;
+      empty.hidden = held.length > 0;
       setText(empty, t(!complete ? 'loading.rest' : narrow ? 'lane.empty.filtered' : `lane.empty.${lane}`));
     }
     this.#refocus(focus);
@@ -83,6 +85,14 @@ export class Board {
     element.classList.remove('arrived');
     void element.offsetWidth;
     element.classList.add('arrived');
+  }
+
+  /** Brings the rows of floods into view. */
+  revealFloods() {
+    this.select('new');
+    const row = /** @type {HTMLElement | null} */ (byId('floods').querySelector('button'));
+    row?.scrollIntoView({ block: 'center' });
+    row?.focus({ preventScroll: true });
   }
 
   /** A tap that was not meant for this card leaves a mark where it fell, and nothing else. @param {string} id */

@@ -63,3 +63,10 @@ export class Connection {
     }
   }
 }
+
+/** More orders are open than a desk can hold, which must not go unsaid. @param {{total: number, hidden: number}} open */
+export function drawHidden({ total, hidden }) {
+  const banner = byId('banner-hidden');
+  banner.hidden = !(hidden > 0);
+  if (!banner.hidden) setText(part(banner, 'text'), t('banner.hidden', { n: hidden, total }));
+}
