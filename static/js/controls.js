@@ -119,7 +119,7 @@ function wireOrders(room) {
     else performIfMeant(room, act, id, meant);
   });
   const moved = new ResizeObserver(() => board.look());
-  for (const above of document.querySelectorAll('.top, .banners, .strip, .filters, .lane-list')) moved.observe(above);
+  for (const above of document.querySelectorAll('.top, .banners, .strip, .filters, .piles, .lane-list')) moved.observe(above);
 }
 
 /** @param {Room} room @param {string} act @param {string} id @param {boolean} meant */

@@ -231,7 +231,7 @@ function hear(message) {
 
 function drawStatus() {
   connection.draw(desk.status, clock());
-  drawHidden(desk.open);
+  drawHidden(desk.open, formats);
   const { assets } = desk.status;
   /** @type {any} */ (document.getElementById('banner-version')).hidden = !assets || assets === document.body.dataset.assets;
 }

@@ -5,7 +5,7 @@ import { ADMIN, Server } from './server.mjs';
 
 const require = createRequire(new URL('../web/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
-export const axePath = require.resolve('axe-core/axe.min.js');
+const axePath = require.resolve('axe-core/axe.min.js');
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -217,6 +217,19 @@ export async function openDialog(page, name) {
 export async function seenAt(page, id) {
   const handle = await page.waitForFunction((order) => /** @type {any} */ (window).seenAt[order], id, { timeout: 20_000 });
   return handle.jsonValue();
+}
+
+/** @param {Page} page @param {string} where */
+export async function accessible(page, where) {
+  // Colours are judged when they have settled.
+  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => (animation.effect?.getTiming().iterations === Infinity ? animation.cancel() : animation.finished.catch(() => {})))));
+  const { violations } = await page.evaluate(() => /** @type {any} */ (window).axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  assert.deepEqual(violations.map((/** @type {any} */ { id, nodes }) => [where, id, nodes.slice(0, 3).map((/** @type {any} */ node) => `${node.html.slice(0, 160)} ${node.failureSummary?.slice(0, 200)}`)]), []);
+}
+
+/** Axe as an extension would put it there: the page's own rules forbid foreign scripts. @param {import('playwright-core').BrowserContext} context */
+export async function withAxe(context) {
+  await context.addInitScript({ path: axePath });
 }
 
 /** @param {() => Promise<boolean>} check @param {string} what @param {number} [ms] */

@@ -1,22 +1,9 @@
 import assert from 'node:assert/strict';
 import { get } from 'node:http';
 import { test } from 'node:test';
-import { axePath, cardOf, openDialog, press, ready, Stage } from './harness.mjs';
+import { accessible, cardOf, openDialog, press, ready, Stage, withAxe } from './harness.mjs';
 
 const stage = new Stage({});
-
-/** @param {import('playwright-core').Page} page @param {string} where */
-async function accessible(page, where) {
-  // Colours are judged when they have settled.
-  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => (animation.effect?.getTiming().iterations === Infinity ? animation.cancel() : animation.finished.catch(() => {})))));
-  const { violations } = await page.evaluate(() => /** @type {any} */ (window).axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-  assert.deepEqual(violations.map((/** @type {any} */ { id, nodes }) => [where, id, nodes.slice(0, 3).map((/** @type {any} */ node) => `${node.html.slice(0, 160)} ${node.failureSummary?.slice(0, 200)}`)]), []);
-}
-
-/** Axe as an extension would put it there: the page's own rules forbid foreign scripts. @param {import('playwright-core').BrowserContext} context */
-async function withAxe(context) {
-  await context.addInitScript({ path: axePath });
-}
 
 for (const scheme of /** @type {const} */ (['light', 'dark'])) {
   test(`no page offends axe, ${scheme}`, async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cardOf, pageTime, press, ready, rewriteState, rings, Stage, until } from './harness.mjs';
+import { accessible, cardOf, pageTime, press, ready, rewriteState, rings, Stage, until, withAxe } from './harness.mjs';
 
 /** @import { Page } from './harness.mjs' */
 
@@ -29,7 +29,8 @@ async function withSource(page) {
 }
 
 test('a flood is one row above the real orders, one toast, one in the alarm; shown, folded and rejected at a stroke', () =>
-  stage.onDevice({ query: '?share=solo' }, async ({ page }) => {
+  stage.onDevice({ query: '?share=solo', reducedMotion: 'reduce' }, async ({ page, context }) => {
+    await withAxe(context);
     await withSource(page);
     const real = await stage.place({ customerName: 'Ana' });
     for (let n = 0; n < 40; n++) await stage.place({ customerName: 'Flood' });
@@ -39,6 +40,7 @@ test('a flood is one row above the real orders, one toast, one in the alarm; sho
     await row.locator('strong', { hasText: '40 new orders from one address in a minute' }).waitFor();
     await page.locator('.toast', { hasText: '40 new orders from one address' }).waitFor();
     assert.equal(await page.locator('#lane-new .card').count(), 1);
+    await accessible(page, 'flood');
     await page.locator('#alarm-text', { hasText: '2 orders wait for you' }).waitFor();
     assert.match(await page.title(), /^\(2\)/);
     await page.fill('#search', 'flood');
@@ -62,6 +64,7 @@ test('a flood is one row above the real orders, one toast, one in the alarm; sho
 
     await row.locator('[data-do=ask]').dblclick();
     await row.locator('strong', { hasText: 'Reject 41 orders?' }).waitFor();
+    await accessible(page, 'flood, asking');
     await row.locator('[data-do=keep]').click();
     assert.equal(await row.locator('[data-do=ask]').evaluate((button) => button === document.activeElement), true);
     await row.locator('[data-do=ask]').click();
@@ -132,7 +135,7 @@ test('open orders that a desk cannot hold are told, and the banner goes when the
     });
     await page.reload();
     await ready(page);
-    await page.locator('#banner-hidden', { hasText: '2613 orders are open, more than a desk can hold: 113 of them are not shown' }).waitFor();
+    await page.locator('#banner-hidden', { hasText: '2,613 orders are open, more than a desk can hold: 113 of them are not shown' }).waitFor();
     hidden = 0;
     await stage.place();
     await page.locator('#banner-hidden').waitFor({ state: 'hidden' });

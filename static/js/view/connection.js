@@ -64,9 +64,9 @@ export class Connection {
   }
 }
 
-/** More orders are open than a desk can hold, which must not go unsaid. @param {{total: number, hidden: number}} open */
-export function drawHidden({ total, hidden }) {
+/** More orders are open than a desk can hold, which must not go unsaid. @param {{total: number, hidden: number}} open @param {import('../text/format.js').Formats} formats */
+export function drawHidden({ total, hidden }, formats) {
   const banner = byId('banner-hidden');
   banner.hidden = !(hidden > 0);
-  if (!banner.hidden) setText(part(banner, 'text'), t('banner.hidden', { n: hidden, total }));
+  if (!banner.hidden) setText(part(banner, 'text'), t('banner.hidden', { n: hidden, total: formats.number(total) }));
 }
