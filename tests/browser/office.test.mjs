@@ -34,6 +34,7 @@ test('the day can be downloaded, a ticket printed', () =>
     await page.selectOption('#set-paper', '58');
     await page.keyboard.press('Escape');
     await press(cardOf(page, id), 'print');
+    await page.waitForSelector('#ticket[data-paper="58"]', { state: 'attached' });
     await page.emulateMedia({ media: 'print' });
     assert.ok(Math.abs((await width()) - millimetres(58)) < 1);
     const over = await page.locator('#ticket').evaluate((ticket) => [...ticket.querySelectorAll('*')].filter((part) => part.getBoundingClientRect().right > ticket.getBoundingClientRect().right + 0.5).map((part) => part.outerHTML));

@@ -36,6 +36,7 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     await device.page.locator('.card[data-mark=cancelled]').waitFor();
     await press(cardOf(device.page, first, 'new'), 'ack');
     await device.page.locator('#alarm').waitFor({ state: 'hidden' });
+    await device.page.waitForFunction(() => !document.querySelector('.card[data-pending]'));
     await accessible(device.page, 'board');
     await cardOf(device.page, first).locator('[data-act=open]').first().click();
     await device.page.locator('#detail details summary').click();

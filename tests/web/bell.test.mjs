@@ -63,10 +63,8 @@ class Device {
     for (let left = ms; left > 0; left -= 500) {
       this.passed += 500;
       this.wall += 500;
-      for (const bell of this.bells.values()) {
-        bell.tick(true);
-        this.deliver();
-      }
+      for (const bell of this.bells.values()) bell.tick(true);
+      this.deliver();
     }
     return this;
   }
@@ -117,6 +115,16 @@ for (const [what, by] of /** @type {[string, number][]} */ ([['back by a minute'
     assert.equal(device.rings.length, 1);
   });
 }
+
+test('a tab that takes over in the moment of a new order does not ring beside the one before', () => {
+  const device = new Device().open('a').open('b').pass(2000);
+  const [first, second] = [...device.bells].sort(([, one]) => (one.isSounder() ? -1 : 1));
+  second[1].ensemble.focus();
+  device.place('A').pass(1000);
+  assert.deepEqual(device.rings.map(({ name }) => name), [first[0]]);
+  device.listen().pass(12_000);
+  assert.deepEqual(device.rings.map(({ name }) => name), [second[0]], 'it rings from then on');
+});
 
 test('a flood rings as one order, a real one among it at once', () => {
   const device = new Device().open('a').pass(2000);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Hub } from '../../static/js/tabs/hub.js';
 import { byOwnClock, Follower } from '../../static/js/tabs/follow.js';
-import { chooseSounder, Ensemble, EXPIRY_MS, PRESENCE_MS, SETTLE_MS, WAKE_MS } from '../../static/js/tabs/sounder.js';
+import { chooseSounder, Ensemble, EXPIRY_MS, HANDOVER_MS, PRESENCE_MS, SETTLE_MS, WAKE_MS } from '../../static/js/tabs/sounder.js';
 import { Timers } from '../../static/js/tabs/timers.js';
 import { Watch } from '../../static/js/tabs/watch.js';
 import { cursor, T0 } from './fixtures.mjs';
@@ -66,7 +66,7 @@ test('exactly one tab sounds: one that can, that is seen, that was used last', (
   browser.pass(1000);
   assert.deepEqual(browser.sounders(), ['c']);
   browser.tabs.get('d')?.focus();
-  browser.pass(100);
+  browser.pass(HANDOVER_MS + 100);
   assert.deepEqual(browser.sounders(), ['d']);
   browser.tabs.get('d')?.update({ unlocked: false }, browser.clockOf('d'));
   assert.deepEqual(browser.sounders(), ['c']);
@@ -78,7 +78,7 @@ test('a newcomer listens first', () => {
   browser.pass(2000);
   browser.open('b');
   assert.equal(browser.tabs.get('b')?.isSounder(browser.clockOf('b')), false);
-  browser.pass(SETTLE_MS + 100);
+  browser.pass(SETTLE_MS + HANDOVER_MS + 100);
   assert.deepEqual(browser.sounders(), ['b']);
 });
 
@@ -130,7 +130,7 @@ test('two tabs that are focused at once agree on one of them', () => {
   browser.pass(1000);
   browser.tabs.get('a')?.focus();
   browser.tabs.get('b')?.focus();
-  browser.pass(100);
+  browser.pass(HANDOVER_MS + 100);
   assert.equal(browser.sounders().length, 1);
 });
 

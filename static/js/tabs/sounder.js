@@ -18,6 +18,8 @@ export const PRESENCE_MS = 1000;
 export const EXPIRY_MS = 3000;
 /** A newcomer listens before it speaks, or two tabs would ring at once. */
 export const SETTLE_MS = 400;
+/** One that takes over lets the others hear of it first. */
+export const HANDOVER_MS = 250;
 /** One that slept first has to hear what became of the orders that it missed. */
 export const WAKE_MS = 1500;
 
@@ -88,12 +90,14 @@ export class Ensemble {
     this.updatedAt = now;
     for (const peer of this.peers.values()) if (peer !== me && now - peer.at > EXPIRY_MS) this.peers.delete(peer.tab);
     const before = JSON.stringify([me.unlocked, me.visible, me.focus]);
+    const wasChosen = this.isChosen(now);
     Object.assign(me, facts);
     if (this.wantsFocus && now >= this.quietUntil) {
       this.wantsFocus = false;
       me.focus = 1 + Math.max(...[...this.peers.values()].map((peer) => peer.focus));
     }
     const changed = JSON.stringify([me.unlocked, me.visible, me.focus]) !== before;
+    if (!wasChosen && this.isChosen(now)) this.quietUntil = Math.max(this.quietUntil, now + HANDOVER_MS);
     if (changed || now - this.saidAt >= PRESENCE_MS) this.say(now, false);
   }
 
