@@ -17,8 +17,6 @@ import { nextStatus, previousStatus } from './order/status.js';
  * @property {() => void} ended
  */
 
-const FAILURES_IN_A_ROW = 6;
-
 export class Actions {
   /**
    * @param {Desk} desk
@@ -80,29 +78,6 @@ export class Actions {
     return failed;
   }
 
-  /**
-   * Sets many orders to one status, without a word about each. An order that somebody else has moved meanwhile is left
-   * as it is and counts as failed; after several failures in a row that are not the order's own, the rest is not tried.
-   * @param {string[]} ids
-   * @param {string} to
-   * @param {(outcome: import('./order/bulk.js').Outcome) => void} progress
-   */
-  async moveAll(ids, to, progress) {
-    const outcome = { done: 0, failed: 0, total: ids.length };
-    let inARow = 0;
-    await fewAtATime(ids, async (id) => {
-      const card = this.desk.shown(id);
-      const status = !card || card.status === to ? 200 : await this.#write(card, { status: to, acknowledged: true }, moveBody(card, to));
-      if (status === 200 || status === 404) outcome.done += 1;
-      else outcome.failed += 1;
-      inARow = [200, 404, 409].includes(status) ? 0 : inARow + 1;
-      progress({ ...outcome });
-      if (status === 401) this.voice.ended();
-      return status !== 401 && inARow < FAILURES_IN_A_ROW;
-    });
-    return { ...outcome, failed: outcome.total - outcome.done };
-  }
-
   /** @param {string} [id] the newest move when absent @returns {Promise<boolean>} */
   async undo(id) {
     const { edits } = this.desk;
@@ -126,7 +101,7 @@ export class Actions {
    */
   async #send(card, patch, body, again) {
     const { voice } = this;
-    const answer = await this.#exchange(card, patch, body);
+    const answer = await this.exchange(card, patch, body);
     const current = answer.body?.order;
     if (answer.status === 200) {
       // Nothing to say: it is shown already.
@@ -141,15 +116,11 @@ export class Actions {
     return answer.status === 200;
   }
 
-  /** @param {Card} card @param {import('./order/edits.js').Patch} patch @param {unknown} body @returns {Promise<number>} status */
-  async #write(card, patch, body) {
-    const { status } = await this.#exchange(card, patch, body);
-    this.voice.changed();
-    return status;
-  }
-
-  /** @param {Card} card @param {import('./order/edits.js').Patch} patch @param {unknown} body @returns {Promise<Answer>} */
-  async #exchange(card, patch, body) {
+  /**
+   * Shows a change, sends it, and takes in what the server says; without a word.
+   * @param {Card} card @param {import('./order/edits.js').Patch} patch @param {unknown} body @returns {Promise<Answer>}
+   */
+  async exchange(card, patch, body) {
     const { desk, voice } = this;
     const ticket = desk.edits.begin(card.id, patch);
     voice.changed();
@@ -172,7 +143,7 @@ export class Actions {
  * @param {string[]} ids
  * @param {(id: string) => Promise<boolean>} run whether to go on
  */
-async function fewAtATime(ids, run) {
+export async function fewAtATime(ids, run) {
   const queue = [...ids];
   const worker = async () => {
     for (let id = queue.shift(); id !== undefined; id = queue.shift()) if (!(await run(id))) queue.length = 0;

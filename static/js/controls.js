@@ -37,6 +37,7 @@ import { applyLook } from './view/look.js';
 /** Rooms nobody enters in the first seconds: fetched then, to be there when the network is not. */
 const LATER = {
   account: () => import('./view/account.js'),
+  attention: () => import('./alarm/attention.js'),
   detail: () => import('./view/detail.js'),
   download: () => import('./view/download.js'),
   history: () => import('./view/history.js'),

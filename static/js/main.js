@@ -1,11 +1,11 @@
 /** @import { Card } from './order/card.js' */
 /** @import { DeskState, Happenings } from './desk.js' */
 /** @import { FromHub } from './tabs/hub.js' */
+/** @import { Attention } from './alarm/attention.js' */
 /** @import { Detail } from './view/detail.js' */
 /** @import { History } from './view/history.js' */
 /** @import { Piles } from './view/piles.js' */
 import { Actions } from './actions.js';
-import { Attention } from './alarm/attention.js';
 import { Bell } from './alarm/bell.js';
 import { Sound } from './alarm/sound.js';
 import { startTicker } from './alarm/ticker.js';
@@ -53,7 +53,6 @@ const bell = new Bell({
   desk, sound, prefs: () => prefs, tab, clock, wall, focused: document.hasFocus(), post: (gossip) => tower?.postMessage(gossip),
 });
 if (tower) tower.onmessage = ({ data }) => bell.hear(data);
-const attention = new Attention(document.querySelector('link[rel="icon"]')?.getAttribute('href') ?? '');
 const toasts = new Toasts(clock);
 const board = new Board(clock, () => filters.view('board'));
 const connection = new Connection(state.heartbeatSeconds * 1000);
@@ -92,6 +91,8 @@ let detail = null;
 let history = null;
 /** @type {Piles | null} */
 let piles = null;
+/** @type {Attention | null} */
+let attention = null;
 
 /** @param {string} id */
 async function open(id) {
@@ -256,8 +257,16 @@ function tick() {
   const verdict = bell.tick(!document.hidden);
   drawAlarm(verdict);
   drawSound({ audible: bell.audible(), muted: prefs.muted });
-  attention.show(verdict.waiting);
+  attract(verdict.waiting).catch(() => {});
   handOut();
+}
+
+/** For those who look elsewhere; an import that fails is tried again by the next tick. @param {number} waiting */
+async function attract(waiting) {
+  if (!attention && waiting === 0) return;
+  const { Attention } = await import('./alarm/attention.js');
+  attention ??= new Attention(document.querySelector('link[rel="icon"]')?.getAttribute('href') ?? '');
+  attention.show(bell.entries.length);
 }
 
 /** Paper and notifications come from the tab that sounds; where another one does, they are its affair. */
@@ -266,9 +275,9 @@ function handOut() {
   for (const wanted of [toNotify, toPrint]) for (const id of wanted) if (desk.floods.of(id)) wanted.delete(id);
   if (bell.isChosen() && !bell.isSounder()) return;
   const mine = bell.isSounder();
-  const news = [...toNotify].flatMap((id) => desk.shown(id) ?? []);
-  toNotify.clear();
-  if (mine && document.hidden) attention.notify(news, (card) => announcer.line(card));
+  const news = attention || toNotify.size === 0 ? [...toNotify].flatMap((id) => desk.shown(id) ?? []) : [];
+  if (attention) toNotify.clear();
+  if (mine && document.hidden) attention?.notify(news, (card) => announcer.line(card));
   for (const id of toPrint) {
     const card = desk.shown(id);
     if (mine && card?.partial) continue;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Actions } from '../../static/js/actions.js';
 import { Desk } from '../../static/js/desk.js';
+import { moveAll as moveMany } from '../../static/js/order/bulk.js';
 import { UNDO_MS } from '../../static/js/order/edits.js';
 import { card, cursor, T0 } from './fixtures.mjs';
 
@@ -164,7 +165,7 @@ async function moveAll(orders, how) {
   /** @type {any[]} */
   const steps = [];
   let finished = false;
-  const moved = made.actions.moveAll(orders.map(({ id }) => id), 'CANCELLED', (outcome) => steps.push(outcome)).finally(() => (finished = true));
+  const moved = moveMany(made.actions, orders.map(({ id }) => id), 'CANCELLED', (outcome) => steps.push(outcome)).finally(() => (finished = true));
   const most = await answerAll(made.writes, how, () => finished);
   return { ...made, outcome: await moved, steps, most };
 }

@@ -35,6 +35,8 @@ export class Bell {
     this.ensemble = new Ensemble(tab, clock(), post, focused);
     /** @type {Card[]} */
     this.waiting = [];
+    /** @type {{id: string, createdAt: number}[]} what of it counts, a flood once */
+    this.entries = [];
   }
 
   /** @param {boolean} visible @returns {Verdict} */
@@ -47,8 +49,8 @@ export class Bell {
     if (this.sleep.passed() > EXPIRY_MS) this.alarm.hold(now + WAKE_MS);
     this.ensemble.update({ unlocked, visible }, now);
     this.waiting = waitingOrders(this.desk.cards(), this.desk.now());
-    const waiting = this.desk.floods.condense(this.waiting);
-    const facts = { now, serverNow: this.desk.now(), waiting, lastRung: this.ensemble.lastRung };
+    this.entries = this.desk.floods.condense(this.waiting);
+    const facts = { now, serverNow: this.desk.now(), waiting: this.entries, lastRung: this.ensemble.lastRung };
     const verdict = this.alarm.judge(facts);
     if (verdict.ring && unlocked && this.isSounder() && this.sound.ring(verdict.urgent)) {
       this.ensemble.rang(now);

@@ -1,3 +1,6 @@
+/** @import { Actions } from '../actions.js' */
+import { fewAtATime } from '../actions.js';
+import { moveBody } from './edits.js';
 import { STEADY_MS } from './places.js';
 
 /**
@@ -63,4 +66,33 @@ export class Bulk {
     this.steps.set(pile, { kind: 'running', ...outcome });
     this.changed();
   }
+}
+
+const FAILURES_IN_A_ROW = 6;
+
+/**
+ * Sets many orders to one status, without a word about each. An order that somebody else has moved meanwhile is left
+ * as it is and counts as failed; after several failures in a row that are not the order's own, the rest is not tried.
+ * @param {Actions} actions
+ * @param {string[]} ids
+ * @param {string} to
+ * @param {(outcome: Outcome) => void} progress
+ * @returns {Promise<Outcome>}
+ */
+export async function moveAll(actions, ids, to, progress) {
+  const outcome = { done: 0, failed: 0, total: ids.length };
+  let inARow = 0;
+  await fewAtATime(ids, async (id) => {
+    const card = actions.desk.shown(id);
+    const isDone = !card || card.status === to;
+    const status = isDone ? 200 : (await actions.exchange(card, { status: to, acknowledged: true }, moveBody(card, to))).status;
+    if (status === 200 || status === 404) outcome.done += 1;
+    else outcome.failed += 1;
+    inARow = [200, 404, 409].includes(status) ? 0 : inARow + 1;
+    actions.voice.changed();
+    progress({ ...outcome });
+    if (status === 401) actions.voice.ended();
+    return status !== 401 && inARow < FAILURES_IN_A_ROW;
+  });
+  return { ...outcome, failed: outcome.total - outcome.done };
 }

@@ -5,7 +5,7 @@
 /** @import { Step } from '../order/bulk.js' */
 /** @import { Toasts } from './toasts.js' */
 import { floodTitle } from '../announce.js';
-import { Bulk } from '../order/bulk.js';
+import { Bulk, moveAll } from '../order/bulk.js';
 import { t } from '../text/index.js';
 import '../text/later.js';
 import { byId, make } from './dom.js';
@@ -26,7 +26,7 @@ export class Piles {
     this.filters = filters;
     this.toasts = toasts;
     this.changed = changed;
-    this.bulk = new Bulk((ids, to, progress) => actions.moveAll(ids, to, progress), clock, changed);
+    this.bulk = new Bulk((ids, to, progress) => moveAll(actions, ids, to, progress), clock, changed);
     /** @type {Map<string, string[]>} the orders of each row */
     this.ids = new Map();
     this.state = '';
