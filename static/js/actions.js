@@ -71,14 +71,10 @@ export class Actions {
   /** @param {string[]} ids @returns {Promise<number>} how many could not be acknowledged */
   async acknowledgeAll(ids) {
     let failed = 0;
-    const queue = [...ids];
-    // A few at a time: sixty at once would starve everything else on a plain connection.
-    const worker = async () => {
-      for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-        if (!(await this.acknowledge(id))) failed += 1;
-      }
-    };
-    await Promise.all([worker(), worker(), worker()]);
+    await fewAtATime(ids, async (id) => {
+      if (!(await this.acknowledge(id))) failed += 1;
+      return true;
+    });
     return failed;
   }
 
@@ -104,19 +100,12 @@ export class Actions {
    * @returns {Promise<boolean>}
    */
   async #send(card, patch, body, again) {
-    const { desk, voice } = this;
-    const ticket = desk.edits.begin(card.id, patch);
-    voice.changed();
-    const before = this.queues.get(card.id) ?? Promise.resolve();
-    const sent = before.then(() => this.write(card.id, body));
-    this.queues.set(card.id, sent.catch(() => {}));
-    const answer = await sent;
-    desk.edits.settle(card.id, ticket);
+    const { voice } = this;
+    const answer = await this.exchange(card, patch, body);
     const current = answer.body?.order;
     if (answer.status === 200) {
-      if (current) desk.confirm(current);
+      // Nothing to say: it is shown already.
     } else if (answer.status === 409 && current) {
-      desk.confirm(current);
       voice.conflict(card, current);
     } else if (answer.status === 401) {
       voice.ended();
@@ -126,4 +115,38 @@ export class Actions {
     voice.changed();
     return answer.status === 200;
   }
+
+  /**
+   * Shows a change, sends it, and takes in what the server says; without a word.
+   * @param {Card} card @param {import('./order/edits.js').Patch} patch @param {unknown} body @returns {Promise<Answer>}
+   */
+  async exchange(card, patch, body) {
+    const { desk, voice } = this;
+    const ticket = desk.edits.begin(card.id, patch);
+    voice.changed();
+    const before = this.queues.get(card.id) ?? Promise.resolve();
+    const sent = before.then(() => this.write(card.id, body));
+    const settled = sent.catch(() => {});
+    this.queues.set(card.id, settled);
+    const answer = await sent;
+    if (this.queues.get(card.id) === settled) this.queues.delete(card.id);
+    const current = answer.body?.order;
+    // The answer first: between the two the order would be shown as it was before.
+    if (current && (answer.status === 200 || answer.status === 409)) desk.confirm(current);
+    desk.edits.settle(card.id, ticket);
+    return answer;
+  }
+}
+
+/**
+ * A few at a time: sixty at once would starve everything else on a plain connection.
+ * @param {string[]} ids
+ * @param {(id: string) => Promise<boolean>} run whether to go on
+ */
+export async function fewAtATime(ids, run) {
+  const queue = [...ids];
+  const worker = async () => {
+    for (let id = queue.shift(); id !== undefined; id = queue.shift()) if (!(await run(id))) queue.length = 0;
+  };
+  await Promise.all([worker(), worker(), worker()]);
 }

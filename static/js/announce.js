@@ -1,6 +1,7 @@
 /** @import { Card } from './order/card.js' */
 /** @import { Formats } from './text/format.js' */
 /** @import { Happenings } from './desk.js' */
+/** @import { Floods } from './order/piles.js' */
 /** @import { Toasts } from './view/toasts.js' */
 import { numberOf, plain } from './order/card.js';
 import { statusName, t } from './text/index.js';
@@ -18,6 +19,8 @@ export class Announcer {
     this.show = show;
     /** @type {Card[]} */
     this.missed = [];
+    /** @type {Set<string>} sources of floods that were told */
+    this.flooding = new Set();
   }
 
   /** @param {Happenings} happenings */
@@ -25,6 +28,18 @@ export class Announcer {
     for (const card of arrived) this.#arrived(card);
     this.tellMissed(missed);
     for (const { card, mark } of marked) sayPolitely(t(`say.${mark.kind}`, { number: numberOf(card) }));
+  }
+
+  /** A flood is one piece of news, however many orders it has. @param {Floods} floods */
+  tellFloods(floods) {
+    for (const { key } of this.toasts.entries) if (key.startsWith('new ') && floods.of(key.slice(4))) this.toasts.close(key);
+    for (const { source, cards, minutes } of floods.list) {
+      if (this.flooding.has(source)) continue;
+      const text = floodTitle(cards.length, minutes);
+      this.toasts.show({ kind: 'new', key: `flood ${source}`, text, ms: 12_000, action: { label: t('alarm.show'), run: () => this.show(cards[0].id) } });
+      sayPolitely(text);
+    }
+    this.flooding = new Set(floods.list.map(({ source }) => source));
   }
 
   /** @param {Card[]} cards */
@@ -79,4 +94,9 @@ export class Announcer {
       total: card.total === null ? t('card.nototal') : this.formats.money(card.total),
     };
   }
+}
+
+/** @param {number} n @param {number} minutes */
+export function floodTitle(n, minutes) {
+  return t('flood.title', { n, minutes: t('flood.minutes', { n: minutes }) });
 }

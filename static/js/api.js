@@ -7,14 +7,17 @@
  */
 
 const LIMIT_MS = 15_000;
+/** Some megabytes over a telephone. */
+const WHOLE_LIMIT_MS = 90_000;
 
 /**
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body]
+ * @param {number} [limitMs]
  * @returns {Promise<Answer>}
  */
-export async function call(method, path, body) {
+export async function call(method, path, body, limitMs = LIMIT_MS) {
   try {
     const answer = await fetch(path, {
       method,
@@ -22,7 +25,7 @@ export async function call(method, path, body) {
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: 'same-origin',
       cache: 'no-store',
-      signal: AbortSignal.timeout(LIMIT_MS),
+      signal: AbortSignal.timeout(limitMs),
     });
     const text = await answer.text();
     const json = parse(text);
@@ -45,6 +48,11 @@ export function wholeOrder(id) {
 /** @param {string} since */
 export function ordersSince(since) {
   return call('GET', `/api/admin/orders/recent?${new URLSearchParams({ view: 'desk', since })}`);
+}
+
+/** All of the window. @param {number} limit */
+export function allOrders(limit) {
+  return call('GET', `/api/admin/orders/recent?${new URLSearchParams({ view: 'desk', limit: String(limit) })}`, undefined, WHOLE_LIMIT_MS);
 }
 
 /** @param {string} text @returns {any} */

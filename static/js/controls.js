@@ -37,9 +37,13 @@ import { applyLook } from './view/look.js';
 /** Rooms nobody enters in the first seconds: fetched then, to be there when the network is not. */
 const LATER = {
   account: () => import('./view/account.js'),
+  attention: () => import('./alarm/attention.js'),
   detail: () => import('./view/detail.js'),
   download: () => import('./view/download.js'),
+  history: () => import('./view/history.js'),
   settings: () => import('./view/settings.js'),
+  ticket: () => import('./view/ticket.js'),
+  windows: () => import('./view/windows.js'),
 };
 const LATER_MS = 5000;
 
@@ -47,14 +51,18 @@ const LATER_MS = 5000;
 export function wireControls(room) {
   wireOrders(room);
   wireShift(room);
-  wireDialogs(room);
+  wireMenu(room);
   wireInstall();
   wireKeys(room);
   byId('csv').addEventListener('click', async () => {
     byId('menu').open = false;
+    if (!room.desk.complete) return room.toasts.show({ text: t('loading.rest') });
     (await LATER.download()).downloadDay(room.desk);
   });
-  setTimeout(() => Object.values(LATER).map((load) => load().catch(() => {})), LATER_MS);
+  setTimeout(() => {
+    for (const load of Object.values(LATER)) load().catch(() => {});
+    LATER.windows().then(({ dress }) => dress(room.prefs())).catch(() => {});
+  }, LATER_MS);
   byId('reload').addEventListener('click', () => location.reload());
   const top = /** @type {HTMLElement} */ (document.querySelector('.top'));
   const measure = () => {
@@ -91,13 +99,36 @@ function perform({ actions, desk, open, print }, act, id) {
 
 /** @param {Room} room */
 function wireOrders(room) {
-  byId('orders').addEventListener('click', (/** @type {Event} */ event) => {
+  const { board } = room;
+  const orders = byId('orders');
+  let aimed = 0;
+  const aim = () => {
+    board.look();
+    aimed = board.clock();
+  };
+  orders.addEventListener('pointerdown', aim, { capture: true });
+  orders.addEventListener('click', (/** @type {MouseEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     const act = target.closest('[data-act]')?.getAttribute('data-act');
     const id = target.closest('[data-id]')?.getAttribute('data-id');
-    if (id && act) perform(room, act, id);
-    else if (id && target.closest('tr')) perform(room, 'open', id);
+    if (!id) return;
+    if (!act) return void (target.closest('tr') && perform(room, 'open', id));
+    // A click without a count comes from a key.
+    const { places } = board;
+    const meant = event.detail === 0 ? places.isMeant(id, board.clock()) : places.isAimedAt(id, aimed);
+    if (act === 'open') perform(room, act, id);
+    else performIfMeant(room, act, id, meant);
   });
+  const moved = new ResizeObserver(() => board.look());
+  for (const above of document.querySelectorAll('.top, .banners, .strip, .filters, .piles, .lane-list')) moved.observe(above);
+}
+
+/** @param {Room} room @param {string} act @param {string} id @param {boolean} meant */
+function performIfMeant(room, act, id, meant) {
+  const { board } = room;
+  if (!meant) return board.ignore(id);
+  board.places.acted(id, act === 'next' || act === 'back', board.clock());
+  perform(room, act, id);
 }
 
 /** @param {Room} room */
@@ -116,8 +147,7 @@ function wireShift({ actions, bell, sound, wakeLock, toasts, prefs, change, reve
   });
   byId('mute').addEventListener('click', () => change({ ...prefs(), muted: !prefs().muted }));
   byId('alarm-show').addEventListener('click', () => {
-    const oldest = bell.waiting.at(-1);
-    if (oldest) reveal(oldest.id);
+    if (bell.oldest) reveal(bell.oldest.id);
   });
   byId('alarm-snooze').addEventListener('click', () => bell.snooze());
   byId('alarm-ack').addEventListener('click', async () => {
@@ -132,27 +162,15 @@ function wireShift({ actions, bell, sound, wakeLock, toasts, prefs, change, reve
 }
 
 /** @param {Room} room */
-function wireDialogs({ desk, formats, prefs, change, sound, wakeLock }) {
+function wireMenu(room) {
   const menu = byId('menu');
-  /** @type {Record<string, {fill: () => unknown}>} */
-  const wired = {};
-  /** @param {string} name */
-  const open = async (name) => {
-    if (name === 'settings') {
-      wired.settings ??= (await LATER.settings()).wireSettings({ prefs, change, sound, awakeProblem: () => wakeLock.problem() });
-    } else if (name === 'account') {
-      wired.account ??= (await LATER.account()).wireAccount(desk, formats);
-    } else byId('keys-off').hidden = prefs().keys;
-    void wired[name]?.fill();
-    byId(name).showModal();
-  };
   menu.addEventListener('click', (/** @type {Event} */ event) => {
     const name = /** @type {HTMLElement} */ (event.target).closest('[data-dialog]')?.getAttribute('data-dialog');
     if (!name) return;
     menu.open = false;
     // A dialog gives the focus back to where it was: that must not be an entry of the closed menu.
     menu.querySelector('summary').focus();
-    void open(name);
+    void openWindow(name, room);
   });
   addEventListener('click', (event) => {
     if (menu.open && !menu.contains(/** @type {Node} */ (event.target))) menu.open = false;
@@ -162,11 +180,14 @@ function wireDialogs({ desk, formats, prefs, change, sound, wakeLock }) {
     menu.open = false;
     menu.querySelector('summary').focus();
   });
-  for (const name of ['settings', 'account', 'keys']) {
-    const dialog = byId(name);
-    dialog.addEventListener('click', (/** @type {Event} */ event) => {
-      if (event.target === dialog) dialog.close();
-    });
+}
+
+/** @param {string} name @param {Room} room */
+async function openWindow(name, room) {
+  try {
+    await (await LATER.windows()).openWindow(name, room);
+  } catch {
+    room.toasts.show({ kind: 'bad', text: t('failed.window'), action: { label: t('retry'), run: () => void openWindow(name, room) } });
   }
 }
 
@@ -217,8 +238,7 @@ function wireKeys(room) {
       case 'mute':
         return change({ ...prefs(), muted: !prefs().muted });
       case 'help':
-        byId('keys-off').hidden = true;
-        return byId('keys').showModal();
+        return void openWindow('keys', room);
       case 'lane-1':
       case 'lane-2':
       case 'lane-3': {
@@ -229,7 +249,9 @@ function wireKeys(room) {
         return first.focus();
       }
       default:
-        if (id) perform(room, command === 'advance' ? 'next' : command, id);
+        if (!id) return;
+        if (command === 'open' || command === 'print') perform(room, command, id);
+        else performIfMeant(room, command === 'advance' ? 'next' : command, id, board.places.isMeant(id, board.clock()));
     }
   });
 }

@@ -8,6 +8,7 @@ import { Book } from './order/book.js';
 import { compareCursors } from './order/cursor.js';
 import { Edits } from './order/edits.js';
 import { Marks, placeOnBoard } from './order/marks.js';
+import { Floods, isLongOpen } from './order/piles.js';
 import { isWaiting } from './order/status.js';
 import { Follower } from './tabs/follow.js';
 
@@ -20,6 +21,11 @@ import { Follower } from './tabs/follow.js';
  * @property {number} heartbeatSeconds
  * @property {number} [retryMs]
  * @property {number} window
+ * @property {number} [maxOpen]         open orders kept beyond the window
+ * @property {number} [limit]           most orders that one answer of the server lists
+ * @property {boolean} [more]           the window has further orders, which the page has no room for
+ * @property {number} [openTotal]       open orders that the server knows
+ * @property {number} [openHidden]      and how many of them it has to leave out
  * @property {{name: string, currency: string}} shop
  * @property {{name: string, email: string}} admin
  * @property {import('./feed/types.js').Source} source
@@ -41,6 +47,8 @@ import { Follower } from './tabs/follow.js';
 
 /** An order older than this when it is first heard of was missed, not just placed. */
 const JUST_NOW_MS = 10_000;
+/** Details follow an event at once, unless the network is in trouble. */
+const DETAILS_MS = 1000;
 const HORIZON_MS = 24 * 3_600_000;
 
 /** Everything this tab knows, free of the DOM. */
@@ -52,15 +60,19 @@ export class Desk {
   constructor(state, { clock, marks, seen }) {
     this.state = state;
     this.clock = clock;
-    this.book = new Book(state.orders, state.window);
+    this.book = new Book(state.orders, state.window, state.maxOpen);
     this.edits = new Edits();
     this.marks = new Marks(marks);
-    this.marks.prune((id) => this.book.get(id) !== null);
+    /** Whether all of the window is here. Before that, no figure over it can be told. */
+    this.complete = !state.more;
+    if (this.complete) this.#pruneMarks();
+    this.floods = new Floods();
+    this.floods.update(this.book.cards.values());
     this.follower = new Follower(state.cursor);
     /** @type {Status} */
     this.status = {
       phase: 'connecting', polling: false, reachable: null, online: true, failures: 0,
-      lastWord: clock(), skew: state.serverTime - clock(), source: state.source, assets: null, usage: null,
+      lastWord: clock(), skew: state.serverTime - clock(), source: state.source, assets: null, usage: null, open: null,
     };
     /** @type {Set<string>} orders that were announced, or were no news to begin with */
     this.announced = new Set(state.orders.map((card) => card.id));
@@ -82,7 +94,7 @@ export class Desk {
       case 'cards': {
         if (this.follower.offer(news) === 'gap') return { ...this.#digest([]), gap: true };
         if (!news.whole) return this.#digest(this.book.applyCards(news.rows, news.to));
-        return this.#digest(this.book.replace(/** @type {Card[]} */ (news.rows), news.to));
+        return this.#completed(this.#digest(this.book.replace(/** @type {Card[]} */ (news.rows), news.to)));
       }
       default:
         return this.#digest([]);
@@ -100,6 +112,15 @@ export class Desk {
   /** @param {string} id @param {string} position */
   forget(id, position) {
     return this.#digest(this.book.remove(id, position), id);
+  }
+
+  /**
+   * The rest of the window, which the page had no room for. It does not move this tab's place in the stream: what has
+   * changed since the page was written comes by that as well.
+   * @param {{orders: Row[], cursor: string}} answer
+   */
+  fill({ orders, cursor }) {
+    return this.#completed(this.#digest(this.book.applyCards(orders, cursor)));
   }
 
   /** The answer to this tab's own catching up. @param {{orders: Row[], cursor: string, reset?: boolean}} answer */
@@ -128,6 +149,33 @@ export class Desk {
     return this.book.list().map((card) => this.edits.over(card));
   }
 
+  /** @param {Happenings} happenings */
+  #completed(happenings) {
+    this.complete = true;
+    this.#pruneMarks();
+    return happenings;
+  }
+
+  #pruneMarks() {
+    this.marks.prune((id) => this.book.get(id) !== null);
+  }
+
+  /** Whether an order is part of what the page left out: no news, whichever way it comes. @param {Card} card */
+  #wasLeftOut(card) {
+    return !this.complete && (this.state.cursor === '' || compareCursors(`${card.createdAt * 1000}-`, this.state.cursor) <= 0);
+  }
+
+  /** Open orders that were forgotten, once all are here. @returns {string[]} ids, oldest first */
+  longOpen() {
+    const now = this.now();
+    return this.complete ? this.cards().filter((card) => isLongOpen(card, now)).map(({ id }) => id).reverse() : [];
+  }
+
+  /** Open orders as the server counts them: all, and those that it has to leave out. */
+  get open() {
+    return this.status.open ?? { total: this.state.openTotal ?? 0, hidden: this.state.openHidden ?? 0 };
+  }
+
   /** @param {Card} card @param {string} seen */
   #isUnseen(card, seen) {
     const committed = `${card.createdAt * 1000}-`;
@@ -139,21 +187,55 @@ export class Desk {
     return this.now() - card.createdAt < HORIZON_MS;
   }
 
+  /**
+   * Orders that were held back during a flood and whose details do not come: rather told than lost.
+   * @returns {Happenings}
+   */
+  overdue() {
+    const happenings = this.#digest([]);
+    for (const [id, since] of this.floods.undecided) {
+      if (this.clock() - since < DETAILS_MS) continue;
+      this.floods.undecided.delete(id);
+      const card = this.book.get(id);
+      if (card) this.#announce(card, happenings);
+    }
+    return happenings;
+  }
+
+  /** Whether an order is new and may be told now. @param {Card | null} before @param {Card} after */
+  #isDecided(before, after) {
+    const { undecided, list } = this.floods;
+    if (undecided.has(after.id)) return !after.partial && undecided.delete(after.id);
+    if (before || this.announced.has(after.id)) return false;
+    if (!after.partial || list.length === 0) return true;
+    undecided.set(after.id, this.clock());
+    return false;
+  }
+
+  /** @param {Card} card @param {Happenings} happenings */
+  #announce(card, happenings) {
+    this.announced.add(card.id);
+    if (this.#wasLeftOut(card) || !isWaiting(card) || !this.#isRecent(card)) return;
+    const late = this.now() - card.createdAt > JUST_NOW_MS;
+    (late ? happenings.missed : happenings.arrived).push(card);
+  }
+
   /** @param {Change[]} changes @param {string} [own] @returns {Happenings} */
   #digest(changes, own) {
     /** @type {Happenings} */
     const happenings = { arrived: [], missed: [], marked: [], gap: false };
     for (const change of changes) {
       const { id, before, after } = change;
-      const mine = id === own || this.edits.isPending(id);
-      const mark = this.marks.observe(change, mine, this.clock());
+      // Nor is a flood that another desk has rejected worth a mark on each of its orders.
+      const mine = id === own || this.edits.isPending(id) || this.floods.of(id) !== null;
+      const mark = this.marks.observe(change, mine, this.now());
       if (mark && after) happenings.marked.push({ card: after, mark });
-      if (!after || before || this.announced.has(id)) continue;
-      this.announced.add(id);
-      if (!isWaiting(after) || !this.#isRecent(after)) continue;
-      const late = this.now() - after.createdAt > JUST_NOW_MS;
-      (late ? happenings.missed : happenings.arrived).push(after);
+      if (after && this.#isDecided(before, after)) this.#announce(after, happenings);
+      else if (!after) this.floods.undecided.delete(id);
     }
+    this.floods.update(this.cards());
+    happenings.arrived = happenings.arrived.filter(({ id }) => this.floods.of(id) === null);
+    happenings.missed = happenings.missed.filter(({ id }) => this.floods.of(id) === null);
     return happenings;
   }
 }

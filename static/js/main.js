@@ -1,33 +1,36 @@
 /** @import { Card } from './order/card.js' */
 /** @import { DeskState, Happenings } from './desk.js' */
 /** @import { FromHub } from './tabs/hub.js' */
+/** @import { Attention } from './alarm/attention.js' */
 /** @import { Detail } from './view/detail.js' */
+/** @import { History } from './view/history.js' */
+/** @import { Piles } from './view/piles.js' */
 import { Actions } from './actions.js';
-import { Attention } from './alarm/attention.js';
 import { Bell } from './alarm/bell.js';
 import { Sound } from './alarm/sound.js';
 import { startTicker } from './alarm/ticker.js';
 import { WakeLock } from './alarm/wake.js';
 import { Announcer } from './announce.js';
-import { ordersSince, updateOrder } from './api.js';
+import { allOrders, ordersSince, updateOrder } from './api.js';
+import { monotonic, wall } from './clock.js';
 import { wireControls } from './controls.js';
 import { Desk } from './desk.js';
+import { backoff } from './feed/backoff.js';
 import { matcher } from './order/filter.js';
 import { numberOf, plain } from './order/card.js';
 import { UNDO_MS } from './order/edits.js';
 import { readPrefs, recall, remember } from './prefs.js';
+import { byOwnClock } from './tabs/follow.js';
 import { link } from './tabs/link.js';
 import { formats as formatsFor } from './text/format.js';
 import { statusName, t } from './text/index.js';
 import { drawAlarm, drawSound } from './view/alarm-bar.js';
 import { Board } from './view/board.js';
-import { Connection } from './view/connection.js';
+import { Connection, drawHidden } from './view/connection.js';
 import { drawDay } from './view/day.js';
 import { translate } from './view/dom.js';
 import { Filters } from './view/filters.js';
-import { History } from './view/history.js';
 import { applyLook } from './view/look.js';
-import { printTicket } from './view/ticket.js';
 import { Toasts } from './view/toasts.js';
 
 /** @type {DeskState} */
@@ -36,7 +39,7 @@ document.body.removeAttribute('data-desk');
 translate(document);
 
 const tab = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-const clock = () => Date.now();
+const clock = monotonic;
 let prefs = readPrefs(JSON.stringify(recall('prefs', {})));
 applyLook(prefs);
 
@@ -44,11 +47,14 @@ const formats = formatsFor(navigator.language, state.shop.currency);
 const desk = new Desk(state, { clock, marks: recall('marks', {}), seen: recall('seen', '') });
 const sound = new Sound();
 const wakeLock = new WakeLock();
-const bell = new Bell({ desk, sound, prefs: () => prefs, tab });
-const attention = new Attention(document.querySelector('link[rel="icon"]')?.getAttribute('href') ?? '');
+// Its name tells tabs of an earlier version apart, whose messages mean something else.
+const tower = typeof BroadcastChannel === 'function' ? new BroadcastChannel('orderbell-bell-2') : null;
+const bell = new Bell({
+  desk, sound, prefs: () => prefs, tab, clock, wall, focused: document.hasFocus(), post: (gossip) => tower?.postMessage(gossip),
+});
+if (tower) tower.onmessage = ({ data }) => bell.hear(data);
 const toasts = new Toasts(clock);
-const board = new Board(() => filters.view('board'));
-const history = new History();
+const board = new Board(clock, () => filters.view('board'));
 const connection = new Connection(state.heartbeatSeconds * 1000);
 const filters = new Filters(() => draw());
 const announcer = new Announcer({ toasts, formats, show: reveal });
@@ -81,12 +87,19 @@ const actions = new Actions(desk, updateOrder, {
 });
 /** @type {Detail | null} */
 let detail = null;
+/** @type {History | null} */
+let history = null;
+/** @type {Piles | null} */
+let piles = null;
+/** @type {Attention | null} */
+let attention = null;
 
 /** @param {string} id */
 async function open(id) {
   try {
-    const room = await import('./view/detail.js');
-    detail ??= new room.Detail(desk, actions, formats, print);
+    const [{ Detail }, { dress }] = await Promise.all([import('./view/detail.js'), import('./view/windows.js')]);
+    await dress(prefs);
+    detail ??= new Detail(desk, actions, formats, print);
     detail.open(id);
   } catch {
     announcer.problem(t('detail.failed'), { label: t('retry'), run: () => void open(id) });
@@ -94,16 +107,23 @@ async function open(id) {
 }
 
 /** @param {Card} card */
-function print(card) {
-  printTicket(card, { formats, shop: state.shop.name, paper: prefs.paper });
+async function print(card) {
+  try {
+    const { printTicket } = await import('./view/ticket.js');
+    printTicket(card, { formats, shop: state.shop.name, paper: prefs.paper });
+  } catch {
+    announcer.problem(t('print.failed', { number: numberOf(card) }), { label: t('retry'), run: () => void print(card) });
+  }
 }
 
 /** @param {string} id */
 function reveal(id) {
+  const isFolded = desk.floods.isFolded(id);
   if (filters.narrow) filters.clear();
   filters.view('board');
   drawNow();
-  board.reveal(id, true);
+  if (isFolded) board.revealFloods();
+  else board.reveal(id, true);
 }
 
 // Drawing: at most once a frame, and not at all while nobody can see it.
@@ -118,15 +138,42 @@ function drawNow() {
   cancelAnimationFrame(drawing);
   drawing = 0;
   const now = desk.now();
+  desk.floods.update(desk.cards());
   const matches = matcher(filters.effective, now);
   const list = desk.list().filter(({ card }) => matches(card));
-  const how = { formats, prefs, now, narrow: filters.narrow };
+  const how = { formats, prefs, now, narrow: filters.narrow, complete: desk.complete };
   const onBoard = filters.filter.view === 'board';
-  board.draw(list, { ...how, arrived, isHeld: (id) => desk.book.get(id) !== null });
-  if (!onBoard) history.draw(list, how);
-  filters.count(onBoard ? board.shown.length : list.length);
+  // A search looks into a flood as well.
+  const isFolded = (/** @type {string} */ id) => !filters.narrow && desk.floods.isFolded(id);
+  board.draw(list, { ...how, arrived, isFolded, isHeld: (id) => desk.book.get(id) !== null });
+  if (!onBoard) void drawHistory(list, how);
+  filters.count(onBoard ? board.shown.length : list.length, desk.complete);
   drawDay(desk, formats);
   detail?.draw();
+  const old = desk.longOpen();
+  if (piles || old.length > 0 || desk.floods.list.length > 0) void drawPiles(old);
+}
+
+/** @param {string[]} old forgotten orders */
+async function drawPiles(old) {
+  try {
+    const { Piles } = await import('./view/piles.js');
+    piles ??= new Piles({ desk, actions, filters, toasts, clock, changed: () => draw() });
+    piles.draw(desk.floods.list, old);
+  } catch {
+    // The orders themselves are there; the next drawing tries again.
+    desk.floods.unfold();
+  }
+}
+
+/** @param {import('./desk.js').Shown[]} list @param {Parameters<History['draw']>[1]} how */
+async function drawHistory(list, how) {
+  try {
+    history ??= new (await import('./view/history.js')).History();
+    history.draw(list, how);
+  } catch {
+    announcer.problem(t('history.failed'), { label: t('retry'), run: () => draw() });
+  }
 }
 
 /** @param {Happenings} happenings */
@@ -137,6 +184,7 @@ function digest(happenings) {
     if (prefs.autoPrint) toPrint.add(card.id);
   }
   announcer.tell(happenings);
+  announcer.tellFloods(desk.floods);
   if (document.hidden && prefs.notify) for (const { id } of happenings.arrived) toNotify.add(id);
   if (happenings.marked.length > 0) remember('marks', desk.marks);
   tick();
@@ -155,16 +203,27 @@ async function catchUp() {
   else if (answer.status !== 401) setTimeout(() => void catchUp(), 3000);
 }
 
+/** The orders that the page had no room for. @param {number} [failures] */
+async function fetchRest(failures = 0) {
+  const answer = await allOrders(state.limit ?? state.window);
+  if (answer.status === 200) digest(desk.fill(answer.body));
+  else if (answer.status !== 401) setTimeout(() => void fetchRest(failures + 1), backoff(failures + 1, 1000, Math.random));
+}
+
 /** @param {FromHub} message */
 function hear(message) {
   switch (message.t) {
     case 'welcome':
-      desk.status = message.status;
+      desk.status = byOwnClock(message.status, message.at, clock());
       if (desk.follower.isBehind(message.cursor)) void catchUp();
       return drawStatus();
     case 'status':
-      desk.status = message.status;
+      desk.status = byOwnClock(message.status, message.at, clock());
       return drawStatus();
+    case 'pulse':
+      // Its clock and this tab's part when either of them sleeps.
+      if (message.at) desk.status = byOwnClock(desk.status, message.at, clock());
+      return;
     case 'news':
       digest(desk.hear(message.news));
       if (message.news.type === 'cards') remember('seen', desk.follower.cursor);
@@ -173,6 +232,7 @@ function hear(message) {
 
 function drawStatus() {
   connection.draw(desk.status, clock());
+  drawHidden(desk.open, formats);
   const { assets } = desk.status;
   /** @type {any} */ (document.getElementById('banner-version')).hidden = !assets || assets === document.body.dataset.assets;
 }
@@ -182,11 +242,11 @@ const line = link({
     t: 'hello',
     tab,
     cursor: desk.follower.cursor,
-    skew: desk.status.skew,
+    serverTime: desk.now(),
     source: desk.status.source,
     heartbeatMs: state.heartbeatSeconds * 1000,
     retryMs: state.retryMs ?? 2000,
-    window: state.window,
+    limit: state.limit ?? state.window,
     name: '',
   }),
   hear,
@@ -194,20 +254,30 @@ const line = link({
 });
 
 function tick() {
-  const verdict = bell.tick();
+  const verdict = bell.tick(!document.hidden);
   drawAlarm(verdict);
   drawSound({ audible: bell.audible(), muted: prefs.muted });
-  attention.show(verdict.waiting);
+  attract(verdict.waiting).catch(() => {});
   handOut();
+}
+
+/** For those who look elsewhere; an import that fails is tried again by the next tick. @param {number} waiting */
+async function attract(waiting) {
+  if (!attention && waiting === 0) return;
+  const { Attention } = await import('./alarm/attention.js');
+  attention ??= new Attention(document.querySelector('link[rel="icon"]')?.getAttribute('href') ?? '');
+  attention.show(bell.entries.length);
 }
 
 /** Paper and notifications come from the tab that sounds; where another one does, they are its affair. */
 function handOut() {
+  // What turned out to belong to a flood is not worth paper.
+  for (const wanted of [toNotify, toPrint]) for (const id of wanted) if (desk.floods.of(id)) wanted.delete(id);
   if (bell.isChosen() && !bell.isSounder()) return;
   const mine = bell.isSounder();
-  const news = [...toNotify].flatMap((id) => desk.shown(id) ?? []);
-  toNotify.clear();
-  if (mine && document.hidden) attention.notify(news, (card) => announcer.line(card));
+  const news = attention || toNotify.size === 0 ? [...toNotify].flatMap((id) => desk.shown(id) ?? []) : [];
+  if (attention) toNotify.clear();
+  if (mine && document.hidden) attention?.notify(news, (card) => announcer.line(card));
   for (const id of toPrint) {
     const card = desk.shown(id);
     if (mine && card?.partial) continue;
@@ -218,11 +288,13 @@ function handOut() {
 
 startTicker(() => {
   line.check(clock());
+  if (desk.floods.undecided.size > 0) digest(desk.overdue());
   tick();
   toasts.tick();
   drawStatus();
   if (document.hidden) return;
   board.age(desk.now(), prefs);
+  board.look();
   drawDay(desk, formats);
 });
 
@@ -233,7 +305,9 @@ addEventListener('visibilitychange', () => {
 });
 addEventListener('online', () => line.post({ t: 'wake', tab, reason: 'online' }));
 addEventListener('offline', () => line.post({ t: 'offline', tab }));
+addEventListener('focus', () => bell.ensemble.focus());
 addEventListener('pagehide', (event) => {
+  bell.ensemble.leave();
   if (!event.persisted) line.close();
 });
 addEventListener('pageshow', (event) => {
@@ -254,9 +328,15 @@ wireControls({
     draw();
   },
 });
-announcer.tellMissed(desk.missedAtStart);
+announcer.tellMissed(desk.missedAtStart.filter(({ id }) => desk.floods.of(id) === null));
+announcer.tellFloods(desk.floods);
 remember('seen', desk.follower.cursor);
 drawNow();
 tick();
 drawStatus();
 document.documentElement.dataset.ready = '';
+// After the first paint, which does not happen in a hidden tab.
+if (!desk.complete) {
+  if (document.hidden) void fetchRest();
+  else requestAnimationFrame(() => setTimeout(() => void fetchRest()));
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cardOf, condition, openDialog, pageTime, ready, rings, seenAt, showHidden, Stage, waitForRings } from './harness.mjs';
+import { cardOf, condition, openDialog, pageTime, press, ready, rings, seenAt, showHidden, Stage, waitForRings } from './harness.mjs';
 
 const stage = new Stage();
 
@@ -44,7 +44,7 @@ test('the alarm goes on until the order is acknowledged on another device, then 
       const id = await stage.place();
       await waitForRings(page, 2, 20_000);
       await page.locator('#alarm:not([hidden])').waitFor();
-      await cardOf(other.page, id, 'new').locator('[data-act=ack]').click();
+      await press(cardOf(other.page, id, 'new'), 'ack');
       await page.locator('#alarm').waitFor({ state: 'hidden' });
       await cardOf(page, id).locator('[data-f=by]', { hasText: 'Noticed' }).waitFor();
       assert.doesNotMatch(await page.title(), /^\(/);
@@ -76,7 +76,7 @@ test('a page nobody has touched says that it is silent, and one tap starts the s
 test('offline and back: the list stays, goes stale, and what came meanwhile rings once, grouped', () =>
   stage.onDevice({}, async ({ page }) => {
     const first = await stage.place();
-    await cardOf(page, first, 'new').locator('[data-act=ack]').click();
+    await press(cardOf(page, first, 'new'), 'ack');
     await page.locator('#alarm').waitFor({ state: 'hidden' });
     stage.server.unplug();
     await condition(page, 'offline');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cardOf, condition, openDialog, ready, Stage, until } from './harness.mjs';
+import { cardOf, condition, openDialog, press, ready, Stage, until } from './harness.mjs';
 
 const stage = new Stage();
 
@@ -27,7 +27,7 @@ test('an evening in one go: sign in, an order arrives, is moved along, the serve
     await page.evaluate(() => void (/** @type {any} */ (window).sameVisit = true));
     const first = await stage.place({ customerName: 'Zoë Quill' });
     await page.locator('.toast', { hasText: `New order ${first}` }).waitFor();
-    await cardOf(page, first, 'new').locator('[data-act=next]').click();
+    await press(cardOf(page, first, 'new'), 'next');
     await cardOf(page, first, 'preparing').waitFor();
     await page.waitForFunction(() => !document.querySelector('.card[data-pending]'));
     assert.equal((await stage.server.order(first)).status, 'CONFIRMED');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cardOf, ready, Stage } from './harness.mjs';
+import { cardOf, press, ready, Stage } from './harness.mjs';
 
 const stage = new Stage();
 
@@ -20,7 +20,7 @@ test('a wrong password is told, the right one leads to the desk', async () => {
 test('a tap moves an order along; undo brings it back', () =>
   stage.onDevice({}, async ({ page }) => {
     const id = await stage.place();
-    await cardOf(page, id, 'new').locator('[data-act=next]').click();
+    await press(cardOf(page, id, 'new'), 'next');
     await cardOf(page, id, 'preparing').waitFor();
     await page.waitForFunction(() => !document.querySelector('.card[data-pending]'));
     assert.equal((await stage.server.order(id)).status, 'CONFIRMED');
@@ -46,7 +46,7 @@ test('a conflict shows what the other one did', () =>
       }
       await route.continue();
     });
-    await card.locator('[data-act=next]').click();
+    await press(card, 'next');
     await page.locator('.toast[data-kind=bad]', { hasText: 'Cancelled' }).waitFor();
     await page.waitForFunction((cardId) => !document.querySelector(`[data-list="preparing"] [data-id="${cardId}"]`), id);
     assert.equal((await stage.server.order(id)).status, 'CANCELLED');
@@ -62,7 +62,7 @@ test('a cancelled order stays in sight, struck through, until it was seen', () =
     await ready(page);
     const card = page.locator(`[data-list=new] .card[data-id="${id}"][data-mark=cancelled]`);
     await card.waitFor();
-    await card.locator('[data-act=seen]').click();
+    await press(card, 'seen');
     await card.waitFor({ state: 'detached' });
   }));
 
@@ -137,7 +137,7 @@ test('on a phone: one column at a time, no sideways scrolling, big targets', () 
     const id = await stage.place({ phone: '+213 555 12 34', deliveryAddress: '12 Main St', notes: 'ring twice' });
     await cardOf(page, id, 'new').waitFor();
     assert.equal(await page.locator('#lane-preparing').isVisible(), false);
-    await cardOf(page, id, 'new').locator('[data-act=next]').tap();
+    await press(cardOf(page, id, 'new'), 'next', 'tap');
     await page.locator('#tab-preparing').tap();
     await cardOf(page, id, 'preparing').waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
@@ -181,7 +181,7 @@ test('an order that its customer changed is marked until somebody has seen it', 
     await changed.locator('.card-mark', { hasText: 'Changed by the customer' }).waitFor();
     await changed.locator('.card-notes', { hasText: 'extra onions' }).waitFor();
     await page.locator('#say-polite', { hasText: `Order ${id} was changed` }).waitFor({ state: 'attached' });
-    await changed.locator('[data-act=seen]').click();
+    await press(changed, 'seen');
     await changed.waitFor({ state: 'detached' });
     await card.waitFor();
   }));

@@ -5,14 +5,14 @@ import { ADMIN, Server } from './server.mjs';
 
 const require = createRequire(new URL('../web/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
-export const axePath = require.resolve('axe-core/axe.min.js');
+const axePath = require.resolve('axe-core/axe.min.js');
 
 /** @typedef {import('playwright-core').Page} Page */
 
 /** A browser and a server for the stories of one file. */
 export class Stage {
-  /** @param {Record<string, string>} [settings] */
-  constructor(settings = { ORDERBELL_STREAM__HEARTBEAT_SECONDS: '2', ORDERBELL_STREAM__RETRY_MS: '1000' }) {
+  /** @param {Record<string, string>} [settings] @param {string[]} [switches] further switches of the browser */
+  constructor(settings = { ORDERBELL_STREAM__HEARTBEAT_SECONDS: '2', ORDERBELL_STREAM__RETRY_MS: '1000' }, switches = []) {
     /** @type {import('playwright-core').Browser} */
     this.browser = /** @type {any} */ (null);
     /** @type {Server} */
@@ -20,7 +20,7 @@ export class Stage {
     /** @type {string[]} */
     this.placed = [];
     before(async () => {
-      this.browser = await openBrowser();
+      this.browser = await openBrowser(switches);
       this.server = await Server.start(settings);
     });
     after(async () => {
@@ -59,13 +59,14 @@ export class Stage {
   }
 }
 
-export async function openBrowser() {
+/** @param {string[]} [more] further switches of the browser */
+export async function openBrowser(more = []) {
   const { ORDERBELL_CHROMIUM: path = '/usr/bin/chromium' } = process.env;
   return chromium.launch({
     executablePath: path,
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-      '--disable-sync', '--autoplay-policy=document-user-activation-required',
+      '--disable-sync', '--autoplay-policy=document-user-activation-required', ...more,
     ],
   });
 }
@@ -73,18 +74,20 @@ export async function openBrowser() {
 /** Notes in the page, by its own clock, when it rang and when each order was first seen. */
 function takeNotes() {
   const page = /** @type {any} */ (window);
+  // Kept before any story sets the page's clock.
+  const now = Date.now.bind(Date);
   page.rings = [];
   page.seenAt = {};
   // Every ring of one tab comes through one compressor.
   const make = AudioContext.prototype.createDynamicsCompressor;
   AudioContext.prototype.createDynamicsCompressor = function () {
-    page.rings.push(Date.now());
+    page.rings.push(now());
     return make.call(this);
   };
   new MutationObserver((records) => {
     for (const node of records.flatMap(({ addedNodes }) => [...addedNodes])) {
       const id = node instanceof HTMLElement && node.classList.contains('card') && node.dataset.id;
-      if (id) page.seenAt[id] ??= Date.now();
+      if (id) page.seenAt[id] ??= now();
     }
   }).observe(document, { childList: true, subtree: true });
 }
@@ -114,6 +117,30 @@ export async function signIn(browser, server, { query = '', ...options } = {}) {
   return { context, page, problems };
 }
 
+/**
+ * Serves the desk with another state than the server's, from the next load on.
+ * @param {Page} page
+ * @param {(state: import('../../static/js/desk.js').DeskState) => void} change
+ */
+export async function rewriteState(page, change) {
+  await page.route((url) => url.pathname === '/', async (route) => {
+    const answer = await route.fetch({ maxRedirects: 0 });
+    const html = await answer.text();
+    const body = html.replace(/data-desk="([^"]*)"/, (_, text) => {
+      const state = JSON.parse(unescape(text));
+      change(state);
+      return `data-desk="${JSON.stringify(state).replaceAll('&', '&amp;').replaceAll('"', '&quot;')}"`;
+    });
+    await route.fulfill({ response: answer, body });
+  });
+}
+
+/** @param {string} text as an attribute holds it */
+function unescape(text) {
+  const named = /** @type {Record<string, string>} */ ({ quot: '"', amp: '&', lt: '<', gt: '>', '#x27': "'", '#x2F': '/', '#39': "'" });
+  return text.replace(/&([#\w]+);/g, (whole, name) => named[name] ?? whole);
+}
+
 /** @param {Page} page */
 export async function ready(page) {
   await page.waitForSelector('html[data-ready]');
@@ -128,6 +155,31 @@ export async function condition(page, word, timeout = 20_000) {
 /** @param {Page} page @param {string} id @param {string} [lane] */
 export function cardOf(page, id, lane) {
   return page.locator(`${lane ? `[data-list="${lane}"]` : '#board'} .card[data-id="${id}"]`);
+}
+
+/**
+ * Waits until a card has stood where it is for a while: the desk ignores a tap on one that has only just come there.
+ * @param {import('playwright-core').Locator} card
+ */
+export async function steady(card) {
+  await card.waitFor();
+  await card.evaluate(async (element) => {
+    let since = performance.now();
+    let place = '';
+    while (performance.now() - since < 500) {
+      const { left, top, bottom } = element.getBoundingClientRect();
+      const now = [left, top + scrollY, bottom + scrollY].map(Math.round).join();
+      if (now !== place) since = performance.now();
+      place = now;
+      await new Promise((done) => requestAnimationFrame(done));
+    }
+  });
+}
+
+/** A deliberate tap. @param {import('playwright-core').Locator} card @param {string} act @param {'click' | 'tap'} [how] */
+export async function press(card, act, how = 'click') {
+  await steady(card);
+  await card.locator(`[data-act=${act}]`)[how]();
 }
 
 /** @param {Page} page @returns {Promise<number>} */
@@ -165,6 +217,19 @@ export async function openDialog(page, name) {
 export async function seenAt(page, id) {
   const handle = await page.waitForFunction((order) => /** @type {any} */ (window).seenAt[order], id, { timeout: 20_000 });
   return handle.jsonValue();
+}
+
+/** @param {Page} page @param {string} where */
+export async function accessible(page, where) {
+  // Colours are judged when they have settled.
+  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => (animation.effect?.getTiming().iterations === Infinity ? animation.cancel() : animation.finished.catch(() => {})))));
+  const { violations } = await page.evaluate(() => /** @type {any} */ (window).axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  assert.deepEqual(violations.map((/** @type {any} */ { id, nodes }) => [where, id, nodes.slice(0, 3).map((/** @type {any} */ node) => `${node.html.slice(0, 160)} ${node.failureSummary?.slice(0, 200)}`)]), []);
+}
+
+/** Axe as an extension would put it there: the page's own rules forbid foreign scripts. @param {import('playwright-core').BrowserContext} context */
+export async function withAxe(context) {
+  await context.addInitScript({ path: axePath });
 }
 
 /** @param {() => Promise<boolean>} check @param {string} what @param {number} [ms] */

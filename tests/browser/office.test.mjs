@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cardOf, condition, openDialog, ready, Stage } from './harness.mjs';
+import { cardOf, condition, openDialog, press, ready, Stage } from './harness.mjs';
 import { ADMIN } from './server.mjs';
 
 const stage = new Stage();
@@ -8,7 +8,7 @@ const stage = new Stage();
 test('the day can be downloaded, a ticket printed', () =>
   stage.onDevice({}, async ({ page }) => {
     const id = await stage.place({ customerName: '=cmd()', notes: 'no onions' });
-    await cardOf(page, id, 'new').locator('[data-act=ack]').click();
+    await press(cardOf(page, id, 'new'), 'ack');
     await page.locator('#alarm').waitFor({ state: 'hidden' });
     await page.click('#menu summary');
     const [download] = await Promise.all([page.waitForEvent('download'), page.click('#csv')]);
@@ -22,7 +22,7 @@ test('the day can be downloaded, a ticket printed', () =>
         document.body.dataset.printed = 'yes';
       };
     });
-    await cardOf(page, id).locator('[data-act=print]').click();
+    await press(cardOf(page, id), 'print');
     await page.waitForSelector('body[data-printed]');
     await page.emulateMedia({ media: 'print' });
     assert.equal(await page.locator('#ticket').isVisible(), true);
@@ -33,7 +33,8 @@ test('the day can be downloaded, a ticket printed', () =>
     await openDialog(page, 'settings');
     await page.selectOption('#set-paper', '58');
     await page.keyboard.press('Escape');
-    await cardOf(page, id).locator('[data-act=print]').click();
+    await press(cardOf(page, id), 'print');
+    await page.waitForSelector('#ticket[data-paper="58"]', { state: 'attached' });
     await page.emulateMedia({ media: 'print' });
     assert.ok(Math.abs((await width()) - millimetres(58)) < 1);
     const over = await page.locator('#ticket').evaluate((ticket) => [...ticket.querySelectorAll('*')].filter((part) => part.getBoundingClientRect().right > ticket.getBoundingClientRect().right + 0.5).map((part) => part.outerHTML));

@@ -1,22 +1,9 @@
 import assert from 'node:assert/strict';
 import { get } from 'node:http';
 import { test } from 'node:test';
-import { axePath, cardOf, openDialog, ready, Stage } from './harness.mjs';
+import { accessible, cardOf, openDialog, press, ready, Stage, withAxe } from './harness.mjs';
 
 const stage = new Stage({});
-
-/** @param {import('playwright-core').Page} page @param {string} where */
-async function accessible(page, where) {
-  // Colours are judged when they have settled.
-  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => (animation.effect?.getTiming().iterations === Infinity ? animation.cancel() : animation.finished.catch(() => {})))));
-  const { violations } = await page.evaluate(() => /** @type {any} */ (window).axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-  assert.deepEqual(violations.map((/** @type {any} */ { id, nodes }) => [where, id, nodes.slice(0, 3).map((/** @type {any} */ node) => `${node.html.slice(0, 160)} ${node.failureSummary?.slice(0, 200)}`)]), []);
-}
-
-/** Axe as an extension would put it there: the page's own rules forbid foreign scripts. @param {import('playwright-core').BrowserContext} context */
-async function withAxe(context) {
-  await context.addInitScript({ path: axePath });
-}
 
 for (const scheme of /** @type {const} */ (['light', 'dark'])) {
   test(`no page offends axe, ${scheme}`, async () => {
@@ -44,11 +31,12 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     const third = await stage.place();
     await cardOf(device.page, third, 'new').waitFor();
     await accessible(device.page, 'alarm');
-    await cardOf(device.page, second, 'new').locator('[data-act=next]').click();
+    await press(cardOf(device.page, second, 'new'), 'next');
     await stage.server.update(third, { status: 'CANCELLED', acknowledged: true });
     await device.page.locator('.card[data-mark=cancelled]').waitFor();
-    await cardOf(device.page, first, 'new').locator('[data-act=ack]').click();
+    await press(cardOf(device.page, first, 'new'), 'ack');
     await device.page.locator('#alarm').waitFor({ state: 'hidden' });
+    await device.page.waitForFunction(() => !document.querySelector('.card[data-pending]'));
     await accessible(device.page, 'board');
     await cardOf(device.page, first).locator('[data-act=open]').first().click();
     await device.page.locator('#detail details summary').click();

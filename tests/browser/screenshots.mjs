@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { condition, openBrowser, openDialog, ready, signIn } from './harness.mjs';
+import { condition, openBrowser, openDialog, ready, rewriteState, signIn } from './harness.mjs';
 import { Server } from './server.mjs';
 import { eveningOrders } from './evening.mjs';
 
@@ -18,7 +18,7 @@ if (!folder) {
 const out = resolve(folder);
 await mkdir(out, { recursive: true });
 
-const SIZES = { desktop: { width: 1440, height: 900 }, tablet: { width: 820, height: 1180 }, phone: { width: 360, height: 740 } };
+const SIZES = { wide: { width: 1920, height: 1080 }, laptop: { width: 1366, height: 768 }, desktop: { width: 1440, height: 900 }, tablet: { width: 820, height: 1180 }, phone: { width: 360, height: 740 } };
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -35,6 +35,15 @@ try {
     await page.evaluate(() => localStorage.setItem('orderbell.prefs', '{"textSize":"huge"}'));
     await page.reload();
     await settle(page);
+  });
+  await pictures('flood', [...flood(40), ...eveningOrders(9, 'busy')], async (page) => {
+    await page.locator('#floods .pile').waitFor();
+    await page.locator('#old-orders .pile').waitFor();
+  });
+  await pictures('reject', [...flood(40), ...eveningOrders(9, 'busy')], async (page) => {
+    await page.click('#floods [data-do=ask]');
+    await page.click('#old-orders [data-do=ask]');
+    await page.locator('#floods [data-do=confirm]').waitFor();
   });
   await pictures('offline', evening, async (page, server) => {
     server.unplug();
@@ -87,33 +96,33 @@ async function pictures(scene, orders, arrange) {
   }
 }
 
+/** @param {number} count @returns {import('./evening.mjs').Evening[]} */
+function flood(count) {
+  return Array.from({ length: count }, () => ({ order: { customerName: 'Flood' }, status: 'PENDING', noticed: false }));
+}
+
 /**
  * All orders were placed in the last second; the picture is to show an evening.
  * @param {Page} page
  */
 async function spreadOverTime(page) {
-  await page.route((url) => url.pathname === '/', async (route) => {
-    const answer = await route.fetch({ maxRedirects: 0 });
-    const html = await answer.text();
-    const body = html.replace(/data-desk="([^"]*)"/, (_, text) => {
-      const desk = JSON.parse(unescape(text));
-      desk.orders.forEach((/** @type {any} */ card, /** @type {number} */ n) => {
-        const age = (n + 0.4) * (desk.orders.length > 30 ? 17_000 : 72_000) * (1 + n / 12);
-        card.timestamp -= age;
-        card.createdAt -= age;
-        if (card.updatedBy) card.updatedBy = n % 3 ? 'Lina' : 'Omar';
-        if (card.acknowledgedBy) card.acknowledgedBy = 'Lina';
-      });
-      return `data-desk="${JSON.stringify(desk).replaceAll('&', '&amp;').replaceAll('"', '&quot;')}"`;
+  await rewriteState(page, (desk) => {
+    const floods = desk.orders.some(({ customerName }) => customerName === 'Flood');
+    if (floods) Object.assign(desk, { openTotal: 2613, openHidden: 113 });
+    desk.orders.forEach((card, n) => {
+      if (card.customerName === 'Flood') {
+        card.source = '00000000000000ff';
+        card.timestamp -= n * 1000;
+        return;
+      }
+      if (floods && n > 6) card.timestamp -= 9 * 86_400_000;
+      const age = (n + 0.4) * (desk.orders.length > 30 ? 17_000 : 72_000) * (1 + n / 12);
+      card.timestamp -= age;
+      card.createdAt -= age;
+      if (card.updatedBy) card.updatedBy = n % 3 ? 'Lina' : 'Omar';
+      if (card.acknowledgedBy) card.acknowledgedBy = 'Lina';
     });
-    await route.fulfill({ response: answer, body });
   });
-}
-
-/** @param {string} text as an attribute holds it */
-function unescape(text) {
-  const named = /** @type {Record<string, string>} */ ({ quot: '"', amp: '&', lt: '<', gt: '>', '#x27': "'", '#x2F': '/', '#39': "'" });
-  return text.replace(/&([#\w]+);/g, (whole, name) => named[name] ?? whole);
 }
 
 /** Live, and with its sound on. @param {Page} page */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Actions } from '../../static/js/actions.js';
 import { Desk } from '../../static/js/desk.js';
+import { moveAll as moveMany } from '../../static/js/order/bulk.js';
 import { UNDO_MS } from '../../static/js/order/edits.js';
 import { card, cursor, T0 } from './fixtures.mjs';
 
@@ -145,4 +146,59 @@ test('all are acknowledged, a few at a time, and failures are counted', async ()
   }
   assert.equal(await done, 1);
   assert.equal(desk.cards().filter(({ acknowledged }) => acknowledged).length, 7);
+});
+
+/** Answers writes as they come, by order. @param {any[]} writes @param {(id: string) => [number, any?]} how @param {() => boolean} done */
+async function answerAll(writes, how, done) {
+  let most = 0;
+  for (let n = 0; !done(); ) {
+    await turn();
+    most = Math.max(most, writes.length - n);
+    if (n < writes.length) await writes[n].answer(...how(writes[n++].id));
+  }
+  return most;
+}
+
+/** @param {Card[]} orders @param {(id: string) => [number, any?]} how */
+async function moveAll(orders, how) {
+  const made = room(orders);
+  /** @type {any[]} */
+  const steps = [];
+  let finished = false;
+  const moved = moveMany(made.actions, orders.map(({ id }) => id), 'CANCELLED', (outcome) => steps.push(outcome)).finally(() => (finished = true));
+  const most = await answerAll(made.writes, how, () => finished);
+  return { ...made, outcome: await moved, steps, most };
+}
+
+test('many orders are moved three at a time, without a word about each, relying on what was seen', async () => {
+  const orders = Array.from({ length: 14 }, (_, n) => card(`O${n}`));
+  const taken = card('O3', { status: 'CONFIRMED', updatedAt: T0 + 500 });
+  const { desk, writes, said, outcome, steps, most } = await moveAll(orders, (id) =>
+    id === 'O3' ? [409, { order: taken }] : id === 'O7' ? [503, {}] : id === 'O9' ? [404, {}] : [200, { order: card(id, { status: 'CANCELLED', acknowledged: true, updatedAt: T0 + 500 }) }]);
+  assert.deepEqual(outcome, { done: 12, failed: 2, total: 14 });
+  assert.ok(most <= 3, `${most}`);
+  assert.deepEqual(writes[0].body, { status: 'CANCELLED', expectedStatus: 'PENDING', acknowledged: true });
+  assert.deepEqual(said, []);
+  assert.equal(desk.shown('O3')?.status, 'CONFIRMED', 'a colleague has accepted it');
+  assert.equal(desk.shown('O7')?.status, 'PENDING');
+  assert.deepEqual(desk.edits.moves, [], 'ten seconds of undo are not for hundreds');
+  assert.deepEqual([steps[0].total, steps.length], [14, 14]);
+});
+
+test('without a server, or a session, the rest of many orders is not tried', async () => {
+  const orders = Array.from({ length: 60 }, (_, n) => card(`O${n}`));
+  const away = await moveAll(orders, () => [0]);
+  assert.deepEqual(away.outcome, { done: 0, failed: 60, total: 60 });
+  assert.ok(away.writes.length < 12, `${away.writes.length}`);
+  const over = await moveAll(orders, () => [401]);
+  assert.ok(over.writes.length <= 3);
+  assert.ok(over.said.every((word) => word === 'ended'));
+});
+
+test('the queue of an order is forgotten when its last write was answered', async () => {
+  const { actions, writes } = room([card('B')]);
+  void actions.acknowledge('B');
+  await turn();
+  await writes[0].answer(200, { order: card('B', { acknowledged: true, updatedAt: T0 + 500 }) });
+  assert.equal(actions.queues.size, 0);
 });

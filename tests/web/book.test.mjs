@@ -56,13 +56,41 @@ test('a whole window replaces everything but what is newer than it', () => {
   assert.deepEqual(book.list().map(({ id }) => id).sort(), ['B', 'C', 'N']);
 });
 
-test('the book is bounded; finished orders leave first, then the oldest', () => {
+test('the book is bounded: the oldest finished order beyond the newest ones leaves', () => {
   const book = new Book([], 3);
   book.applyCards([card('old', { timestamp: T0 - 1000 }), card('done', { status: 'COMPLETED', timestamp: T0 + 1 }), card('B', { timestamp: T0 + 2 })], '');
-  const changes = book.applyCards([card('C', { timestamp: T0 + 3 })], '');
-  assert.deepEqual(changes.map(({ id }) => id), ['C', 'done']);
-  book.applyCards([card('D', { timestamp: T0 + 4 })], '');
-  assert.deepEqual(book.list().map(({ id }) => id), ['D', 'C', 'B']);
+  assert.deepEqual(book.applyCards([card('C', { timestamp: T0 + 3 })], '').map(({ id }) => id), ['C'], 'the finished one is among the newest three');
+  assert.deepEqual(book.applyCards([card('D', { timestamp: T0 + 4 })], '').map(({ id }) => id), ['D', 'done']);
+  assert.deepEqual(book.list().map(({ id }) => id), ['D', 'C', 'B', 'old']);
+});
+
+test('twenty open orders outlive seven hundred newer ones, by the stream and by details', () => {
+  const waiting = Array.from({ length: 20 }, (_, n) => card(`W${n}`, { timestamp: T0 + n }));
+  for (const status of ['PENDING', 'COMPLETED']) {
+    const book = new Book(waiting, 500, 2000);
+    for (let n = 0; n < 700; n++) {
+      const at = T0 + 1000 + n;
+      const position = cursor(at, `F${n}`);
+      book.applySummary('new_order', position, summary(`F${n}`, { timestamp: at, status }), at);
+      book.applyCards([card(`F${n}`, { timestamp: at, status, position })], position);
+    }
+    for (const { id } of waiting) assert.ok(book.get(id), `${id}, beyond ${status} ones`);
+    assert.equal(book.size, status === 'PENDING' ? 720 : 520);
+  }
+});
+
+test('open orders beyond the window are bounded, too; those that wait longest stay', () => {
+  const book = new Book([], 2, 3);
+  for (let n = 0; n < 9; n++) book.applyCards([card(`O${n}`, { timestamp: T0 + n })], '');
+  assert.deepEqual(book.list().map(({ id }) => id), ['O8', 'O7', 'O2', 'O1', 'O0']);
+});
+
+test('an order that is closed while it is old stays until the next one comes', () => {
+  const book = new Book([card('old', { timestamp: T0 - 1000 }), card('A'), card('B', { timestamp: T0 + 1 })], 2);
+  book.applyCards([card('old', { timestamp: T0 - 1000, status: 'DELIVERED', updatedAt: T0 + 5000 })], '');
+  assert.equal(book.get('old')?.status, 'DELIVERED');
+  book.applyCards([card('C', { timestamp: T0 + 2 })], '');
+  assert.equal(book.get('old'), null);
 });
 
 test('newest first, by the time of placing, then by position', () => {

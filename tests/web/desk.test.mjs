@@ -4,12 +4,12 @@ import { Desk } from '../../static/js/desk.js';
 import { placeOnBoard } from '../../static/js/order/marks.js';
 import { card, cursor, summary, T0 } from './fixtures.mjs';
 
-/** @param {{orders?: any[], now?: number, seen?: string, marks?: any}} [options] */
-function deskWith({ orders = [], now = T0, seen, marks } = {}) {
+/** @param {{orders?: any[], now?: number, seen?: string, marks?: any, more?: boolean}} [options] */
+function deskWith({ orders = [], now = T0, seen, marks, more } = {}) {
   const clock = { now };
   const state = {
     cursor: cursor(T0, 'A'), serverTime: now, heartbeatSeconds: 30, window: 500, shop: { name: 'S', currency: 'USD' },
-    admin: { name: 'Ana', email: 'a@b.c' }, source: { state: 'live', since: 0, message: '' }, version: '1', store: 'embedded', usage: null, orders,
+    admin: { name: 'Ana', email: 'a@b.c' }, source: { state: 'live', since: 0, message: '' }, version: '1', store: 'embedded', usage: null, orders, more,
   };
   return { clock, desk: new Desk(state, { clock: () => clock.now, seen, marks }) };
 }
@@ -114,4 +114,51 @@ test('server time is used, whatever the device thinks', () => {
   const { desk, clock } = deskWith();
   desk.status = { ...desk.status, skew: -3_600_000 };
   assert.equal(desk.now(), clock.now - 3_600_000);
+});
+
+test('what the page left out is no news: no toast, no print, also when it is heard of before it is fetched', () => {
+  const { desk, clock } = deskWith({ orders: [card('A')], more: true });
+  assert.equal(desk.complete, false);
+  clock.now = T0 + 2000;
+  const early = card('W', { timestamp: T0 - 60_000, updatedAt: T0 + 1000, notes: 'changed' });
+  const heard = desk.hear(batch([early], cursor(T0, 'A'), early.position));
+  assert.deepEqual([heard.arrived, heard.missed], [[], []]);
+  const rest = [card('B', { timestamp: T0 - 1000 }), card('C', { timestamp: T0 - 7_200_000, status: 'COMPLETED' }), early];
+  const filled = desk.fill({ orders: rest, cursor: cursor(T0 + 1500, 'x') });
+  assert.deepEqual([filled.arrived, filled.missed, filled.marked], [[], [], []]);
+  assert.equal(desk.complete, true);
+  assert.deepEqual(desk.cards().map(({ id }) => id), ['A', 'B', 'W', 'C']);
+  assert.equal(desk.follower.cursor, early.position, 'the stream goes on from where it was');
+});
+
+test('an order placed while the rest is fetched is news, whichever answer brings it', () => {
+  const { desk, clock } = deskWith({ more: true });
+  clock.now = T0 + 3000;
+  const fresh = card('N', { timestamp: T0 + 2500 });
+  assert.deepEqual(desk.fill({ orders: [fresh, card('B', { timestamp: T0 - 1000 })], cursor: fresh.position }).arrived.map(({ id }) => id), ['N']);
+  assert.deepEqual(desk.hear(batch([fresh], cursor(T0, 'A'), fresh.position)).arrived, [], 'once');
+});
+
+test('the rest never takes back what the stream has told meanwhile', () => {
+  const { desk } = deskWith({ orders: [card('A')], more: true });
+  const gone = batch([{ id: 'B', removed: true }, card('A', { status: 'CONFIRMED', updatedAt: T0 + 4000 })], cursor(T0, 'A'), cursor(T0 + 5000, 'B'));
+  desk.hear(gone);
+  desk.fill({ orders: [card('A'), card('B', { timestamp: T0 - 1000 })], cursor: cursor(T0 + 3000, 'x') });
+  assert.equal(desk.book.get('B'), null);
+  assert.equal(desk.book.get('A')?.status, 'CONFIRMED');
+});
+
+test('marks of orders that are still to come are kept; those of others go when all are here', () => {
+  const marks = { C: { kind: 'cancelled', lane: 'new', at: 1 }, X: { kind: 'changed', lane: 'new', at: 1 } };
+  const { desk } = deskWith({ marks, more: true });
+  assert.equal(desk.marks.get('C')?.kind, 'cancelled');
+  desk.fill({ orders: [card('C', { status: 'CANCELLED', timestamp: T0 - 1000 })], cursor: cursor(T0, 'A') });
+  assert.equal(desk.list()[0].lane, 'new');
+  assert.equal(desk.marks.get('X'), null);
+});
+
+test('a reset brings the whole window as well', () => {
+  const { desk } = deskWith({ more: true });
+  desk.hear(batch([card('B', { timestamp: T0 - 1000 })], '', cursor(T0 + 1, 'B'), true));
+  assert.equal(desk.complete, true);
 });

@@ -82,7 +82,7 @@ function rig() {
       timers = timers.filter((other) => other !== timer);
     },
   };
-  const driver = drive(feed, world, { window: 500, name: () => 'Kitchen', tell: (news) => told.push(news) });
+  const driver = drive(feed, world, { limit: 2500, name: () => 'Kitchen', tell: (news) => told.push(news) });
   const pass = async (/** @type {number} */ ms) => {
     const end = now + ms;
     for (;;) {
@@ -143,6 +143,13 @@ test('details are asked for from the cursor on, and are told as one batch', asyn
   await requests[0].answer(Response.json({ orders: [card('B', { position: at })], cursor: at, serverTime: T0 }));
   const batch = told.find(({ type }) => type === 'cards');
   assert.deepEqual([batch.from, batch.to, batch.rows.length], [cursor(T0, 'A b'), at, 1]);
+});
+
+test('a reset asks for all that the server may list, not for the newest orders alone', async () => {
+  const { streams, requests } = rig();
+  streams[0].open();
+  streams[0].block({ event: 'reset', data: '{"reason":"old"}' });
+  assert.equal(requests[0].url.searchParams.get('limit'), '2500');
 });
 
 test('half an answer, a refused one, and none at all are failures of the request alone', async () => {

@@ -299,3 +299,12 @@ test('through any weather every order is delivered, and the request line never w
     assert.equal(delivered.size, log.length, `seed ${seed}: nothing is lost`);
   }
 });
+
+test('how many open orders the server has, and has to leave out, is told when it says so', () => {
+  const world = new FeedWorld().start().connected();
+  assert.equal(world.status.open, null);
+  world.say('new_order', summary('B'), B).answer(200, { orders: [card('B')], cursor: B, openTotal: 2613, openHidden: 113 });
+  assert.deepEqual(world.status.open, { total: 2613, hidden: 113 });
+  world.say('new_order', summary('C'), C).answer(200, { orders: [card('C')], cursor: C });
+  assert.deepEqual(world.status.open, { total: 2613, hidden: 113 }, 'an answer that says nothing changes nothing');
+});

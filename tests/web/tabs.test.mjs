@@ -1,50 +1,58 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Hub } from '../../static/js/tabs/hub.js';
-import { Follower } from '../../static/js/tabs/follow.js';
-import { chooseSounder, Ensemble, EXPIRY_MS, PRESENCE_MS, SETTLE_MS, WAKE_MS } from '../../static/js/tabs/sounder.js';
+import { byOwnClock, Follower } from '../../static/js/tabs/follow.js';
+import { chooseSounder, Ensemble, EXPIRY_MS, HANDOVER_MS, PRESENCE_MS, SETTLE_MS, WAKE_MS } from '../../static/js/tabs/sounder.js';
 import { Timers } from '../../static/js/tabs/timers.js';
 import { Watch } from '../../static/js/tabs/watch.js';
 import { cursor, T0 } from './fixtures.mjs';
 
-/** Tabs of one browser that hear each other. */
+/** Tabs of one browser that hear each other. No two of their clocks agree. */
 class Browser {
   constructor() {
     this.now = T0;
     /** @type {Map<string, Ensemble>} */
     this.tabs = new Map();
+    /** @type {Map<string, number>} how far each tab's clock is off */
+    this.bases = new Map();
   }
 
-  /** @param {string} name @param {object} [facts] */
-  open(name, facts = {}) {
+  /** @param {string} name @param {{focused?: boolean, unlocked?: boolean, visible?: boolean}} [facts] */
+  open(name, { focused = true, ...facts } = {}) {
     /** @type {any[]} */
     const early = [];
     /** @type {Ensemble | null} */
     let tab = null;
     const tell = (/** @type {any} */ gossip) => (tab ? this.#tell(name, gossip) : early.push(gossip));
-    tab = new Ensemble(name, this.now, tell);
+    this.bases.set(name, [0, -3_600_000, 60_000, 7 * 86_400_000][this.bases.size % 4]);
+    tab = new Ensemble(name, this.clockOf(name), tell, focused);
     this.tabs.set(name, tab);
     for (const gossip of early) this.#tell(name, gossip);
-    tab.update({ unlocked: true, visible: true, focusedAt: this.now, ...facts }, this.now);
+    tab.update({ unlocked: true, visible: true, ...facts }, this.clockOf(name));
     return tab;
+  }
+
+  /** @param {string} name */
+  clockOf(name) {
+    return this.now + (this.bases.get(name) ?? 0);
   }
 
   /** @param {string} from @param {any} gossip */
   #tell(from, gossip) {
-    for (const [name, tab] of this.tabs) if (name !== from) tab.hear(gossip, this.now);
+    for (const [name, tab] of this.tabs) if (name !== from) tab.hear(structuredClone(gossip), this.clockOf(name));
   }
 
   /** @param {number} ms @param {string[]} [frozen] */
   pass(ms, frozen = []) {
     for (let left = ms; left > 0; left -= 100) {
       this.now += 100;
-      for (const [name, tab] of this.tabs) if (!frozen.includes(name)) tab.update({}, this.now);
+      for (const [name, tab] of this.tabs) if (!frozen.includes(name)) tab.update({}, this.clockOf(name));
     }
   }
 
   /** @param {string[]} [frozen] */
   sounders(frozen = []) {
-    return [...this.tabs].filter(([name, tab]) => !frozen.includes(name) && tab.isSounder(this.now)).map(([name]) => name);
+    return [...this.tabs].filter(([name, tab]) => !frozen.includes(name) && tab.isSounder(this.clockOf(name))).map(([name]) => name);
   }
 }
 
@@ -54,12 +62,13 @@ test('exactly one tab sounds: one that can, that is seen, that was used last', (
   browser.open('b', { unlocked: false });
   browser.pass(300);
   browser.open('c');
-  browser.open('d');
+  browser.open('d', { focused: false });
   browser.pass(1000);
   assert.deepEqual(browser.sounders(), ['c']);
-  browser.tabs.get('d')?.update({ focusedAt: browser.now }, browser.now);
+  browser.tabs.get('d')?.focus();
+  browser.pass(HANDOVER_MS + 100);
   assert.deepEqual(browser.sounders(), ['d']);
-  browser.tabs.get('d')?.update({ unlocked: false }, browser.now);
+  browser.tabs.get('d')?.update({ unlocked: false }, browser.clockOf('d'));
   assert.deepEqual(browser.sounders(), ['c']);
 });
 
@@ -67,9 +76,9 @@ test('a newcomer listens first', () => {
   const browser = new Browser();
   browser.open('a');
   browser.pass(2000);
-  browser.open('b', { focusedAt: browser.now + 1 });
-  assert.equal(browser.tabs.get('b')?.isSounder(browser.now), false);
-  browser.pass(SETTLE_MS + 100);
+  browser.open('b');
+  assert.equal(browser.tabs.get('b')?.isSounder(browser.clockOf('b')), false);
+  browser.pass(SETTLE_MS + HANDOVER_MS + 100);
   assert.deepEqual(browser.sounders(), ['b']);
 });
 
@@ -89,7 +98,7 @@ test('a tab that slept listens first, too', () => {
 test('a closed tab is replaced at once, a frozen or killed one within five seconds', () => {
   const browser = new Browser();
   browser.open('a');
-  browser.open('b', { focusedAt: 0 });
+  browser.open('b', { focused: false });
   browser.pass(2000);
   assert.deepEqual(browser.sounders(), ['a']);
   browser.pass(EXPIRY_MS + PRESENCE_MS, ['a']);
@@ -104,15 +113,25 @@ test('a closed tab is replaced at once, a frozen or killed one within five secon
 test('the heir knows when it rang last, so a handover is not heard', () => {
   const browser = new Browser();
   const a = browser.open('a');
-  const b = browser.open('b', { focusedAt: 0 });
+  const b = browser.open('b', { focused: false });
   browser.pass(1000);
-  a.rang(browser.now);
-  const rungAt = browser.now;
+  a.rang(browser.clockOf('a'));
   browser.pass(1000);
-  assert.equal(b.lastRung, rungAt);
+  assert.equal(browser.clockOf('b') - b.lastRung, 1000);
   const c = browser.open('c');
-  assert.equal(c.lastRung, rungAt, 'and a newcomer is told');
-  assert.equal(c.anyUnlocked(browser.now), true);
+  assert.equal(browser.clockOf('c') - c.lastRung, 1000, 'and a newcomer is told');
+  assert.equal(c.anyUnlocked(browser.clockOf('c')), true);
+});
+
+test('two tabs that are focused at once agree on one of them', () => {
+  const browser = new Browser();
+  browser.open('a');
+  browser.open('b');
+  browser.pass(1000);
+  browser.tabs.get('a')?.focus();
+  browser.tabs.get('b')?.focus();
+  browser.pass(HANDOVER_MS + 100);
+  assert.equal(browser.sounders().length, 1);
 });
 
 test('without any tab there is no sounder', () => {
@@ -158,10 +177,11 @@ test('the hub opens one stream for all tabs and restarts it for a page with a ne
     setTimeout: (/** @type {any} */ run, /** @type {number} */ ms) => timers.push({ run, ms }),
     clearTimeout: () => {},
     clock: () => T0,
+    wall: () => T0,
     random: () => 1,
   });
   const hub = new Hub(world, (message) => broadcasts.push(message));
-  const hello = (/** @type {string} */ tab) => /** @type {any} */ ({ t: 'hello', tab, cursor: cursor(T0, 'A'), skew: 0, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, window: 500, name: '' });
+  const hello = (/** @type {string} */ tab) => /** @type {any} */ ({ t: 'hello', tab, cursor: cursor(T0, 'A'), serverTime: T0, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, limit: 2500, name: '' });
   /** @type {any[]} */
   const replies = [];
   hub.hear(hello('a'), (message) => replies.push(message));
@@ -179,6 +199,48 @@ test('the hub opens one stream for all tabs and restarts it for a page with a ne
   assert.equal(streams[1].closed, true);
 });
 
+test('a hub that slept connects anew and asks; its tabs read the time off its pulse by their own clocks', () => {
+  let now = T0;
+  let asleep = 0;
+  /** @type {{closed: boolean}[]} */
+  const streams = [];
+  /** @type {any[]} */
+  let heard = [];
+  /** @type {any[]} */
+  const timers = [];
+  /** @type {string[]} */
+  const asked = [];
+  const world = /** @type {any} */ ({
+    openStream: () => {
+      const stream = { closed: false, addEventListener() {}, close() { this.closed = true; } };
+      streams.push(stream);
+      return stream;
+    },
+    fetch: async (/** @type {string} */ url) => asked.push(url),
+    setTimeout: (/** @type {any} */ run, /** @type {number} */ ms) => timers.push({ run, ms }),
+    clearTimeout: () => {}, clock: () => now, wall: () => now + asleep, random: () => 1,
+  });
+  const hub = new Hub(world, (message) => heard.push(message));
+  hub.hear(/** @type {any} */ ({ t: 'hello', tab: 'a', cursor: cursor(T0, 'A'), serverTime: T0 + 700, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, limit: 2500, name: '' }), () => {});
+  const pulse = () => {
+    now += 1000;
+    timers.splice(timers.findIndex(({ ms }) => ms === 1000), 1)[0].run();
+  };
+  pulse();
+  asleep = -60_000;
+  pulse();
+  assert.equal(streams.length, 1, 'a clock that is set back is not sleep');
+  asleep = 600_000;
+  heard = [];
+  pulse();
+  assert.equal(streams.length, 2);
+  const { at } = heard.find(({ t }) => t === 'pulse');
+  assert.deepEqual(at, { serverTime: T0 + 3700, wordAge: 3000 });
+  const status = byOwnClock(/** @type {any} */ ({ phase: 'open', lastWord: now, skew: 700 }), at, 5000);
+  assert.deepEqual([status.lastWord, status.skew + 5000], [2000, T0 + 3700]);
+  hub.close();
+});
+
 test('when the last tab has left, the stream ends; the next one starts it where it stands', () => {
   /** @type {{url: string, closed: boolean}[]} */
   const streams = [];
@@ -188,10 +250,10 @@ test('when the last tab has left, the stream ends; the next one starts it where 
       streams.push(stream);
       return stream;
     },
-    setTimeout: () => 0, clearTimeout: () => {}, clock: () => T0, random: () => 1,
+    setTimeout: () => 0, clearTimeout: () => {}, clock: () => T0, wall: () => T0, random: () => 1,
   });
   const hub = new Hub(world, () => {});
-  const hello = (/** @type {number} */ at) => /** @type {any} */ ({ t: 'hello', tab: 'a', cursor: cursor(at, 'A'), skew: 0, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, window: 500, name: '' });
+  const hello = (/** @type {number} */ at) => /** @type {any} */ ({ t: 'hello', tab: 'a', cursor: cursor(at, 'A'), serverTime: T0, source: { state: 'live', since: 0, message: '' }, heartbeatMs: 30_000, retryMs: 2000, limit: 2500, name: '' });
   hub.hear(hello(T0), () => {});
   hub.rest();
   assert.deepEqual(streams.map(({ closed }) => closed), [true]);

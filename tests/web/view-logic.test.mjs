@@ -4,7 +4,7 @@ import { formatAge, urgencyOf } from '../../static/js/order/age.js';
 import { csvOfDay, field } from '../../static/js/order/csv.js';
 import { dayOf, hoursToShow, summarizeDay } from '../../static/js/order/day.js';
 import { isNarrow, matcher, NO_FILTER, readFilter, writeFilter } from '../../static/js/order/filter.js';
-import { fieldsOf, timelineOf } from '../../static/js/order/whole.js';
+import { fieldsOf, itemsOf, timelineOf } from '../../static/js/order/whole.js';
 import { DEFAULTS, readPrefs } from '../../static/js/prefs.js';
 import { formats, shortAge } from '../../static/js/text/format.js';
 import { commandFor } from '../../static/js/view/keys.js';
@@ -72,6 +72,8 @@ test('the day: void orders earn nothing, the oldest open one may be older', () =
 test('a window that does not reach back to midnight says so', () => {
   assert.equal(summarizeDay([card('A'), card('B')], T0, 2).complete, false);
   assert.equal(summarizeDay([card('A'), card('B', { timestamp: T0 - 48 * HOUR })], T0, 2).complete, true);
+  const old = card('O', { timestamp: T0 - 48 * HOUR });
+  assert.equal(summarizeDay([card('A'), card('B'), old], T0, 2).complete, false, 'an open order of long ago is held beyond the window');
   assert.equal(summarizeDay([], T0, 2).average, null);
 });
 
@@ -85,10 +87,24 @@ test('the chart shows the busy hours and the current one, eight at least', () =>
 
 test('a field of the CSV can neither break out of its cell nor run', () => {
   assert.equal(field('a "b", c\r\nd'), '"a ""b"", c\r\nd"');
-  for (const evil of ['=1+1', '+1', '-1', '@x', '\t=1', ' =1', '%0', '|x']) assert.match(field(evil), /^"?'/, evil);
+  for (const evil of ['=1+1', '+1', '-1', '@x', '\tx', '\rx', '%0', '|x', '＝1', '＠x']) assert.match(field(evil), /^"?'/, evil);
+  assert.equal(field(' =1'), " '=1");
   assert.equal(field('2 x Tomato'), '2 x Tomato');
   assert.equal(field(-5), '-5', 'a number stays one');
   assert.equal(field(null), '');
+});
+
+test('no cell of the CSV is a formula, whatever a spreadsheet takes for a separator', () => {
+  const seeds = ['=1+1', '+1', '-1', '@x', '\t=1', ' =1', '"=1', '""=1', '\u00a0=1', '＋1'];
+  for (const separator of [';', '; ', '\t', '\n', '\r\n', '\r', ',', '";', '";"']) {
+    for (const seed of seeds) {
+      const line = `x,${field(`Tomato${separator}${seed}`)},y`;
+      // Read as by a program that knows no quotes: the worst there is.
+      const cells = line.split(/[;\t\r\n,]/).map((cell) => cell.replace(/^[\s"]+/, ''));
+      assert.deepEqual(cells.filter((cell) => /^[=+\-@|%＝＋－＠]/.test(cell)), [], JSON.stringify(line));
+    }
+  }
+  assert.equal(field('2 x Tomato @ $2.50; 1 x Bread'), '"2 x Tomato @ $2.50; 1 x Bread"', 'signs within a cell are left alone');
 });
 
 test('the CSV of a day can be read back, in UTF-8, oldest first', () => {
@@ -154,6 +170,18 @@ test('keys act where nobody types, once per press, and can be switched off', () 
   assert.equal(commandFor(press('Enter'), free), null);
   assert.equal(commandFor(press('Enter'), { ...free, onCard: true, enabled: false }), 'open', 'Enter on a card is no shortcut');
   assert.equal(commandFor(press('constructor'), free), null);
+});
+
+test('items beyond those that a card lists are told in the CSV and read from the whole order', () => {
+  const cut = card('A', { itemCount: 70, moreItems: 69 });
+  assert.ok(csvOfDay([cut], dayOf(T0), 'USD').includes('2 x Tomato @ $2.50; … (69 more)'));
+  const whole = { items: [{ productName: 'Tomato', productPrice: '$2.50', quantity: 1.5 }, { productId: 'p-1', name: 'Apple', price: 10, quantity: '5' }, 'bread', null, { title: 7 }] };
+  assert.deepEqual(itemsOf(whole), [
+    { name: 'Tomato', quantity: 1.5, price: '$2.50' }, { name: 'Apple', quantity: null, price: '10' },
+    { name: 'bread', quantity: null, price: '' }, { name: '', quantity: null, price: '' }, { name: '7', quantity: null, price: '' },
+  ]);
+  assert.equal(itemsOf(null), null);
+  assert.equal(itemsOf({ items: 'x' }), null);
 });
 
 test('the way of an order, as far as it is known, whatever is stored', () => {

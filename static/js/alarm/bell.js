@@ -4,42 +4,53 @@
 /** @import { Verdict } from './plan.js' */
 /** @import { Sound } from './sound.js' */
 /** @import { Gossip } from '../tabs/sounder.js' */
-import { Ensemble } from '../tabs/sounder.js';
+import { Sleep } from '../clock.js';
+import { Ensemble, EXPIRY_MS, WAKE_MS } from '../tabs/sounder.js';
 import { Alarm, waitingOrders } from './plan.js';
 
 /**
- * Rings, in one tab of this browser, for as long as an order waits.
+ * Rings, in one tab of this browser, for as long as an order waits. It measures by a monotonic clock of its own, so
+ * setting the device's clock neither silences it nor makes it ring twice.
  */
 export class Bell {
-  /** @param {{desk: Desk, sound: Sound, prefs: () => Prefs, tab: string}} options */
-  constructor({ desk, sound, prefs, tab }) {
+  /**
+   * @param {object} options
+   * @param {Desk} options.desk
+   * @param {Pick<Sound, 'volume' | 'tone' | 'unlocked' | 'ring'>} options.sound
+   * @param {() => Prefs} options.prefs
+   * @param {string} options.tab
+   * @param {() => number} options.clock monotonic
+   * @param {() => number} options.wall  only to notice that the device has slept
+   * @param {boolean} options.focused
+   * @param {(gossip: Gossip) => void} options.post to the other tabs
+   */
+  constructor({ desk, sound, prefs, tab, clock, wall, focused, post }) {
     this.desk = desk;
     this.sound = sound;
     this.prefs = prefs;
+    this.clock = clock;
+    this.post = post;
     this.alarm = new Alarm();
+    this.sleep = new Sleep(clock, wall);
+    this.ensemble = new Ensemble(tab, clock(), post, focused);
     /** @type {Card[]} */
     this.waiting = [];
-    const channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel('orderbell-bell') : null;
-    this.post = (/** @type {Gossip} */ gossip) => channel?.postMessage(gossip);
-    this.ensemble = new Ensemble(tab, Date.now(), this.post);
-    if (channel) channel.onmessage = ({ data }) => this.#hear(data);
-    this.focusedAt = document.hasFocus() ? Date.now() : 0;
-    addEventListener('focus', () => {
-      this.focusedAt = Date.now();
-    });
-    addEventListener('pagehide', () => this.ensemble.leave());
+    /** @type {{id: string, createdAt: number}[]} what of it counts, a flood once */
+    this.entries = [];
   }
 
-  /** @returns {Verdict} */
-  tick() {
-    const now = Date.now();
+  /** @param {boolean} visible @returns {Verdict} */
+  tick(visible) {
+    const now = this.clock();
     const { volume, tone, muted } = this.prefs();
     this.sound.volume = volume;
     this.sound.tone = tone;
     const unlocked = this.sound.unlocked && !muted && volume > 0;
-    this.ensemble.update({ unlocked, visible: !document.hidden, focusedAt: this.focusedAt }, now);
+    if (this.sleep.passed() > EXPIRY_MS) this.alarm.hold(now + WAKE_MS);
+    this.ensemble.update({ unlocked, visible }, now);
     this.waiting = waitingOrders(this.desk.cards(), this.desk.now());
-    const facts = { now, serverNow: this.desk.now(), waiting: this.waiting, lastRung: this.ensemble.lastRung };
+    this.entries = this.desk.floods.condense(this.waiting);
+    const facts = { now, serverNow: this.desk.now(), waiting: this.entries, lastRung: this.ensemble.lastRung };
     const verdict = this.alarm.judge(facts);
     if (verdict.ring && unlocked && this.isSounder() && this.sound.ring(verdict.urgent)) {
       this.ensemble.rang(now);
@@ -48,30 +59,36 @@ export class Bell {
     return verdict;
   }
 
+  /** The order that has waited longest; one of a flood only where nothing else waits. @returns {Card | null} */
+  get oldest() {
+    const real = this.waiting.filter(({ id }) => this.desk.floods.of(id) === null && !this.desk.floods.undecided.has(id));
+    return real.at(-1) ?? this.waiting.at(-1) ?? null;
+  }
+
   isChosen() {
-    return this.ensemble.isChosen(Date.now());
+    return this.ensemble.isChosen(this.clock());
   }
 
   isSounder() {
-    return this.ensemble.isSounder(Date.now());
+    return this.ensemble.isSounder(this.clock());
   }
 
   /** Whether a new order would be heard from this browser. */
   audible() {
-    return this.ensemble.anyUnlocked(Date.now());
+    return this.ensemble.anyUnlocked(this.clock());
   }
 
   snooze() {
-    const at = Date.now();
-    this.alarm.snooze(at);
-    this.post({ t: 'snooze', at });
+    this.alarm.snooze(this.clock());
+    this.post({ t: 'snooze' });
   }
 
-  /** @param {Gossip} gossip */
-  #hear(gossip) {
-    const now = Date.now();
-    this.ensemble.hear(gossip, now);
+  /** What another tab says. @param {Gossip} gossip */
+  hear(gossip) {
+    const now = this.clock();
+    // What waited while this tab slept may be long over: rather a ring too many than a minute too quiet.
+    if (gossip.t === 'snooze' && !this.ensemble.slept(now)) this.alarm.snooze(now);
     if (gossip.t === 'rung') this.alarm.rang();
-    if (gossip.t === 'snooze') this.alarm.snooze(gossip.at);
+    this.ensemble.hear(gossip, now);
   }
 }

@@ -35,17 +35,27 @@ export class Alarm {
     /** @type {Set<string> | null} */
     this.known = null;
     this.freshAt = -Infinity;
-    this.snoozedUntil = 0;
+    this.snoozedUntil = -Infinity;
+    this.heldUntil = -Infinity;
   }
 
-  /** @param {number} now local ms */
+  /** @param {number} now monotonic ms */
   snooze(now) {
     this.snoozedUntil = now + SNOOZE_MS;
     this.freshAt = -Infinity;
   }
 
   /**
-   * @param {{now: number, serverNow: number, waiting: Card[], lastRung: number}} facts
+   * After a sleep: what was known before may have been noticed elsewhere meanwhile, and is not repeated before that is
+   * heard of. A new order rings at once.
+   * @param {number} until monotonic ms
+   */
+  hold(until) {
+    this.heldUntil = until;
+  }
+
+  /**
+   * @param {{now: number, serverNow: number, waiting: {id: string, createdAt: number}[], lastRung: number}} facts
    * @returns {Verdict}
    */
   judge({ now, serverNow, waiting, lastRung }) {
@@ -54,13 +64,13 @@ export class Alarm {
     // Silence was asked for the orders known then, not for the next one.
     if (known && waiting.some((card) => !known.has(card.id))) {
       this.freshAt = now;
-      this.snoozedUntil = 0;
+      this.snoozedUntil = -Infinity;
     }
     this.known = ids;
     const fresh = now - this.freshAt < FRESH_MS;
     const urgent = waiting.some((card) => serverNow - card.createdAt >= ESCALATE_MS);
     const snoozed = now < this.snoozedUntil;
-    const due = now - lastRung >= (urgent ? URGENT_REPEAT_MS : REPEAT_MS);
+    const due = now >= this.heldUntil && now - lastRung >= (urgent ? URGENT_REPEAT_MS : REPEAT_MS);
     const ring = ids.size > 0 && !snoozed && (due || (fresh && now - lastRung >= TOGETHER_MS));
     return { waiting: ids.size, urgent, ring, snoozed };
   }

@@ -1,5 +1,3 @@
-import { t } from '../text/index.js';
-
 /** Keeps the screen lit during a shift. The browser drops the lock whenever the page is hidden. */
 export class WakeLock {
   constructor() {
@@ -18,10 +16,10 @@ export class WakeLock {
     else this.#release();
   }
 
-  /** Why the screen may go dark, or "". */
+  /** Why the screen may go dark, as the name of a text, or "". */
   problem() {
-    if (!('wakeLock' in navigator)) return t('settings.awake.unsafe');
-    return this.refused ? t('settings.awake.failed') : '';
+    if (!('wakeLock' in navigator)) return 'settings.awake.unsafe';
+    return this.refused ? 'settings.awake.failed' : '';
   }
 
   async #acquire() {

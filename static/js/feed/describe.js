@@ -7,7 +7,7 @@
 /**
  * The one word on the pill.
  * @param {Status} status
- * @param {number} now local ms
+ * @param {number} now monotonic ms
  * @param {number} [heartbeatMs]
  * @returns {{condition: Condition, ageMs: number}}
  */

@@ -19,7 +19,7 @@ const FETCH_LIMIT_MS = 15_000;
 /**
  * @param {Feed} feed
  * @param {World} world
- * @param {{window: number, name: () => string, tell: (news: News) => void}} desk
+ * @param {{limit: number, name: () => string, tell: (news: News) => void}} desk
  */
 export function drive(feed, world, desk) {
   /** @type {Map<TimerName, any>} */
@@ -84,7 +84,7 @@ export function drive(feed, world, desk) {
   async function request(ticket, since) {
     // Without an ETag: an answer that no order has changed still tells of the clock, the source and the version.
     const query = new URLSearchParams({ view: 'desk' });
-    if (since === null) query.set('limit', String(desk.window));
+    if (since === null) query.set('limit', String(desk.limit));
     else query.set('since', since);
     const abort = new AbortController();
     const limit = world.setTimeout(() => abort.abort(), FETCH_LIMIT_MS);

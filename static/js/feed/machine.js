@@ -44,6 +44,7 @@ export class Feed {
       source: options.source,
       assets: null,
       usage: null,
+      open: null,
     };
   }
 
@@ -242,6 +243,7 @@ export class Feed {
     if (typeof body.source?.state === 'string') this.status.source = body.source;
     if (typeof body.assets === 'string') this.status.assets = body.assets;
     if (Number.isFinite(body.usage?.reads)) this.status.usage = body.usage;
+    if (Number.isFinite(body.openHidden)) this.status.open = { total: Number(body.openTotal), hidden: body.openHidden };
     if (whole || body.orders.length > 0 || moved) {
       out.push({ type: 'cards', from, to: body.cursor, rows: body.orders, whole });
     }
@@ -259,14 +261,14 @@ export class Feed {
     out.push({ type: 'timer', name: 'details', ms: Math.min(retryAfterMs ?? POLL_MS, 30_000) });
   }
 
-  /** @param {'visible' | 'online' | 'signin'} reason @param {Effect[]} out */
+  /** @param {'visible' | 'online' | 'signin' | 'slept'} reason @param {Effect[]} out */
   #wake(reason, out) {
     if (reason === 'online') this.status.online = true;
     const { phase } = this.status;
     if (phase === 'idle' || (phase === 'ended' && reason !== 'signin')) return;
-    const silent = this.clock() - this.status.lastWord > 2 * this.heartbeatMs;
+    const silent = reason === 'slept' || this.clock() - this.status.lastWord > 2 * this.heartbeatMs;
     if (phase === 'open' && reason !== 'online' && !silent) return;
-    if (phase === 'connecting' && reason !== 'online') return;
+    if (phase === 'connecting' && reason !== 'online' && reason !== 'slept') return;
     // Timers may have slept, and a network that came back has killed the old connection: begin afresh.
     this.status.failures = 0;
     out.push({ type: 'disconnect' });

@@ -11,15 +11,16 @@
  * @property {boolean | null} reachable  outcome of the last request, null while unknown
  * @property {boolean} online
  * @property {number} failures
- * @property {number} lastWord          local ms of the last word from the server
- * @property {number} skew              server clock minus local clock, ms
+ * @property {number} lastWord          when the server last spoke, by the reader's monotonic clock, ms
+ * @property {number} skew              server time minus the reader's monotonic clock, ms
  * @property {Source} source
  * @property {string | null} assets     where the server serves its scripts now
  * @property {import('../desk.js').Usage | null} usage
+ * @property {{total: number, hidden: number} | null} open   open orders of the server, and those left out; null while unknown
  *
  * @typedef {'retry' | 'watchdog' | 'poll' | 'details'} TimerName
  *
- * @typedef {{type: 'start'} | {type: 'stop'} | {type: 'wake', reason: 'visible' | 'online' | 'signin'} | {type: 'offline'}
+ * @typedef {{type: 'start'} | {type: 'stop'} | {type: 'wake', reason: 'visible' | 'online' | 'signin' | 'slept'} | {type: 'offline'}
  *   | {type: 'open', epoch: number} | {type: 'error', epoch: number}
  *   | {type: 'message', epoch: number, event: string, id: string, data: string}
  *   | {type: 'timer', name: TimerName}

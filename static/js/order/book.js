@@ -17,11 +17,17 @@ import { laneOf } from './status.js';
  * The orders this desk knows, each in its newest state.
  * Whatever road a state comes by (page, stream, poll, answer to a write), an older one never replaces a newer one,
  * so nothing here depends on the order of arrival.
+ *
+ * It is bounded as the server's window is: the newest `window` orders, and beyond them the open ones, of which no number
+ * of newer orders pushes one out. Of more than `maxOpen` of those the newest leave: the ones that wait longest stay.
  */
 export class Book {
-  /** @param {Card[]} cards @param {number} [window] */
-  constructor(cards, window = 500) {
+  /** @param {Card[]} cards @param {number} [window] @param {number} [maxOpen] */
+  constructor(cards, window = 500, maxOpen = 2000) {
     this.window = window;
+    this.maxOpen = maxOpen;
+    /** @type {Card[] | null} newest first, while nothing has changed */
+    this.sorted = null;
     /** @type {Map<string, Card>} */
     this.cards = new Map(cards.map((card) => [card.id, card]));
     /** @type {Map<string, string>} id to the position of the removal */
@@ -44,7 +50,8 @@ export class Book {
 
   /** Newest first. */
   list() {
-    return [...this.cards.values()].sort(newestFirst);
+    this.sorted ??= [...this.cards.values()].sort(newestFirst);
+    return this.sorted;
   }
 
   /**
@@ -150,6 +157,7 @@ export class Book {
   #put(after, before, rewritten = false) {
     this.removed.delete(after.id);
     this.cards.set(after.id, after);
+    this.sorted = null;
     const dropped = this.#trim(after.id);
     return [{ id: after.id, before, after, rewritten }, ...dropped];
   }
@@ -158,21 +166,39 @@ export class Book {
   #drop(id) {
     this.cards.delete(id);
     this.contents.delete(id);
+    this.sorted = null;
   }
 
   /**
-   * A screen runs for weeks: like the server's window, the book is bounded. Finished orders go first.
-   * @param {string} keep
+   * A screen runs for weeks, so the book is bounded; each order that comes in pushes out one at most.
+   * @param {string} keep the order that has just come in: what became of it is to be seen
    * @returns {Change[]}
    */
   #trim(keep) {
     if (this.cards.size <= this.window) return [];
-    const oldest = this.list().reverse();
-    const victim =
-      oldest.find((card) => card.id !== keep && laneOf(card.status) === 'done') ?? oldest.find((card) => card.id !== keep);
+    const victim = this.#victim(keep);
     if (!victim) return [];
     this.#drop(victim.id);
     return [{ id: victim.id, before: victim, after: null }];
+  }
+
+  /** @param {string} keep @returns {Card | null} */
+  #victim(keep) {
+    /** @type {Card | null} */
+    let finished = null;
+    for (const card of this.cards.values()) {
+      if (card.id !== keep && laneOf(card.status) === 'done' && (!finished || newestFirst(card, finished) > 0)) finished = card;
+    }
+    if (finished && this.#newerThan(finished) >= this.window) return finished;
+    if (this.cards.size <= this.window + this.maxOpen) return null;
+    return this.list()[this.window];
+  }
+
+  /** @param {Card} card how many are newer */
+  #newerThan(card) {
+    let newer = 0;
+    for (const other of this.cards.values()) if (newestFirst(other, card) < 0) newer += 1;
+    return newer;
   }
 }
 

@@ -20,7 +20,9 @@
  * @property {string} email
  * @property {number | null} total
  * @property {number} itemCount
- * @property {Item[]} items
+ * @property {Item[]} items             the first ones
+ * @property {number} [moreItems]       how many the order has beyond those
+ * @property {string} [source]          a keyed hash of the address that it was submitted from
  * @property {string} notes
  * @property {string} address
  * @property {{latitude: number, longitude: number} | null} location
@@ -91,7 +93,7 @@ export function placeOf(card) {
  * @param {Card} card
  */
 export function contentOf(card) {
-  return JSON.stringify([card.customerName, card.phone, card.total, card.items, card.notes, card.address, card.location]);
+  return JSON.stringify([card.customerName, card.phone, card.total, card.items, card.moreItems ?? 0, card.notes, card.address, card.location]);
 }
 
 /**

@@ -9,21 +9,29 @@ const COLUMNS = [
 ];
 
 /**
+ * Where a spreadsheet may begin to read a formula: at the start of a cell, and after anything that it may take for the
+ * end of one. Which character separates cells is the reader's setting, not ours, and one that expects `;` does not heed
+ * quotes in the middle of what it takes for a cell. East Asian versions read the full-width signs as well.
+ */
+const FORMULA = /(^|[;,\t\r\n])([\s"]*)(?=[=+\-@|%＝＋－＠])/g;
+
+/**
  * A field by RFC 4180. A spreadsheet runs what begins like a formula, so such text gets an apostrophe in front.
  * @param {string | number | null} value
  */
 export function field(value) {
   if (value === null) return '';
   if (typeof value === 'number') return String(value);
-  const text = /^[\s]*[=+\-@\t\r|%]/.test(value) ? `'${value}` : value;
-  return /[",\r\n;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const text = value.replace(FORMULA, "$1$2'").replace(/^[\t\r]/, "'$&");
+  return /[",\r\n;\t]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /** @param {Card} card */
 function itemsText(card) {
-  return card.items
-    .map((item) => `${item.quantity === null ? '' : `${item.quantity} x `}${plain(item.name, 200)}${item.price ? ` @ ${plain(item.price, 40)}` : ''}`)
-    .join('; ');
+  const more = card.moreItems ? [`… (${card.moreItems} more)`] : [];
+  const items = card.items
+    .map((item) => `${item.quantity === null ? '' : `${item.quantity} x `}${plain(item.name, 200)}${item.price ? ` @ ${plain(item.price, 40)}` : ''}`);
+  return [...items, ...more].join('; ');
 }
 
 /** Local time as spreadsheets read it. @param {number} ms */

@@ -33,17 +33,15 @@ export function summarizeDay(cards, now, window) {
   /** @type {Day} */
   const day = { orders: 0, cancelled: 0, revenue: 0, average: null, oldestOpen: null, perHour: Array(24).fill(0), complete: true };
   let held = 0;
+  let ofToday = 0;
   let priced = 0;
-  let reachesBack = false;
   // Summed in ten-thousandths: binary fractions would show up in the till's last digit.
   let revenue = 0;
   for (const card of cards) {
     held += 1;
     if (laneOf(card.status) !== 'done' && (!day.oldestOpen || card.timestamp < day.oldestOpen.timestamp)) day.oldestOpen = card;
-    if (dayOf(card.timestamp) !== today) {
-      reachesBack ||= card.timestamp < now;
-      continue;
-    }
+    if (dayOf(card.timestamp) !== today) continue;
+    ofToday += 1;
     if (isVoid(card.status)) {
       day.cancelled += 1;
       continue;
@@ -57,7 +55,8 @@ export function summarizeDay(cards, now, window) {
   }
   day.revenue = revenue / 10_000;
   day.average = priced > 0 ? day.revenue / priced : null;
-  day.complete = reachesBack || held < window;
+  // Open orders of earlier days are held beyond the window, so that one of them says nothing about its reach.
+  day.complete = held < window || ofToday < window;
   return day;
 }
 

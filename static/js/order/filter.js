@@ -1,6 +1,7 @@
 /** @import { Card } from './card.js' */
 import { isDelivery, numberOf } from './card.js';
 import { dayOf } from './day.js';
+import { isLongOpen } from './piles.js';
 import { isVoid, laneOf } from './status.js';
 
 /**
@@ -14,10 +15,11 @@ import { isVoid, laneOf } from './status.js';
  * @property {StatusChip} status
  * @property {boolean} today
  * @property {'' | 'delivery' | 'pickup'} way
+ * @property {boolean} old      open ones that were forgotten
  */
 
 /** @type {Filter} */
-export const NO_FILTER = { view: 'board', text: '', status: 'all', today: false, way: '' };
+export const NO_FILTER = { view: 'board', text: '', status: 'all', today: false, way: '', old: false };
 
 const STATUS_CHIPS = ['all', 'open', 'done', 'cancelled'];
 const WAYS = ['', 'delivery', 'pickup'];
@@ -33,6 +35,7 @@ export function readFilter(query) {
     status: /** @type {StatusChip} */ (STATUS_CHIPS.includes(status) ? status : 'all'),
     today: params.get('day') === 'today',
     way: /** @type {Filter['way']} */ (WAYS.includes(way) ? way : ''),
+    old: params.get('age') === 'old',
   };
 }
 
@@ -44,13 +47,14 @@ export function writeFilter(filter) {
   if (filter.status !== 'all') params.set('status', filter.status);
   if (filter.today) params.set('day', 'today');
   if (filter.way) params.set('way', filter.way);
+  if (filter.old) params.set('age', 'old');
   const query = params.toString();
   return query ? `?${query}` : '';
 }
 
 /** @param {Filter} filter */
 export function isNarrow(filter) {
-  return filter.text.trim() !== '' || filter.status !== 'all' || filter.today || filter.way !== '';
+  return filter.text.trim() !== '' || filter.status !== 'all' || filter.today || filter.way !== '' || filter.old;
 }
 
 /** @type {WeakMap<Card, string>} */
@@ -90,6 +94,7 @@ export function matcher(filter, now) {
     if (filter.status === 'cancelled' && !isVoid(card.status)) return false;
     if (filter.today && dayOf(card.timestamp) !== today) return false;
     if (filter.way && (filter.way === 'delivery') !== isDelivery(card)) return false;
+    if (filter.old && !isLongOpen(card, now)) return false;
     if (words.length === 0) return true;
     const text = haystack(card);
     return words.every((word) => text.includes(word));

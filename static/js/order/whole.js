@@ -25,6 +25,28 @@ export function timelineOf(card, whole) {
   return moments.sort((a, b) => a.at - b.at);
 }
 
+/** What an order may call the name of an item, the best first; as the server reads it. */
+const NAMES = ['productName', 'name', 'title', 'productId'];
+
+/**
+ * The items of the order as it is stored, however many.
+ * @param {any} whole
+ * @returns {import('./card.js').Item[] | null} null when they cannot be read
+ */
+export function itemsOf(whole) {
+  if (!Array.isArray(whole?.items)) return null;
+  return whole.items.map((/** @type {any} */ item) => {
+    if (item === null || typeof item !== 'object') return { name: textOf(item), quantity: null, price: '' };
+    const first = (/** @type {string[]} */ names) => textOf(names.map((name) => item[name]).find((value) => value !== undefined));
+    return { name: first(NAMES), quantity: typeof item.quantity === 'number' ? item.quantity : null, price: first(['productPrice', 'price']) };
+  });
+}
+
+/** @param {unknown} value */
+function textOf(value) {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
 /**
  * Every field with its value as text.
  * @param {any} whole

@@ -1,4 +1,6 @@
 /** @import { News } from '../feed/drive.js' */
+/** @import { Status } from '../feed/types.js' */
+/** @import { Bearings } from './hub.js' */
 import { compareCursors, laterCursor } from '../order/cursor.js';
 
 /**
@@ -24,4 +26,15 @@ export class Follower {
   isBehind(cursor) {
     return compareCursors(this.cursor, cursor) < 0;
   }
+}
+
+/**
+ * What a hub knows, by the clock of the tab that hears it.
+ * @param {Status} status
+ * @param {Bearings} at
+ * @param {number} now the tab's own monotonic ms
+ * @returns {Status}
+ */
+export function byOwnClock(status, { serverTime, wordAge }, now) {
+  return { ...status, lastWord: now - wordAge, skew: serverTime - now };
 }

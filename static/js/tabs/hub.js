@@ -1,5 +1,6 @@
 /** @import { Source, Status } from '../feed/types.js' */
 /** @import { News, World } from '../feed/drive.js' */
+import { monotonic, Sleep, wall } from '../clock.js';
 import { drive } from '../feed/drive.js';
 import { Feed } from '../feed/machine.js';
 
@@ -8,28 +9,32 @@ import { Feed } from '../feed/machine.js';
  * @property {'hello'} t
  * @property {string} tab
  * @property {string} cursor
- * @property {number} skew              server clock minus local clock, as the page found it
+ * @property {number} serverTime        now, as far as the tab knows; clocks of tabs and workers need not agree
  * @property {Source} source
  * @property {number} heartbeatMs
  * @property {number} retryMs
- * @property {number} window
+ * @property {number} limit             orders to ask for when the whole window is wanted
  * @property {string} name
  *
  * @typedef {Hello | {t: 'wake', tab: string, reason: 'visible' | 'online'} | {t: 'offline', tab: string}
  *   | {t: 'leave', tab: string}} ToHub
  *
- * @typedef {{t: 'welcome', cursor: string, status: Status} | {t: 'pulse'}
- *   | {t: 'news', news: Exclude<News, {type: 'status'}>} | {t: 'status', status: Status}} FromHub
+ * @typedef {{serverTime: number, wordAge: number}} Bearings   server time now, and how long ago the server last spoke
+ *
+ * @typedef {{t: 'welcome', cursor: string, status: Status, at: Bearings} | {t: 'pulse', at: Bearings | null}
+ *   | {t: 'news', news: Exclude<News, {type: 'status'}>} | {t: 'status', status: Status, at: Bearings}} FromHub
  */
 
 const PULSE_MS = 1000;
+/** Pulses are held back by a busy machine, too; nobody closes a lid for less. */
+const SLEEP_MS = 10_000;
 
 /**
  * The one owner of the stream, wherever it lives: in a shared worker, in the leading tab, or in a tab by itself.
  */
 export class Hub {
   /**
-   * @param {World & {clock: () => number, random: () => number}} world
+   * @param {World & {clock: () => number, wall: () => number, random: () => number}} world
    * @param {(message: FromHub) => void} broadcast to every tab
    */
   constructor(world, broadcast) {
@@ -40,6 +45,7 @@ export class Hub {
     /** @type {ReturnType<typeof drive> | null} */
     this.driver = null;
     this.closed = false;
+    this.sleep = new Sleep(world.clock, world.wall);
     this.#pulse();
   }
 
@@ -54,7 +60,7 @@ export class Hub {
         if (!this.feed) this.#start(message);
         // A page that has just been served has a session again, whatever the stream found before.
         else if (this.feed.status.phase === 'ended') this.driver?.send({ type: 'wake', reason: 'signin' });
-        if (this.feed) reply({ t: 'welcome', cursor: this.feed.known, status: this.feed.status });
+        if (this.feed) reply({ t: 'welcome', cursor: this.feed.known, status: this.feed.status, at: this.#bearings(this.feed) });
         return;
       case 'wake':
         this.driver?.send({ type: 'wake', reason: message.reason });
@@ -84,7 +90,7 @@ export class Hub {
     const feed = new Feed({
       cursor: hello.cursor,
       now,
-      serverTime: now + hello.skew,
+      serverTime: hello.serverTime,
       source: hello.source,
       heartbeatMs: hello.heartbeatMs,
       retryMs: hello.retryMs,
@@ -93,32 +99,41 @@ export class Hub {
     });
     this.feed = feed;
     this.driver = drive(feed, this.world, {
-      window: hello.window,
+      limit: hello.limit,
       name: () => hello.name,
       tell: (news) => {
-        if (news.type === 'status') this.broadcast({ t: 'status', status: feed.status });
+        if (news.type === 'status') this.broadcast({ t: 'status', status: feed.status, at: this.#bearings(feed) });
         else this.broadcast({ t: 'news', news });
       },
     });
     this.driver.send({ type: 'start' });
   }
 
+  /** @param {Feed} feed @returns {Bearings} */
+  #bearings(feed) {
+    const now = this.world.clock();
+    return { serverTime: now + feed.status.skew, wordAge: now - feed.status.lastWord };
+  }
+
   /** Tabs tell a dead or frozen hub by its silence. */
   #pulse() {
     if (this.closed) return;
-    this.broadcast({ t: 'pulse' });
+    // The stream may have died in its sleep, and server time has gone on without this clock.
+    if (this.sleep.passed() > SLEEP_MS) this.driver?.send({ type: 'wake', reason: 'slept' });
+    this.broadcast({ t: 'pulse', at: this.feed && this.#bearings(this.feed) });
     this.world.setTimeout(() => this.#pulse(), PULSE_MS);
   }
 }
 
-/** The world as a worker has it. @returns {World & {clock: () => number, random: () => number}} */
+/** The world as a worker has it. @returns {World & {clock: () => number, wall: () => number, random: () => number}} */
 export function realWorld() {
   return {
     openStream: (url) => new EventSource(url),
     fetch: (url, init) => fetch(url, init),
     setTimeout: (run, ms) => setTimeout(run, ms),
     clearTimeout: (timer) => clearTimeout(timer),
-    clock: () => Date.now(),
+    clock: monotonic,
+    wall,
     random: () => Math.random(),
   };
 }

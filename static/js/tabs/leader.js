@@ -1,5 +1,6 @@
 /** @import { ToHub } from './hub.js' */
 /** @import { Line, LinkOptions } from './link.js' */
+import { monotonic } from '../clock.js';
 import { Hub, realWorld } from './hub.js';
 import { Timers } from './timers.js';
 import { Watch } from './watch.js';
@@ -22,8 +23,8 @@ function tabWorld(timers) {
 export function linkByLeader({ hello, hear }) {
   const me = hello().tab;
   const channel = new BroadcastChannel(`orderbell:${new URL('.', import.meta.url).pathname}`);
-  const watch = new Watch(Date.now());
-  const timers = new Timers(Date.now);
+  const watch = new Watch(monotonic());
+  const timers = new Timers(monotonic);
   /** @type {Hub | null} */
   let hub = null;
   let closed = false;
@@ -44,7 +45,7 @@ export function linkByLeader({ hello, hear }) {
   function follow() {
     hub?.close();
     hub = null;
-    watch.heard(Date.now());
+    watch.heard(monotonic());
   }
 
   /** @param {boolean} steal */
@@ -70,7 +71,7 @@ export function linkByLeader({ hello, hear }) {
       return;
     }
     if (hub || (data.to !== 'tabs' && data.to !== me)) return;
-    watch.heard(Date.now());
+    watch.heard(monotonic());
     if (data.fresh) channel.postMessage({ to: 'hub', message: hello() });
     hear(data.message);
   };
@@ -90,7 +91,7 @@ export function linkByLeader({ hello, hear }) {
       if (hub || closed || stealing || !watch.silent(now)) return;
       stealing = true;
       timers.set(() => {
-        if (hub || closed || !watch.silent(Date.now())) stealing = false;
+        if (hub || closed || !watch.silent(monotonic())) stealing = false;
         else stand(true);
       }, Math.random() * SPREAD_MS);
     },
@@ -109,7 +110,7 @@ export function linkByLeader({ hello, hear }) {
  * @returns {Line}
  */
 export function linkAlone({ hello, hear }) {
-  const timers = new Timers(Date.now);
+  const timers = new Timers(monotonic);
   const hub = new Hub(tabWorld(timers), hear);
   hub.hear(hello(), hear);
   return {

@@ -1,4 +1,5 @@
 /** @import { FromHub, Hello, ToHub } from './hub.js' */
+import { monotonic } from '../clock.js';
 import { Watch } from './watch.js';
 
 /**
@@ -6,7 +7,7 @@ import { Watch } from './watch.js';
  *
  * @typedef {object} Line
  * @property {(message: ToHub) => void} post
- * @property {(now: number) => void} check   to be called about once a second
+ * @property {(now: number) => void} check   to be called about once a second, with monotonic ms
  * @property {() => void} close
  *
  * @typedef {object} LinkOptions
@@ -58,7 +59,7 @@ function linkByWorker({ hello, hear }, giveUp) {
   let heardEver = false;
   /** @type {MessagePort} */
   let port;
-  let watch = new Watch(Date.now());
+  let watch = new Watch(monotonic());
 
   function open() {
     const worker = new SharedWorker(new URL('./shared-worker.js', import.meta.url), {
@@ -71,7 +72,7 @@ function linkByWorker({ hello, hear }, giveUp) {
     port = worker.port;
     port.onmessage = ({ data }) => {
       heardEver = true;
-      watch.heard(Date.now());
+      watch.heard(monotonic());
       hear(data);
     };
     port.postMessage(hello());

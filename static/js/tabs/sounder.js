@@ -2,18 +2,24 @@
  * Which of this browser's tabs makes the sound. Every tab tells the others about itself and all of them apply the
  * same rule, so no one has to be in charge.
  *
- * @typedef {object} Presence
+ * The clocks of two tabs need not agree. So no message carries a moment: presence counts from when it was heard, the
+ * last ring is told by its age, and which tab was focused last by a number that only grows.
+ *
+ * @typedef {object} Facts
  * @property {string} tab
  * @property {boolean} unlocked   may play sound
  * @property {boolean} visible
- * @property {number} focusedAt   local ms of the last focus, 0 for never
- * @property {number} at          local ms when said
+ * @property {number} focus       the tab focused last has the highest, 0 for never
+ *
+ * @typedef {Facts & {at: number}} Presence   with the own time when it was heard
  */
 
 export const PRESENCE_MS = 1000;
 export const EXPIRY_MS = 3000;
 /** A newcomer listens before it speaks, or two tabs would ring at once. */
 export const SETTLE_MS = 400;
+/** One that takes over lets the others hear of it first. */
+export const HANDOVER_MS = 250;
 /** One that slept first has to hear what became of the orders that it missed. */
 export const WAKE_MS = 1500;
 
@@ -36,41 +42,62 @@ export function chooseSounder(peers, now) {
 function isBetter(a, b) {
   if (a.unlocked !== b.unlocked) return a.unlocked;
   if (a.visible !== b.visible) return a.visible;
-  if (a.focusedAt !== b.focusedAt) return a.focusedAt > b.focusedAt;
+  if (a.focus !== b.focus) return a.focus > b.focus;
   return a.tab < b.tab;
 }
 
 /**
- * @typedef {{t: 'here', me: Presence, ask: boolean, lastRung: number} | {t: 'gone', tab: string} | {t: 'rung', at: number}
- *   | {t: 'snooze', at: number}} Gossip
+ * @typedef {{t: 'here', me: Facts, ask: boolean, sinceRung: number} | {t: 'gone', tab: string} | {t: 'rung'}
+ *   | {t: 'snooze'}} Gossip
  */
 
 export class Ensemble {
   /**
    * @param {string} tab
-   * @param {number} now
+   * @param {number} now own monotonic ms, as everywhere here
    * @param {(gossip: Gossip) => void} tell
+   * @param {boolean} [focused]
    */
-  constructor(tab, now, tell) {
+  constructor(tab, now, tell, focused = false) {
     this.tell = tell;
     this.quietUntil = now + SETTLE_MS;
     this.updatedAt = now;
-    this.saidAt = 0;
-    this.lastRung = 0;
+    this.saidAt = now;
+    this.lastRung = -Infinity;
+    /** A newcomer learns how high to count while it settles. */
+    this.wantsFocus = focused;
     /** @type {Presence} */
-    this.me = { tab, unlocked: false, visible: true, focusedAt: 0, at: now };
+    this.me = { tab, unlocked: false, visible: true, focus: 0, at: now };
     /** @type {Map<string, Presence>} */
     this.peers = new Map([[tab, this.me]]);
     this.say(now, true);
   }
 
-  /** @param {Partial<Presence>} facts @param {number} now */
+  /** This tab has the focus now. */
+  focus() {
+    this.wantsFocus = true;
+  }
+
+  /** Whether this tab has not run for so long that it may have missed what the others said. @param {number} now */
+  slept(now) {
+    return now - this.updatedAt > EXPIRY_MS;
+  }
+
+  /** @param {Partial<Pick<Facts, 'unlocked' | 'visible'>>} facts @param {number} now */
   update(facts, now) {
     const me = this.me;
-    if (now - this.updatedAt > EXPIRY_MS) this.quietUntil = now + WAKE_MS;
+    if (this.slept(now)) this.quietUntil = now + WAKE_MS;
     this.updatedAt = now;
-    const changed = Object.entries(facts).some(([key, value]) => me[/** @type {keyof Presence} */ (key)] !== value);
+    for (const peer of this.peers.values()) if (peer !== me && now - peer.at > EXPIRY_MS) this.peers.delete(peer.tab);
+    const before = JSON.stringify([me.unlocked, me.visible, me.focus]);
+    const wasChosen = this.isChosen(now);
     Object.assign(me, facts);
+    if (this.wantsFocus && now >= this.quietUntil) {
+      this.wantsFocus = false;
+      me.focus = 1 + Math.max(...[...this.peers.values()].map((peer) => peer.focus));
+    }
+    const changed = JSON.stringify([me.unlocked, me.visible, me.focus]) !== before;
+    if (!wasChosen && this.isChosen(now)) this.quietUntil = Math.max(this.quietUntil, now + HANDOVER_MS);
     if (changed || now - this.saidAt >= PRESENCE_MS) this.say(now, false);
   }
 
@@ -78,17 +105,18 @@ export class Ensemble {
   say(now, ask) {
     this.saidAt = now;
     this.me.at = now;
-    this.tell({ t: 'here', me: { ...this.me }, ask, lastRung: this.lastRung });
+    const { tab, unlocked, visible, focus } = this.me;
+    this.tell({ t: 'here', me: { tab, unlocked, visible, focus }, ask, sinceRung: now - this.lastRung });
   }
 
   /** @param {Gossip} gossip @param {number} now */
   hear(gossip, now) {
     if (gossip.t === 'gone') this.peers.delete(gossip.tab);
     else if (gossip.t === 'snooze') return;
-    else if (gossip.t === 'rung') this.lastRung = Math.max(this.lastRung, gossip.at);
+    else if (gossip.t === 'rung') this.lastRung = now;
     else {
-      this.lastRung = Math.max(this.lastRung, gossip.lastRung);
-      this.peers.set(gossip.me.tab, gossip.me);
+      this.lastRung = Math.max(this.lastRung, now - gossip.sinceRung);
+      this.peers.set(gossip.me.tab, { ...gossip.me, at: now });
       if (gossip.ask) this.say(now, false);
     }
   }
@@ -96,7 +124,7 @@ export class Ensemble {
   /** @param {number} now */
   rang(now) {
     this.lastRung = now;
-    this.tell({ t: 'rung', at: now });
+    this.tell({ t: 'rung' });
   }
 
   leave() {

@@ -23,6 +23,11 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(values, name) ? String(values[name]) : whole));
 }
 
+/** More texts of the language, which come with what is loaded later. @param {Texts} more */
+export function learn(more) {
+  Object.assign(texts, more);
+}
+
 /** @param {string} key */
 export function hasText(key) {
   return Object.hasOwn(texts, key);

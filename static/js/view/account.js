@@ -3,6 +3,7 @@
 import { call } from '../api.js';
 import { plain } from '../order/card.js';
 import { t } from '../text/index.js';
+import '../text/later.js';
 import { byId, make, setAttribute } from './dom.js';
 
 /**

@@ -2,17 +2,20 @@
 /** @import { Formats } from '../text/format.js' */
 /** @import { Prefs } from '../prefs.js' */
 import { newestFirst, oldestFirst } from '../order/book.js';
+import { Places, STEADY_MS } from '../order/places.js';
 import { isWaiting, LANES } from '../order/status.js';
 import { t } from '../text/index.js';
 import { blankCard, fillAge, fillCard } from './card.js';
-import { arrange, byId, setText } from './dom.js';
+import { arrange, byId, placeOf, setText } from './dom.js';
 
 /** The columns, and on a phone the tabs that choose one of them. */
 export class Board {
-  /** @param {() => void} chosen a column was chosen on a phone */
-  constructor(chosen) {
+  /** @param {() => number} clock monotonic @param {() => void} chosen a column was chosen on a phone */
+  constructor(clock, chosen) {
+    this.clock = clock;
     this.chosen = chosen;
     this.root = byId('board');
+    this.places = new Places();
     /** @type {Map<string, HTMLElement>} */
     this.elements = new Map();
     for (const element of this.root.querySelectorAll('.card')) this.elements.set(element.dataset.id, element);
@@ -27,23 +30,31 @@ export class Board {
 
   /**
    * @param {Shown[]} list
-   * @param {{formats: Formats, prefs: Prefs, now: number, narrow: boolean, arrived: Set<string>, isHeld: (id: string) => boolean}} how
+   * @param {{formats: Formats, prefs: Prefs, now: number, narrow: boolean, complete: boolean, arrived: Set<string>, isFolded: (id: string) => boolean, isHeld: (id: string) => boolean}} how
    */
-  draw(list, { formats, prefs, now, narrow, arrived, isHeld }) {
+  draw(list, { formats, prefs, now, narrow, complete, arrived, isFolded, isHeld }) {
     const focus = this.#focused();
-    this.shown = list.filter(({ lane }) => lane !== 'done');
+    const all = list.filter(({ lane }) => lane !== 'done');
+    this.shown = all.filter(({ card }) => !isFolded(card.id));
     // The cards that a filter hides are kept: to make hundreds anew when it is cleared would be felt.
     for (const id of this.elements.keys()) if (!isHeld(id)) this.elements.delete(id);
     for (const lane of LANES) {
       const inLane = this.shown.filter((shown) => shown.lane === lane).sort(laneOrder(prefs));
       const elements = inLane.map((shown) => this.#element(shown, { formats, prefs, now, arrived }));
       arrange(this.root.querySelector(`[data-list="${lane}"]`), elements);
-      this.#count(lane, inLane);
+      const held = all.filter((shown) => shown.lane === lane);
+      this.#count(lane, held);
       const empty = this.root.querySelector(`[data-empty="${lane}"]`);
-      empty.hidden = inLane.length > 0;
-      setText(empty, t(narrow ? 'lane.empty.filtered' : `lane.empty.${lane}`));
+      empty.hidden = held.length > 0;
+      setText(empty, t(!complete ? 'loading.rest' : narrow ? 'lane.empty.filtered' : `lane.empty.${lane}`));
     }
     this.#refocus(focus);
+    this.look();
+  }
+
+  /** Notes where the cards stand; to be called whenever that may have changed. */
+  look() {
+    this.places.note(this.#inPlace(), this.clock());
   }
 
   /** @param {number} now server time @param {Prefs} prefs */
@@ -76,9 +87,33 @@ export class Board {
     element.classList.add('arrived');
   }
 
+  /** Brings the rows of floods into view. */
+  revealFloods() {
+    this.select('new');
+    const row = /** @type {HTMLElement | null} */ (byId('floods').querySelector('button'));
+    row?.scrollIntoView({ block: 'center' });
+    row?.focus({ preventScroll: true });
+  }
+
+  /** A tap that was not meant for this card leaves a mark where it fell, and nothing else. @param {string} id */
+  ignore(id) {
+    const element = this.elements.get(id);
+    element?.setAttribute('data-settling', '');
+    setTimeout(() => element?.removeAttribute('data-settling'), STEADY_MS);
+  }
+
   /** The orders as they stand on the screen, column by column. @returns {HTMLElement[]} */
   inSight() {
     return [...this.root.querySelectorAll('.card')].filter((element) => element.offsetParent !== null);
+  }
+
+  /** @returns {Iterable<[string, import('../order/places.js').Place]>} */
+  *#inPlace() {
+    for (const { card, mark } of this.shown) {
+      const element = this.elements.get(card.id);
+      const place = element && placeOf(element);
+      if (place) yield [card.id, { ...place, status: card.status, doing: `${card.acknowledged} ${mark?.kind}` }];
+    }
   }
 
   /** @param {Shown} shown @param {{formats: Formats, prefs: Prefs, now: number, arrived: Set<string>}} how */
@@ -125,6 +160,7 @@ export class Board {
       if (document.activeElement === document.body || !card.contains(document.activeElement)) (button ?? card).focus({ preventScroll: true });
       return;
     }
+    this.places.passedOn = this.clock();
     const heir = list.children[Math.min(at, list.children.length - 1)];
     const target = heir ?? list.closest('.lane')?.querySelector('.lane-head');
     /** @type {HTMLElement | null} */ (target)?.focus({ preventScroll: heir === undefined });

@@ -89,9 +89,9 @@ function fillItems(element, card, formats) {
     if (item.price) row.append(make('bdi', { class: 'item-price', text: plain(item.price, 24) }));
     return row;
   });
-  const more = card.items.length - ITEMS_SHOWN;
+  const more = Math.max(card.items.length - ITEMS_SHOWN, 0) + (card.moreItems ?? 0);
   if (more > 0) rows.push(make('li', {}, [make('button', { type: 'button', class: 'more', 'data-act': 'open', text: t('card.more', { n: more }) })]));
-  if (card.items.length === 0) {
+  if (rows.length === 0) {
     const text = card.itemCount > 0 ? t('card.items', { n: card.itemCount }) : t(card.partial ? 'card.loading' : 'card.noitems');
     rows.push(make('li', { class: 'note', text }));
   }

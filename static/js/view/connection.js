@@ -20,7 +20,7 @@ export class Connection {
     this.told = '';
   }
 
-  /** @param {Status} status @param {number} now local ms */
+  /** @param {Status} status @param {number} now monotonic ms */
   draw(status, now) {
     const { condition, ageMs } = describe(status, now, this.heartbeatMs);
     if (condition !== this.condition) this.since = now;
@@ -33,17 +33,17 @@ export class Connection {
     setText(byId('pill-age'), age === t('pill.now') ? age : t('pill.age', { age }));
     const settled = now - this.since > GRACE_MS || condition === 'ended' || condition === 'away';
     document.body.toggleAttribute('data-stale', isStale(condition) && (settled || condition === 'offline'));
-    this.#banner(condition, ageMs, status, settled);
+    this.#banner(condition, ageMs, status, settled, now);
     this.#tell(condition, settled);
   }
 
-  /** @param {Condition} condition @param {number} ageMs @param {Status} status @param {boolean} settled */
-  #banner(condition, ageMs, status, settled) {
+  /** @param {Condition} condition @param {number} ageMs @param {Status} status @param {boolean} settled @param {number} now */
+  #banner(condition, ageMs, status, settled, now) {
     const banner = byId('banner-connection');
     const show = condition === 'offline' || (settled && isStale(condition));
     banner.hidden = !show;
     if (!show) return;
-    const since = condition === 'away' ? Math.max(0, Date.now() + status.skew - status.source.since) : ageMs;
+    const since = condition === 'away' ? Math.max(0, now + status.skew - status.source.since) : ageMs;
     banner.dataset.kind = condition === 'offline' || condition === 'ended' ? 'bad' : 'warn';
     setText(part(banner, 'text'), t(`banner.${condition}`, { age: shortAge(Math.max(since, 2000)) }));
     banner.querySelector('a').hidden = condition !== 'ended';
@@ -62,4 +62,11 @@ export class Connection {
       sayPolitely(t('say.back'));
     }
   }
+}
+
+/** More orders are open than a desk can hold, which must not go unsaid. @param {{total: number, hidden: number}} open @param {import('../text/format.js').Formats} formats */
+export function drawHidden({ total, hidden }, formats) {
+  const banner = byId('banner-hidden');
+  banner.hidden = !(hidden > 0);
+  if (!banner.hidden) setText(part(banner, 'text'), t('banner.hidden', { n: hidden, total: formats.number(total) }));
 }

@@ -10,6 +10,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 /** @param {Desk} desk @param {Formats} formats */
 export function drawDay(desk, formats) {
+  if (!desk.complete) return drawLoading();
   const now = desk.now();
   const day = summarizeDay(desk.cards(), now, desk.state.window);
   setText(byId('day-orders'), String(day.orders));
@@ -24,6 +25,12 @@ export function drawDay(desk, formats) {
   setText(byId('day-note'), notes.join(' · '));
   drawChart(day.perHour, new Date(now).getHours());
   drawUsage(desk, formats);
+}
+
+/** Figures over a part of the orders would be wrong ones. */
+function drawLoading() {
+  for (const figure of ['orders', 'revenue', 'average', 'oldest']) setText(byId(`day-${figure}`), '…');
+  setText(byId('day-note'), t('loading.rest'));
 }
 
 /** @param {Desk} desk @param {Formats} formats */

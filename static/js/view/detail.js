@@ -3,11 +3,16 @@
 /** @import { Formats } from '../text/format.js' */
 /** @import { Actions } from '../actions.js' */
 import { wholeOrder } from '../api.js';
+import { monotonic } from '../clock.js';
 import { mapLink, numberOf, placeOf, plain, telephone } from '../order/card.js';
-import { fieldsOf, timelineOf } from '../order/whole.js';
+import { fieldsOf, itemsOf, timelineOf } from '../order/whole.js';
+import { STEADY_MS } from '../order/places.js';
 import { laneOf, nextStatus, SETTABLE } from '../order/status.js';
 import { statusName, stepName, t } from '../text/index.js';
+import '../text/later.js';
 import { byId, make } from './dom.js';
+
+const ITEMS_SHOWN = 1000;
 
 /** One order with everything that is known of it. */
 export class Detail {
@@ -30,6 +35,12 @@ export class Detail {
     this.whole = null;
     this.failed = false;
     this.confirming = false;
+    /** What the buttons do, and since when. */
+    this.doing = '';
+    this.doingSince = 0;
+    /** When the pointer came down. */
+    this.aimed = 0;
+    this.dialog.addEventListener('pointerdown', () => (this.aimed = monotonic()), { capture: true });
     this.dialog.addEventListener('close', () => {
       this.id = null;
     });
@@ -40,7 +51,7 @@ export class Detail {
   open(id) {
     const card = this.desk.shown(id);
     if (!card) return;
-    Object.assign(this, { id, whole: null, failed: false, confirming: false, state: '' });
+    Object.assign(this, { id, whole: null, failed: false, confirming: false, state: '', doing: '' });
     this.draw();
     if (!this.dialog.open) this.dialog.showModal();
     byId('detail-title').focus();
@@ -56,6 +67,9 @@ export class Detail {
     if (state === this.state) return;
     const moved = this.state !== '' && !this.state.startsWith(`${card.position} `);
     this.state = state;
+    const doing = [card.id, card.status, card.acknowledged, this.confirming].join(' ');
+    if (doing !== this.doing) this.doingSince = monotonic();
+    this.doing = doing;
     const body = byId('detail-body');
     const open = body.querySelector('details')?.open ?? false;
     const focused = document.activeElement?.getAttribute('data-do') ?? null;
@@ -137,13 +151,16 @@ export class Detail {
 
   /** @param {Card} card */
   #items(card) {
-    const rows = card.items.slice(0, 500).map((item) =>
+    const all = (card.moreItems && itemsOf(this.whole)) || card.items;
+    const more = Math.max(all.length - ITEMS_SHOWN, 0) + (all === card.items ? (card.moreItems ?? 0) : 0);
+    const rows = all.slice(0, ITEMS_SHOWN).map((item) =>
       make('tr', {}, [
         make('td', { text: item.quantity === null ? '' : t('card.quantity', { n: this.formats.number(item.quantity) }) }),
         make('td', {}, [make('bdi', { text: plain(item.name, 400) })]),
         make('td', { text: plain(item.price, 40) }),
       ]),
     );
+    if (more > 0) rows.push(make('tr', {}, [make('td'), make('td', { colspan: '2', text: t('card.more', { n: more }) })]));
     const total = card.total === null ? t('card.nototal') : this.formats.money(card.total);
     const foot = make('tfoot', {}, [make('tr', {}, [make('td'), make('td', { text: t('detail.total') }), make('td', { text: total })])]);
     return make('section', {}, [make('h3', { text: t('detail.items') }), make('table', { class: 'detail-items' }, [make('tbody', {}, rows), foot])]);
@@ -179,7 +196,11 @@ export class Detail {
     // A click on the dialog itself is one on its backdrop: the content fills the rest.
     if (target === this.dialog) return this.dialog.close();
     if (!id) return;
-    switch (target.closest('[data-do]')?.getAttribute('data-do')) {
+    // The second half of a double tap is not meant for what the first one brought.
+    if (/** @type {MouseEvent} */ (event).detail > 0 && this.aimed - this.doingSince < STEADY_MS) return;
+    const act = target.closest('[data-do]')?.getAttribute('data-do');
+    if (act) this.doingSince = monotonic();
+    switch (act) {
       case 'next':
         return void this.actions.advance(id);
       case 'ack':

@@ -65,6 +65,20 @@ export function arrange(parent, wanted) {
   }
 }
 
+/**
+ * Where an element stands in the page, whatever moves it for show; null while it is not to be seen.
+ * @param {HTMLElement} element
+ */
+export function placeOf(element) {
+  if (!element.offsetParent) return null;
+  let [left, top] = [0, 0];
+  for (let box = /** @type {HTMLElement | null} */ (element); box; box = /** @type {HTMLElement | null} */ (box.offsetParent)) {
+    left += box.offsetLeft;
+    top += box.offsetTop;
+  }
+  return { left, top, bottom: top + element.offsetHeight };
+}
+
 /** Puts the texts of the chosen language in place of the markup's own. @param {ParentNode} root */
 export function translate(root) {
   for (const [attribute, target] of [['data-t', ''], ['data-t-label', 'aria-label'], ['data-t-placeholder', 'placeholder']]) {

@@ -60,9 +60,10 @@ export class Filters {
     this.set({ ...NO_FILTER, view: this.filter.view });
   }
 
-  /** @param {number} n */
-  count(n) {
-    setText(byId('count'), this.narrow || this.filter.view === 'history' ? t('filter.count', { n }) : '');
+  /** @param {number} n @param {boolean} complete whether all orders were looked at */
+  count(n, complete) {
+    const text = complete ? t('filter.count', { n }) : t('loading.rest');
+    setText(byId('count'), this.narrow || this.filter.view === 'history' ? text : '');
   }
 
   /** @param {Event} event */

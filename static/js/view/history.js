@@ -13,8 +13,8 @@ export class History {
     this.rows = new Map();
   }
 
-  /** @param {Shown[]} list @param {{formats: Formats, now: number, narrow: boolean}} how */
-  draw(list, { formats, now, narrow }) {
+  /** @param {Shown[]} list @param {{formats: Formats, now: number, narrow: boolean, complete: boolean}} how */
+  draw(list, { formats, now, narrow, complete }) {
     const kept = new Set();
     const rows = list.map(({ card }) => {
       kept.add(card.id);
@@ -29,7 +29,7 @@ export class History {
     arrange(this.body, rows);
     const empty = byId('history-empty');
     empty.hidden = rows.length > 0;
-    empty.textContent = t(narrow ? 'history.none' : 'history.empty');
+    empty.textContent = t(!complete ? 'loading.rest' : narrow ? 'history.none' : 'history.empty');
   }
 }
 
@@ -41,6 +41,8 @@ function makeRow(card, formats, now) {
     const quantity = item.quantity === null ? '' : `${t('card.quantity', { n: formats.number(item.quantity) })} `;
     return [`${at > 0 ? ', ' : ''}${quantity}`, make('bdi', { text: plain(item.name, 60) })];
   });
+  const more = card.items.length - 8;
+  if (more > 0 || card.moreItems) items.push(`${items.length > 0 ? ', ' : ''}${t('card.more', { n: Math.max(more, 0) + (card.moreItems ?? 0) })}`);
   if (items.length === 0) items.push(t('card.items', { n: card.itemCount }));
   const tag = make('span', { class: 'tag', 'data-lane': laneOf(card.status), text: statusName(plain(card.status, 40)) });
   tag.toggleAttribute('data-void', isVoid(card.status));

@@ -2,6 +2,7 @@
 /** @import { Sound } from '../alarm/sound.js' */
 import { readPrefs } from '../prefs.js';
 import { t } from '../text/index.js';
+import '../text/later.js';
 import { byId } from './dom.js';
 
 /**
@@ -40,7 +41,7 @@ export function wireSettings({ prefs, change, sound, awakeProblem }) {
     const awake = byId('awake-hint');
     const problem = prefs().stayAwake ? awakeProblem() : '';
     awake.hidden = problem === '';
-    awake.textContent = problem;
+    awake.textContent = problem && t(problem);
   }
 
   form.addEventListener('submit', (event) => event.preventDefault());

@@ -2,6 +2,7 @@
 /** @import { Formats } from '../text/format.js' */
 import { isDelivery, numberOf, placeOf, plain } from '../order/card.js';
 import { t } from '../text/index.js';
+import '../text/later.js';
 import { byId, make } from './dom.js';
 
 /**
@@ -25,6 +26,8 @@ function ticketParts(card, formats, shop) {
       make('td', { text: plain(item.price, 24) }),
     ]),
   );
+  const more = Math.max(card.items.length - 200, 0) + (card.moreItems ?? 0);
+  if (more > 0) items.push(make('tr', {}, [make('td'), make('td', { colspan: '2', text: t('ticket.more', { n: more }) })]));
   const parts = [
     make('h1', { text: shop }),
     make('p', { class: 'ticket-number', text: numberOf(card) }),

@@ -1,0 +1,56 @@
+/** @import { Room } from '../controls.js' */
+import '../text/later.js';
+import { byId, make, translate } from './dom.js';
+import { applyLook } from './look.js';
+
+/** @type {Promise<void> | null} */
+let style = null;
+
+/** Loads the style of windows. A failed attempt leaves nothing behind, so that the next one tries again. */
+function loadStyle() {
+  const link = make('link', { rel: 'stylesheet', href: `${document.body.dataset.assets}/css/window.css` });
+  const loaded = new Promise((/** @type {(value?: any) => void} */ resolve, reject) => {
+    link.addEventListener('load', resolve);
+    link.addEventListener('error', () => {
+      style = null;
+      link.remove();
+      reject(new Error('window.css'));
+    });
+  });
+  document.head.append(link);
+  return loaded;
+}
+
+/** Makes windows ready to be opened. @param {import('../prefs.js').Prefs} prefs */
+export async function dress(prefs) {
+  if (!style) {
+    style = loadStyle();
+    await style;
+    // The new sheet has widths of its own that grow with the text.
+    applyLook(prefs);
+  }
+  await style;
+}
+
+/** @type {Record<string, {fill: () => unknown}>} */
+const wired = {};
+
+/** @param {string} name settings, account or keys @param {Room} room */
+export async function openWindow(name, { desk, formats, prefs, change, sound, wakeLock }) {
+  await dress(prefs());
+  const dialog = byId(name);
+  if (!dialog.hasAttribute('data-wired')) {
+    dialog.setAttribute('data-wired', '');
+    translate(dialog);
+    dialog.addEventListener('click', (/** @type {Event} */ event) => {
+      if (event.target === dialog) dialog.close();
+    });
+  }
+  if (name === 'settings') {
+    wired.settings ??= (await import('./settings.js')).wireSettings({ prefs, change, sound, awakeProblem: () => wakeLock.problem() });
+  } else if (name === 'account') {
+    wired.account ??= (await import('./account.js')).wireAccount(desk, formats);
+  } else byId('keys-off').hidden = prefs().keys;
+  void wired[name]?.fill();
+  if (!dialog.open) dialog.showModal();
+}
