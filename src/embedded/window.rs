@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Params};
+use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
 use super::orders::{COLUMNS, find_row, read_order, stored_id};
-use crate::orders::{Change, HeldOrder, Order, OrderId, Position, Snapshot, WindowLimits};
+use crate::orders::{
+    Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, Position, Snapshot, WindowLimits,
+};
 
 /// As the partial index `orders_open` has it: SQLite uses the index only for the same text.
 const IS_OPEN: &str = "status NOT IN ('DELIVERED', 'COMPLETED', 'CANCELLED', 'RETURNED')";
@@ -71,17 +73,60 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Reads the newest open orders, and answers how many there are beyond those.
+    /// Reads the open orders, and answers how many are left out: where there are more than are held beside the newest orders,
+    /// those are chosen as [`View`](crate::hub) does, forgotten ones last and those that wait longest first.
     fn read_open(&mut self) -> rusqlite::Result<usize> {
-        self.read(
-            &format!("WHERE {IS_OPEN} ORDER BY placed_micros DESC, id DESC LIMIT ?1"),
-            [self.window.orders + self.window.open],
-        )?;
+        let open = self.window.open;
+        let newest = self.newest_begin()?;
+        let older = format!("{IS_OPEN} AND (placed_micros, id) < (?1, ?2)");
         let all: usize = self
             .connection
-            .prepare_cached(&format!("SELECT count(*) FROM orders WHERE {IS_OPEN}"))?
-            .query_row([], |row| row.get(0))?;
-        Ok(all.saturating_sub(self.changes.len()))
+            .prepare_cached(&format!("SELECT count(*) FROM orders WHERE {older}"))?
+            .query_row(params![newest.0, newest.1], |row| row.get(0))?;
+        if all <= open {
+            self.read(
+                &format!("WHERE {IS_OPEN} ORDER BY placed_micros DESC, id DESC"),
+                [],
+            )?;
+            return Ok(0);
+        }
+        self.read(
+            &format!("WHERE {IS_OPEN} AND (placed_micros, id) >= (?1, ?2)"),
+            params![newest.0, newest.1],
+        )?;
+        let before = self.changes.len();
+        let forgotten = self.newest_change()?.saturating_sub(FORGOTTEN_AFTER_MICROS);
+        self.read(
+            &format!("WHERE {older} AND placed_micros >= ?3 ORDER BY placed_micros, id LIMIT ?4"),
+            params![newest.0, newest.1, forgotten, open],
+        )?;
+        let rest = open - (self.changes.len() - before);
+        self.read(
+            &format!(
+                "WHERE {older} AND placed_micros < ?3 ORDER BY placed_micros DESC, id DESC LIMIT ?4"
+            ),
+            params![newest.0, newest.1, forgotten, rest],
+        )?;
+        Ok(all - open)
+    }
+
+    /// Where the newest orders begin: when the oldest of them was placed, and its id.
+    fn newest_begin(&self) -> rusqlite::Result<(u64, String)> {
+        let oldest = self
+            .connection
+            .prepare_cached(
+                "SELECT placed_micros, id FROM orders ORDER BY placed_micros DESC, id DESC LIMIT 1 OFFSET ?1",
+            )?
+            .query_row([self.window.orders - 1], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        Ok(oldest.unwrap_or_default())
+    }
+
+    /// Commit time of the newest change, in microseconds.
+    fn newest_change(&self) -> rusqlite::Result<u64> {
+        self.connection
+            .prepare_cached("SELECT coalesce(max(updated_micros), 0) FROM orders")?
+            .query_row([], |row| row.get(0))
     }
 
     /// Reads the orders that changed last. Answers with a position after which no other order has changed.

@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 use tokio_util::codec::Decoder as _;
 
 use super::*;
-use crate::orders::{Change, HeldOrder, Order, OrderId, is_finished};
+use crate::orders::{Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, is_finished};
 
 const START: u64 = 1_771_842_000_000_000;
 

@@ -3,7 +3,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::Item;
-use crate::orders::{Change, HeldOrder, OrderId, Position, Snapshot, WindowLimits};
+use crate::orders::{
+    Change, FORGOTTEN_AFTER_MICROS, HeldOrder, OrderId, Position, Snapshot, WindowLimits,
+};
 use crate::store::ListQuery;
 
 /// The newest state of the newest orders and of all open orders, by position: a compacted log.
@@ -328,14 +330,26 @@ impl View {
         }
     }
 
-    /// Leaves out the oldest open orders where there are too many.
+    /// Leaves open orders out where there are too many: forgotten ones, the oldest first, then the newest beyond the window. In
+    /// a flood, those that wait longest stay.
     fn hide_open(&mut self) {
-        while self.older_open.len() > self.limits.open
-            && let Some((_, id)) = self.older_open.pop_first()
-            && let Some(item) = self.by_id.get(&id).cloned()
-        {
-            self.hidden_open += 1;
-            self.evict(&item);
+        let forgotten = self.head.micros().saturating_sub(FORGOTTEN_AFTER_MICROS);
+        while self.older_open.len() > self.limits.open {
+            let is_forgotten = self
+                .older_open
+                .first()
+                .is_some_and(|(placed, _)| *placed < forgotten);
+            let hidden = if is_forgotten {
+                self.older_open.pop_first()
+            } else {
+                self.older_open.pop_last()
+            };
+            if let Some((_, id)) = hidden
+                && let Some(item) = self.by_id.get(&id).cloned()
+            {
+                self.hidden_open += 1;
+                self.evict(&item);
+            }
         }
     }
 

@@ -42,6 +42,9 @@ pub struct Snapshot {
     pub hidden_open: Option<usize>,
 }
 
+/// An open order that was placed so long ago was most likely forgotten: where there are too many, such orders are left out first.
+pub const FORGOTTEN_AFTER_MICROS: u64 = 7 * 24 * 3_600 * 1_000_000;
+
 /// How many orders are held in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct WindowLimits {

@@ -14,7 +14,7 @@ mod position;
 mod status;
 
 pub use card::Card;
-pub use change::{Change, OrderPatch, Snapshot, WindowLimits};
+pub use change::{Change, FORGOTTEN_AFTER_MICROS, OrderPatch, Snapshot, WindowLimits};
 pub use draft::{DraftError, DraftLimits, FieldError, OrderDraft};
 pub use held::HeldOrder;
 pub use id::{InvalidOrderId, OrderId};

@@ -79,17 +79,21 @@ async fn orders_that_were_left_out_come_back_when_there_is_room() {
         app.submit().await;
     }
     let desk = app.get(&format!("{DESK}&limit=4")).await;
-    assert_eq!(ids(&desk), ["ORD6", "ORD5", "ORD4", "ORD3"]);
+    assert_eq!(
+        ids(&desk),
+        ["ORD6", "ORD5", "ORD2", "ORD1"],
+        "those that wait longest stay"
+    );
     assert_eq!(
         (&desk["openTotal"], &desk["openHidden"]),
         (&json!(6), &json!(2))
     );
-    for id in ["ORD3", "ORD4"] {
+    for id in ["ORD1", "ORD2"] {
         app.put(id, &json!({"status": "DELIVERED"})).await;
     }
     eventually("the orders that were left out", || async {
         let desk = app.get(&format!("{DESK}&limit=4")).await;
-        desk["openHidden"] == 0 && ids(&desk) == ["ORD6", "ORD5", "ORD2", "ORD1"]
+        desk["openHidden"] == 0 && ids(&desk) == ["ORD6", "ORD5", "ORD4", "ORD3"]
     })
     .await;
     assert_eq!(app.metric("orderbell_open_orders").await, 4.0);

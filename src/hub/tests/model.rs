@@ -6,8 +6,10 @@ use super::*;
 #[derive(Debug, Clone)]
 enum Commit {
     Create,
-    /// By a phone whose clock is far behind.
+    /// By a phone whose clock is behind.
     CreateOld,
+    /// The same, by weeks.
+    CreateForgotten,
     /// The order with this number, counted round, gets another status.
     Update(usize),
     Remove(usize),
@@ -33,6 +35,7 @@ fn commit() -> impl Strategy<Value = Commit> {
     prop_oneof![
         4 => Just(Commit::Create),
         1 => Just(Commit::CreateOld),
+        1 => Just(Commit::CreateForgotten),
         4 => (0..40_usize).prop_map(Commit::Update),
         1 => (0..40_usize).prop_map(Commit::Remove),
     ]
@@ -105,12 +108,13 @@ impl Truth {
                     .cloned()
             };
             match commit {
-                Commit::Create | Commit::CreateOld => {
+                Commit::Create | Commit::CreateOld | Commit::CreateForgotten => {
                     self.created += 1;
                     // Ids don't sort as they were made.
                     let id = format!("{}-{}", self.created * 7 % 10, self.created);
                     let placed = match commit {
                         Commit::CreateOld => micros - 1_000_000_000,
+                        Commit::CreateForgotten => micros - 2 * FORGOTTEN_AFTER_MICROS,
                         _ => micros,
                     };
                     let order = order_placed(&id, placed, micros, micros, STATUSES[0]);
@@ -149,12 +153,20 @@ impl Truth {
 
     /// The open orders that are held, and how many are not.
     fn open(&self, limits: WindowLimits) -> (Vec<Arc<HeldOrder>>, usize) {
-        let mut open = self.by_age();
-        open.retain(|order| !order.is_finished());
-        let all = open.len();
-        open.truncate(limits.orders + limits.open);
-        let hidden = all - open.len();
-        (open, hidden)
+        let mut newest = self.by_age();
+        let mut older = newest.split_off(limits.orders.min(newest.len()));
+        older.retain(|order| !order.is_finished());
+        newest.retain(|order| !order.is_finished());
+        let forgotten = (START + self.now).saturating_sub(FORGOTTEN_AFTER_MICROS);
+        let mut hidden = 0;
+        while older.len() > limits.open {
+            let last = older.last().expect("one at least");
+            let is_forgotten = last.placed_micros < forgotten;
+            older.remove(if is_forgotten { older.len() - 1 } else { 0 });
+            hidden += 1;
+        }
+        newest.extend(older);
+        (newest, hidden)
     }
 
     fn deliver_open(&self, limits: WindowLimits) -> Snapshot {
