@@ -333,14 +333,14 @@ impl Contents {
     }
 
     /// Takes the answer to a look at the database; `read_micros` is the read time of the last snapshot.
-    pub(super) fn resolve(&mut self, name: &str, fate: Fate, read_micros: u64) -> Vec<Change> {
-        let mut changes = Vec::new();
+    pub(super) fn resolve(&mut self, name: &str, fate: Fate, read_micros: u64) -> Outcome {
+        let mut outcome = Outcome::default();
         let Some((name, suspect)) = self
             .suspects
             .get_key_value(name)
             .map(|(name, suspect)| (Arc::clone(name), *suspect))
         else {
-            return changes;
+            return outcome;
         };
         match fate {
             Fate::Exists(document) => {
@@ -348,12 +348,19 @@ impl Contents {
                 if updated > suspect.known.updated && updated > read_micros {
                     // A snapshot is on its way that shows the order, or another end of it.
                     self.suspects.entry(name).or_insert(suspect).found = Some(updated);
-                    return changes;
+                    return outcome;
                 }
                 self.suspects.remove(&name);
                 if updated > suspect.known.updated {
-                    self.publish(&name, &document, &mut changes);
+                    self.publish(&name, &document, &mut outcome.changes);
                 }
+            }
+            // An answer to an earlier look: the order was placed again since, and is missing again.
+            Fate::Removed(micros) if micros <= suspect.known.updated => {
+                outcome.suspects.push(Missing {
+                    name,
+                    updated: suspect.known.updated,
+                });
             }
             Fate::Removed(micros) => {
                 self.suspects.insert(
@@ -363,11 +370,11 @@ impl Contents {
                         ..suspect
                     },
                 );
-                self.settle(read_micros, &mut changes);
+                self.settle(read_micros, &mut outcome.changes);
             }
-            Fate::Unrecorded => self.remove(&name, suspect.missed, &mut changes),
+            Fate::Unrecorded => self.remove(&name, suspect.missed, &mut outcome.changes),
         }
-        changes
+        outcome
     }
 
     /// Removals serve to recognise what is told late; those of long ago don't any more.

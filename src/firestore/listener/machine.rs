@@ -161,8 +161,11 @@ impl Machine {
                 &mut out,
             ),
             Input::Resolved(name, fate) => {
-                let changes = self.contents.resolve(&name, fate, self.read_micros);
-                publish(changes, &mut out);
+                let outcome = self.contents.resolve(&name, fate, self.read_micros);
+                publish(outcome.changes, &mut out);
+                if !outcome.suspects.is_empty() {
+                    out.push(Output::Resolve(outcome.suspects));
+                }
             }
             Input::Tick => self.tick(now, &mut out),
         }

@@ -190,7 +190,17 @@ impl World {
         for missing in std::mem::take(&mut self.asked) {
             let id = missing.name.rsplit('/').next().expect("a name").to_owned();
             let fate = match (self.orders.get(&*missing.name), self.records.get(&id)) {
-                (Some(order), _) => Fate::Exists(Box::new(order.clone())),
+                (Some(order), _) => {
+                    // It was placed again, and is older than the window.
+                    if !self
+                        .sent
+                        .iter()
+                        .any(|sent| sent.contains_key(&*missing.name))
+                    {
+                        self.let_go.insert(missing.name.to_string());
+                    }
+                    Fate::Exists(Box::new(order.clone()))
+                }
                 (None, Some(micros)) if *micros > missing.updated => Fate::Removed(*micros),
                 (None, _) => {
                     self.micros += 1;

@@ -599,3 +599,18 @@ fn an_order_in_two_targets_is_billed_for_each() {
     ]);
     assert_eq!(billed(&mut driven), 0);
 }
+
+#[test]
+fn an_answer_about_an_earlier_removal_does_not_count_for_a_later_one() {
+    let mut driven = Driven::live(10, [changed(order("ORD1", 1, 10), NUMBERS)]);
+    driven.hear([deleted("ORD1", NUMBERS), consistent(101)]);
+    driven.hear([changed(order("ORD1", 1, 110), NUMBERS), consistent(111)]);
+    driven.hear([deleted("ORD1", NUMBERS), consistent(121)]);
+    assert_eq!(driven.told(), ["ORD1@110"]);
+    let looks = driven.looked_up().len();
+    driven.resolve("ORD1", Fate::Removed(100));
+    assert_eq!(driven.told(), Vec::<String>::new());
+    assert_eq!(driven.looked_up().len(), looks + 1, "once more");
+    driven.resolve("ORD1", Fate::Removed(120));
+    assert_eq!(driven.told(), ["-ORD1@120"]);
+}
