@@ -39,7 +39,12 @@ trap emulator_stop EXIT
 emulator_start
 
 step 'unit, property and black-box tests'
-cargo test --locked
+cargo test --locked --lib --bins --test api --test firestore
+cargo test --locked --doc
+
+step 'hostile clients against the release build'
+cargo build --locked --release
+ORDERBELL_BIN="$PWD/target/release/orderbell" cargo test --locked --test abuse
 
 step 'thread schedules'
 cargo test --locked --features shuttle --lib model_

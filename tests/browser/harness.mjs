@@ -41,6 +41,9 @@ export class Stage {
       await story(device);
       assert.deepEqual(device.problems, []);
     } finally {
+      // Requests that a test answers itself may be under way.
+      await device.context.unrouteAll({ behavior: 'ignoreErrors' });
+      for (const page of device.context.pages()) await page.unrouteAll({ behavior: 'ignoreErrors' });
       await device.context.close();
       await this.clear();
     }
