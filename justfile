@@ -26,3 +26,9 @@ fuzz seconds="30":
       cargo +nightly fuzz run "$target" "corpus/$target" "seeds/$target" -- \
         -max_total_time={{ seconds }} -timeout=10 -rss_limit_mb=1024 -print_final_stats=1
     done
+
+# Hostile clients of every kind against the release build, beside a shop at work; prints what the shop felt.
+siege seconds="300":
+    cargo build --locked --release
+    ORDERBELL_BIN="$PWD/target/release/orderbell" ORDERBELL_SIEGE_SECONDS={{ seconds }} \
+      cargo test --locked --test abuse a_shop_works_on -- --nocapture

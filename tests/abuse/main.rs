@@ -5,4 +5,5 @@
 mod connections;
 mod orders;
 mod server;
+mod siege;
 mod sign_in;
