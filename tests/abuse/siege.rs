@@ -157,7 +157,7 @@ fn a_shop_works_on_while_it_is_attacked() {
         let index = ((delays.len() - 1) as f64 * share) as usize;
         delays[index]
     };
-    eprintln!(
+    let summary = format!(
         "{seconds} s: {} orders, submit to arrival p50 {:?}, p99 {:?}, longest {:?}; peak {} MiB, CPU {:?}",
         placed.load(Ordering::Relaxed),
         at(0.5),
@@ -166,6 +166,7 @@ fn a_shop_works_on_while_it_is_attacked() {
         usage.peak / MIB,
         usage.cpu
     );
+    writeln!(std::io::stderr(), "{summary}").expect("standard error");
     assert!(usage.peak < 200 * MIB, "{} MiB", usage.peak / MIB);
     server.assert_serving();
     let desk = server.get("/api/admin/orders/recent?view=desk&limit=2500");
