@@ -128,7 +128,8 @@ impl App {
             clock,
             metrics,
             registry,
-            large_answers: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
+            pages: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
+            lists: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
             deliveries: deliveries.clone(),
         });
         Ok(Self {
@@ -351,12 +352,15 @@ async fn stop(server: &ServerHandle, hub: &Hub, deliveries: &TaskTracker) {
 /// Open orders that had to be left out come back once there is room.
 async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert::Infallible {
     let mut next_warning = Instant::now();
+    let mut last = None;
     loop {
         tokio::time::sleep(OPEN_ORDERS_INTERVAL).await;
-        if hub.wants_open_orders() {
+        let holding = hub.holding();
+        // Where nothing has changed since the last delivery, another one brings nothing more.
+        if hub.wants_open_orders() && last != Some(holding) {
             store.deliver_open_orders();
         }
-        let holding = hub.holding();
+        last = Some(holding);
         if holding.hidden_open > 0 && Instant::now() >= next_warning {
             next_warning = Instant::now() + HIDDEN_ORDERS_WARNING;
             tracing::warn!(

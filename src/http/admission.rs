@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -187,7 +187,11 @@ impl Admission {
         let is_exempt = (self.is_exempt)(address.to_canonical());
         let mut state = self.lock();
         let held = state.by_network.get(&network).copied().unwrap_or_default();
-        if !is_exempt && held >= self.limits.per_address {
+        // Somebody's idle connections don't keep others behind the same address out.
+        if !is_exempt
+            && held >= self.limits.per_address
+            && !state.make_room(|slot| slot.network == network)
+        {
             return Err(Refusal::Address);
         }
         let is_known = is_exempt || state.is_known(network);
@@ -196,8 +200,14 @@ impl Admission {
         } else {
             self.limits.total - self.limits.reserve()
         };
-        if state.open.len() - state.evicted >= limit && !state.make_room() {
-            return Err(Refusal::Full);
+        if state.open.len() - state.evicted >= limit {
+            let known = state.known_networks();
+            // Strangers don't push out those who use the desk.
+            let may_go =
+                |slot: &Slot| is_known || !(slot.is_exempt || known.contains(&slot.network));
+            if !state.make_room(may_go) {
+                return Err(Refusal::Full);
+            }
         }
         let slot = Arc::new(Slot {
             network,
@@ -236,19 +246,29 @@ impl State {
             .is_some_and(|since| since.elapsed() < KNOWN_FOR)
     }
 
-    /// Ends connections that wait, strangers' before those of known addresses; false where none waits, or where those that
+    fn known_networks(&self) -> HashSet<IpAddr> {
+        let known = self.known.iter();
+        known
+            .filter(|(_, since)| since.elapsed() < KNOWN_FOR)
+            .map(|(network, _)| *network)
+            .collect()
+    }
+
+    /// Ends connections that wait and that `may_go`, strangers' before those of known addresses; false where none waits, or where those that
     /// were ended before have not gone yet.
-    fn make_room(&mut self) -> bool {
+    fn make_room(&mut self, may_go: impl Fn(&Slot) -> bool) -> bool {
         if self.evicted >= MAX_EVICTED {
             return false;
         }
         let mut waiting: Vec<(bool, u64, &Arc<Slot>)> = self
             .open
             .values()
-            .filter(|slot| !slot.is_evicted.load(Ordering::Relaxed))
+            .filter(|slot| !slot.is_evicted.load(Ordering::Relaxed) && may_go(slot))
             .filter_map(|slot| {
                 let since = slot.waiting_since.load(Ordering::Relaxed);
-                let is_known = slot.is_exempt || self.is_known(slot.network);
+                let is_known = slot.is_exempt
+                    || slot.is_marked.load(Ordering::Relaxed)
+                    || self.is_known(slot.network);
                 (since > 0).then_some((is_known, since, slot))
             })
             .collect();
@@ -373,8 +393,12 @@ mod tests {
             admission.admit(address("2001:db8::3")).err(),
             Some(Refusal::Address)
         );
+        assert!(!is_evicted(&clone), "it waits from now on");
+        let _third = admission
+            .admit(address("2001:db8::3"))
+            .expect("the place of one that waits");
+        assert!(is_evicted(&clone));
         drop(clone);
-        assert!(admission.admit(address("2001:db8::3")).is_ok());
         let local: Vec<_> = (0..10)
             .map(|_| {
                 admission

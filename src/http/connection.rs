@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_web::HttpMessage as _;
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::rt::net::TcpStream;
-use bytes::{Buf as _, BufMut as _, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -109,25 +109,65 @@ impl Connection {
     }
 }
 
-/// Middleware that tells the connection when a request is being answered. It has to be the outermost.
+/// Middleware that tells the connection when a request is being answered, and when its answer ends. It has to be the outermost.
 pub async fn track_exchange<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
-) -> actix_web::Result<ServiceResponse<B>> {
-    let handle = request.conn_data::<ConnectionHandle>().cloned();
-    if let Some(handle) = &handle {
+) -> actix_web::Result<ServiceResponse<TrackedBody<B>>> {
+    let shared = request
+        .conn_data::<ConnectionHandle>()
+        .map(|handle| Rc::clone(&handle.shared));
+    if let Some(shared) = &shared {
         let framing = framing(&request);
-        handle
-            .shared
-            .borrow_mut()
-            .exchange
-            .begin(framing, Instant::now());
+        shared.borrow_mut().exchange.begin(framing, Instant::now());
     }
-    let response = next.call(request).await;
-    if let Some(handle) = &handle {
-        handle.shared.borrow_mut().exchange.answered();
+    // Dropped with an error's answer as well, which goes out whole.
+    let end = AnswerEnd { shared };
+    let response = next.call(request).await?;
+    Ok(response.map_body(|_, body| TrackedBody { body, end }))
+}
+
+pin_project_lite::pin_project! {
+    /// The body of an answer. actix drops it when it was handed over whole; until then the answer goes on, whatever pauses it
+    /// makes.
+    pub struct TrackedBody<B> {
+        #[pin]
+        body: B,
+        end: AnswerEnd,
     }
-    response
+}
+
+/// Tells the connection that the answer has ended, when dropped.
+struct AnswerEnd {
+    shared: Option<Rc<RefCell<Shared>>>,
+}
+
+impl Drop for AnswerEnd {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.borrow_mut().exchange.answered();
+        }
+    }
+}
+
+impl<B: MessageBody> MessageBody for TrackedBody<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.project().body.poll_next(cx)
+    }
+
+    fn try_into_bytes(self) -> Result<Bytes, Self> {
+        let Self { body, end } = self;
+        body.try_into_bytes().map_err(|body| Self { body, end })
+    }
 }
 
 /// actix has checked the headers: there is one length at most, and none beside chunks.
@@ -317,5 +357,36 @@ impl AsyncWrite for Connection {
             Some(open) => Pin::new(&mut open.socket).poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_goes_on_until_its_body_is_dropped() {
+        let now = Instant::now();
+        let mut exchange = Exchange::new(now);
+        exchange.take(b"GET / HTTP/1.1\r\n\r\n", now);
+        exchange.begin(Framing::NONE, now);
+        let shared = Rc::new(RefCell::new(Shared {
+            exchange,
+            detach: None,
+        }));
+        let body = TrackedBody {
+            body: "in pieces",
+            end: AnswerEnd {
+                shared: Some(Rc::clone(&shared)),
+            },
+        };
+        let is_waiting = || {
+            let exchange = &mut shared.borrow_mut().exchange;
+            exchange.flushed(now);
+            exchange.is_waiting()
+        };
+        assert!(!is_waiting(), "a piece was written, and others follow");
+        drop(body);
+        assert!(is_waiting());
     }
 }

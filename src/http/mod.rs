@@ -10,5 +10,5 @@ mod exchange;
 pub mod sockets;
 
 pub use admission::{Admission, AdmissionLimits, Place};
-pub use connection::{Connection, ConnectionHandle, track_exchange};
+pub use connection::{Connection, ConnectionHandle, TrackedBody, track_exchange};
 pub use exchange::Deadlines;

@@ -172,7 +172,7 @@ impl Hub {
         let prev = state.view.head().clone();
         let events = state.view.apply(snapshot);
         if let Some(hidden) = snapshot.hidden_open {
-            state.view.set_hidden_open(hidden);
+            state.view.set_hidden_open(hidden, snapshot.repeats);
         }
         if events.is_empty() {
             return;

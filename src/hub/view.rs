@@ -108,9 +108,13 @@ impl View {
         self.hidden_open > 0 && self.older_open.len() < self.limits.open
     }
 
-    /// The store's open orders were told anew: `hidden` of them had to be left out.
-    pub(super) fn set_hidden_open(&mut self, hidden: usize) {
-        self.hidden_open = hidden;
+    /// The store says how many open orders are left out. Only where it has told all of them anew is that all there is to know.
+    pub(super) fn set_hidden_open(&mut self, hidden: usize, is_all: bool) {
+        self.hidden_open = if is_all {
+            hidden
+        } else {
+            self.hidden_open.max(hidden)
+        };
     }
 
     /// Takes the state that a watch begins with.

@@ -71,21 +71,23 @@ pub struct AppState {
     pub metrics: RouteMetrics,
     /// All figures.
     pub registry: Arc<Registry>,
-    /// Large answers (pages of the desk, lists beyond the window) that are being made or sent.
-    pub large_answers: Arc<Semaphore>,
+    /// Pages of the desk that are being made.
+    pub pages: Arc<Semaphore>,
+    /// Lists beyond the window that are being made or sent.
+    pub lists: Arc<Semaphore>,
     /// Streams, which actix doesn't wait for when it stops.
     pub deliveries: TaskTracker,
 }
 
-/// Large answers at a time.
+/// Large answers of one kind at a time.
 pub const LARGE_ANSWERS: usize = 4;
 /// How long one waits for its turn.
 const LARGE_ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
 impl AppState {
-    /// Waits for the turn of a large answer, which lasts as long as the permit is held.
-    async fn large_answer(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let turn = Arc::clone(&self.large_answers).acquire_owned();
+    /// Waits for the turn of a large answer of this kind, which lasts as long as the permit is held.
+    async fn large_answer(&self, kind: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+        let turn = Arc::clone(kind).acquire_owned();
         match tokio::time::timeout(LARGE_ANSWER_PATIENCE, turn).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(ApiError::unavailable(

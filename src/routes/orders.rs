@@ -54,7 +54,7 @@ pub(super) async fn list(
         let rows: Vec<Row> = items.iter().map(|item| Row::document(item)).collect();
         return Ok(page(OrderRows::new("{\"orders\":[", rows, next, state)));
     }
-    let permit = state.large_answer().await?;
+    let permit = state.large_answer(&state.lists).await?;
     query.limit += 1;
     let mut orders = state.store.list(&query).await?;
     let more = orders.len() > limit;

@@ -148,7 +148,7 @@ pub(super) async fn desk(
         }
         Err(error) => return Err(error),
     };
-    let permit = state.large_answer().await?;
+    let permit = state.large_answer(&state.pages).await?;
     let page = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         render_desk(&admin, &state)

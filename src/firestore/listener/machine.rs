@@ -313,7 +313,8 @@ impl Machine {
             out.push(Output::Emit(WatchEvent::Snapshot(Snapshot {
                 changes: outcome.changes,
                 initial,
-                hidden_open: Some(outcome.has_hidden_open.into()),
+                // What the hub has left out itself is not known here.
+                hidden_open: outcome.has_hidden_open.then_some(1),
                 ..Snapshot::default()
             })));
         }
