@@ -83,8 +83,8 @@ impl FromRequest for CookieAdmin {
 async fn bearer(request: &HttpRequest) -> Result<Principal, AuthError> {
     let secret = bearer_secret(request)?;
     let state = state(request)?;
-    let address = client_address(request, &state.settings.server.trusted_proxies);
-    let principal = state.auth.bearer(secret, address).await?;
+    let client = client(request, &state.settings.server.trusted_proxies);
+    let principal = state.auth.bearer(secret, client.counted).await?;
     mark_known(request);
     Ok(principal)
 }

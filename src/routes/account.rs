@@ -3,7 +3,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::{Admin, client_address};
+use super::access::{Admin, client};
 use super::error::ApiError;
 use super::{AppState, body};
 use crate::auth::{AuthError, MIN_PASSWORD, StreamKind};
@@ -89,7 +89,7 @@ pub(super) async fn change_password(
             format!("must have {MIN_PASSWORD} to 128 characters"),
         ));
     }
-    let address = client_address(&request, &state.settings.server.trusted_proxies);
+    let address = client(&request, &state.settings.server.trusted_proxies).counted;
     match state
         .auth
         .change_password(&admin, change.current, change.new, address)

@@ -17,6 +17,10 @@ const MAX_ENTRIES: usize = 32;
 pub struct Client {
     /// The client's address, as far as it can be known.
     pub address: IpAddr,
+    /// The address whose failed attempts to sign in are counted together. For a proxy that isn't named it is the client that
+    /// the proxy speaks of: without a trusted name one stranger would keep all others behind that proxy out. A client that
+    /// makes such names up gains little, since guesses at an account are counted over all networks as well.
+    pub counted: IpAddr,
     /// What the address stands for.
     pub kind: ClientKind,
 }
@@ -62,7 +66,15 @@ impl Client {
                 _ if address.is_loopback() => ClientKind::Loopback,
                 _ => ClientKind::Single,
             };
-            return Self { address, kind };
+            let counted = match kind {
+                ClientKind::UnnamedProxy => forwarding.last_to_first().next().flatten(),
+                _ => None,
+            };
+            return Self {
+                address,
+                counted: counted.unwrap_or(address),
+                kind,
+            };
         }
         for entry in forwarding.last_to_first() {
             let Some(before) = entry else { break };
@@ -78,7 +90,11 @@ impl Client {
         } else {
             ClientKind::Single
         };
-        Self { address, kind }
+        Self {
+            address,
+            counted: address,
+            kind,
+        }
     }
 }
 

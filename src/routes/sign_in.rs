@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::access::{
-    CookieAdmin, client_address, client_name, device_cookie, devices, is_cross_site,
-    is_same_origin, no_cookie, session_cookie,
+    CookieAdmin, client, client_name, device_cookie, devices, is_cross_site, is_same_origin,
+    no_cookie, session_cookie,
 };
 use super::error::ApiError;
 use super::{AppState, body, pages};
@@ -146,7 +146,7 @@ async fn sign_in(
     email: &str,
     password: SecretString,
 ) -> Result<SignedIn, AuthError> {
-    let address = client_address(request, &state.settings.server.trusted_proxies);
+    let address = client(request, &state.settings.server.trusted_proxies).counted;
     let (client, devices) = (client_name(request), devices(request, state));
     let result = state
         .auth

@@ -57,6 +57,16 @@ fn guessing_at_an_account_does_not_keep_its_owner_out() {
 }
 
 #[test]
+fn nor_behind_a_proxy_that_is_not_named() {
+    let server = Server::start(&[]);
+    for _ in 0..40 {
+        login(&server, EMAIL, "a guess", "203.0.113.7");
+    }
+    assert_eq!(login(&server, EMAIL, PASSWORD, "203.0.113.7").0, 429);
+    assert_eq!(login(&server, EMAIL, PASSWORD, "198.51.100.4").0, 200);
+}
+
+#[test]
 fn guessing_at_tokens_is_throttled_and_keeps_no_memory() {
     let mut server = Server::start(&[BEHIND_A_PROXY]);
     let guess = |server: &Server, secret: &str, address: &str| {
