@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
-use super::super::document::{id_of, rank, to_order};
-use super::super::value;
-use super::staging::{Staging, bit};
+use super::super::document::id_of;
+use super::staging::{Staging, State, bit};
 use super::{OPEN, REMOVALS, TARGETS, removed_id};
-use crate::orders::{Change, HeldOrder, OrderId};
+use crate::orders::{Change, OrderId};
 
 /// A document's full name.
 pub(super) type Name = Arc<str>;
@@ -79,13 +78,14 @@ pub(crate) enum Fate {
 }
 
 impl Contents {
-    pub(super) fn new(orders: String, limits: [usize; TARGETS]) -> Self {
+    /// `orders` is how the names of orders begin; beyond `max_bytes` orders are told without their documents.
+    pub(super) fn new(orders: String, limits: [usize; TARGETS], max_bytes: usize) -> Self {
         Self {
             limits,
             known: HashMap::new(),
             removed: HashMap::new(),
             suspects: HashMap::new(),
-            staging: Staging::default(),
+            staging: Staging::new(max_bytes),
             unreadable: HashSet::new(),
             orders,
         }
@@ -97,10 +97,12 @@ impl Contents {
     }
 
     /// A document is in the targets `join` and no longer in those of `leave`. Answers how many reads are billed.
-    pub(super) fn upsert(&mut self, document: Document, join: u8, leave: u8) -> u32 {
+    pub(super) fn upsert(&mut self, document: &Document, join: u8, leave: u8) -> u32 {
         let known = self.known.get(document.name.as_str());
         let known = known.map(|known| (known.updated, known.targets));
-        self.staging.upsert(document, join, leave, known)
+        let state = State::of(document, self.is_order(&document.name));
+        self.staging
+            .upsert(&document.name, state, join, leave, known)
     }
 
     /// How many documents a target holds, for the server to compare with.
@@ -131,13 +133,13 @@ impl Contents {
             if targets == 0 {
                 left.push((name, staged));
             } else {
-                self.keep(name, staged.document, targets, &mut outcome.changes);
+                self.keep(&name, staged.document, targets, &mut outcome.changes);
             }
         }
         self.staging.begin([false; TARGETS]);
         for (name, staged) in left {
             match staged.document {
-                Some(document) => self.leave_as(&name, &document, &mut outcome.changes),
+                Some(state) => self.leave_as(&name, state, &mut outcome.changes),
                 None => self.leave(&name, staged.deleted, read_micros, &mut outcome),
             }
         }
@@ -150,66 +152,60 @@ impl Contents {
     }
 
     /// A document is in a target, new, changed or as before.
-    fn keep(
-        &mut self,
-        name: Name,
-        document: Option<Document>,
-        targets: u8,
-        changes: &mut Vec<Change>,
-    ) {
+    fn keep(&mut self, name: &Name, state: Option<State>, targets: u8, changes: &mut Vec<Change>) {
         let before = self
             .known
-            .get(&name)
+            .get(name)
             .copied()
-            .or_else(|| self.suspects.get(&name).map(|suspect| suspect.known));
-        let Some(document) = document else {
-            if let Some(known) = self.known.get_mut(&name) {
+            .or_else(|| self.suspects.get(name).map(|suspect| suspect.known));
+        let Some(state) = state else {
+            if let Some(known) = self.known.get_mut(name) {
                 known.targets = targets;
             }
             return;
         };
-        let updated = document.update_time.as_ref().map_or(0, value::micros);
+        let updated = state.updated;
         let known = before
             .filter(|before| before.updated >= updated)
             .unwrap_or(Known {
                 updated,
                 targets,
-                rank: rank(&document),
+                rank: state.rank,
             });
-        if !self.is_order(&name) {
-            self.known.insert(name, Known { targets, ..known });
-            self.note_removal(&document, updated, changes);
+        if !self.is_order(name) {
+            self.known
+                .insert(Arc::clone(name), Known { targets, ..known });
+            self.note_removal(name, updated, changes);
             return;
         }
         if self
             .removed
-            .get(&name)
+            .get(name)
             .is_some_and(|removed| *removed >= updated)
         {
             // Told of late, after its removal.
             return;
         }
-        self.suspects.remove(&name);
+        self.suspects.remove(name);
         self.known
-            .insert(Arc::clone(&name), Known { targets, ..known });
+            .insert(Arc::clone(name), Known { targets, ..known });
         if before.is_none_or(|before| before.updated < updated) {
-            self.publish(&name, &document, changes);
+            self.publish(name, state, changes);
         }
     }
 
-    fn publish(&mut self, name: &Name, document: &Document, changes: &mut Vec<Change>) {
-        match to_order(document) {
-            Ok(order) => changes.push(Change::Upsert(Arc::new(HeldOrder::from(&order)))),
-            Err(error) => {
-                if self.unreadable.insert(Arc::clone(name)) {
-                    tracing::warn!(id = id_of(name), %error, "a document can't be read as an order and is skipped");
-                }
+    fn publish(&mut self, name: &Name, state: State, changes: &mut Vec<Change>) {
+        match state.order {
+            Some(Ok(order)) => changes.push(Change::Upsert(order)),
+            Some(Err(error)) if self.unreadable.insert(Arc::clone(name)) => {
+                tracing::warn!(id = id_of(name), %error, "a document can't be read as an order and is skipped");
             }
+            Some(Err(_)) | None => {}
         }
     }
 
     /// A record of a removal has come. It has the very commit time of the removal, the same for every instance.
-    fn note_removal(&mut self, record: &Document, micros: u64, changes: &mut Vec<Change>) {
+    fn note_removal(&mut self, record: &Name, micros: u64, changes: &mut Vec<Change>) {
         let Some(id) = removed_id(record) else {
             return;
         };
@@ -250,13 +246,11 @@ impl Contents {
     }
 
     /// A document is in no target any more, and this is its newest state: mostly a finished order that is older than the newest.
-    fn leave_as(&mut self, name: &Name, document: &Document, changes: &mut Vec<Change>) {
-        let updated = document.update_time.as_ref().map_or(0, value::micros);
+    fn leave_as(&mut self, name: &Name, state: State, changes: &mut Vec<Change>) {
         if let Some(known) = self.known.remove(name)
-            && self.is_order(name)
-            && known.updated < updated
+            && known.updated < state.updated
         {
-            self.publish(name, document, changes);
+            self.publish(name, state, changes);
         }
     }
 
@@ -344,7 +338,8 @@ impl Contents {
         };
         match fate {
             Fate::Exists(document) => {
-                let updated = document.update_time.as_ref().map_or(0, value::micros);
+                let state = State::of(&document, true);
+                let updated = state.updated;
                 if updated > suspect.known.updated && updated > read_micros {
                     // A snapshot is on its way that shows the order, or another end of it.
                     self.suspects.entry(name).or_insert(suspect).found = Some(updated);
@@ -352,7 +347,7 @@ impl Contents {
                 }
                 self.suspects.remove(&name);
                 if updated > suspect.known.updated {
-                    self.publish(&name, &document, &mut outcome.changes);
+                    self.publish(&name, state, &mut outcome.changes);
                 }
             }
             // An answer to an earlier look: the order was placed again since, and is missing again.

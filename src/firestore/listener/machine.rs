@@ -221,7 +221,7 @@ impl Machine {
             Some(ResponseType::DocumentChange(change)) => {
                 let (join, leave) = (mask(&change.target_ids), mask(&change.removed_target_ids));
                 if let Some(document) = change.document {
-                    let billed = self.contents.upsert(document, join, leave);
+                    let billed = self.contents.upsert(&document, join, leave);
                     if billed > 0 {
                         out.push(Output::Billed(billed.into()));
                     }

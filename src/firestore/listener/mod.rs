@@ -20,7 +20,7 @@ use firestore::gcloud_sdk::google::firestore::v1::listen_request::TargetChange a
 use firestore::gcloud_sdk::google::firestore::v1::target::query_target::QueryType;
 use firestore::gcloud_sdk::google::firestore::v1::target::{QueryTarget, ResumeType, TargetType};
 use firestore::gcloud_sdk::google::firestore::v1::{
-    Document, ListenRequest, ListenResponse, StructuredQuery, Target,
+    ListenRequest, ListenResponse, StructuredQuery, Target,
 };
 use firestore::gcloud_sdk::tonic::{self, Streaming};
 use tokio::sync::{mpsc, watch};
@@ -72,7 +72,7 @@ impl Listener {
         let settings = self.connection.settings().clone();
         let orders = format!("{}/{}/", settings.documents(), settings.collection);
         let mut machine = Machine::new(
-            Contents::new(orders, self.limits()),
+            Contents::new(orders, self.limits(), self.window.bytes),
             settings.resume,
             settings.silence,
             rand::random::<f64>,
@@ -256,6 +256,6 @@ async fn open(
 }
 
 /// Which order a record of a removal speaks of.
-fn removed_id(record: &Document) -> Option<OrderId> {
-    OrderId::parse(id_of(&record.name)).ok()
+fn removed_id(record: &str) -> Option<OrderId> {
+    OrderId::parse(id_of(record)).ok()
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
+use super::super::document::{rank, to_order};
 use super::super::value;
 use super::TARGETS;
 use super::contents::Name;
+use crate::orders::HeldOrder;
 
 /// Everything that waits for the next consistent snapshot.
 pub(super) struct Staging {
@@ -18,12 +20,44 @@ pub(super) struct Staging {
     queried: [bool; TARGETS],
     /// How many documents the server counts.
     counts: [Option<usize>; TARGETS],
+    /// Bytes of the orders that are staged.
+    bytes: usize,
+    /// Beyond so many, documents are left out.
+    max_bytes: usize,
+}
+
+/// A document's state: what is needed of it, since all documents of a first snapshot wait here at the same time.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Commit time in microseconds.
+    pub(super) updated: u64,
+    pub(super) rank: Option<f64>,
+    /// The order, or why it can't be read as one; `None` for other documents.
+    pub(super) order: Option<Result<Arc<HeldOrder>, String>>,
+}
+
+impl State {
+    pub(super) fn of(document: &Document, is_order: bool) -> Self {
+        let order = || match to_order(document) {
+            Ok(order) => Ok(Arc::new(HeldOrder::from(&order))),
+            Err(error) => Err(error.to_string()),
+        };
+        Self {
+            updated: document.update_time.as_ref().map_or(0, value::micros),
+            rank: rank(document),
+            order: is_order.then(order),
+        }
+    }
+
+    fn held(&self) -> Option<&Arc<HeldOrder>> {
+        self.order.as_ref()?.as_ref().ok()
+    }
 }
 
 /// What was told of one document.
 #[derive(Debug, Default)]
 pub(super) struct Staged {
-    pub(super) document: Option<Document>,
+    pub(super) document: Option<State>,
     pub(super) deleted: bool,
     join: u8,
     leave: u8,
@@ -31,9 +65,12 @@ pub(super) struct Staged {
     billed: u8,
 }
 
-impl Default for Staging {
-    fn default() -> Self {
+impl Staging {
+    /// Nothing staged; orders beyond `max_bytes` will be without their documents.
+    pub(super) fn new(max_bytes: usize) -> Self {
         Self {
+            bytes: 0,
+            max_bytes,
             documents: HashMap::new(),
             fresh: [true; TARGETS],
             queried: [true; TARGETS],
@@ -46,6 +83,7 @@ impl Staging {
     /// Starts anew: `fresh` targets send everything, the others what has changed.
     pub(super) fn begin(&mut self, fresh: [bool; TARGETS]) {
         self.documents.clear();
+        self.bytes = 0;
         self.counts = [None; TARGETS];
         self.fresh = fresh;
         self.queried = fresh;
@@ -65,7 +103,8 @@ impl Staging {
     /// far, and the targets that it is in. Answers how many reads are billed: one for each target.
     pub(super) fn upsert(
         &mut self,
-        document: Document,
+        name: &str,
+        state: State,
         join: u8,
         leave: u8,
         known: Option<(u64, u8)>,
@@ -73,15 +112,18 @@ impl Staging {
         let queried = (0..TARGETS)
             .filter(|target| self.queried[*target])
             .fold(0, |mask, target| mask | bit(target));
-        let staged = self
-            .documents
-            .entry(document.name.as_str().into())
-            .or_default();
+        if let Some(held) = state.held() {
+            if self.bytes + held.size() > self.max_bytes {
+                held.drop_document();
+            }
+            self.bytes += held.size();
+        }
+        let staged = self.documents.entry(name.into()).or_default();
         staged.join = (staged.join & !leave) | join;
         staged.leave = (staged.leave & !join) | leave;
         staged.deleted = false;
         let before = staged.updated();
-        staged.document = Some(document);
+        staged.document = Some(state);
         let updated = staged.updated();
         if before != updated {
             staged.billed = 0;
@@ -171,8 +213,7 @@ impl Staging {
 
 impl Staged {
     fn updated(&self) -> Option<u64> {
-        let time = self.document.as_ref()?.update_time.as_ref()?;
-        Some(value::micros(time))
+        Some(self.document.as_ref()?.updated)
     }
 }
 

@@ -31,6 +31,8 @@ const NUMBERS: i32 = 1;
 const TIMES: i32 = 2;
 const RECORDS: i32 = 3;
 const OPEN: i32 = 4;
+/// Bytes of the orders of one snapshot.
+const MAX_BYTES: usize = 1 << 20;
 /// Open orders that the listener takes.
 const OPEN_LIMIT: usize = 20;
 const ALL: [i32; 4] = [NUMBERS, TIMES, RECORDS, OPEN];
@@ -152,6 +154,7 @@ impl Driven {
         let contents = Contents::new(
             format!("{DOCUMENTS}/orders/"),
             [window, window, window, OPEN_LIMIT],
+            MAX_BYTES,
         );
         Self {
             machine: Machine::new(contents, true, Duration::from_secs(75), || 0.5, now),

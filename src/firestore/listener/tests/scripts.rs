@@ -614,3 +614,32 @@ fn an_answer_about_an_earlier_removal_does_not_count_for_a_later_one() {
     driven.resolve("ORD1", Fate::Removed(120));
     assert_eq!(driven.told(), ["-ORD1@120"]);
 }
+
+#[test]
+fn fat_documents_of_a_first_snapshot_are_left_out_beyond_the_memory_for_them() {
+    let fat = |number: i64| {
+        let mut order = order(&format!("ORD{number}"), number, 10);
+        let text = value::text("x".repeat(400 << 10));
+        order.fields.insert("fat".to_owned(), text);
+        changed(order, NUMBERS)
+    };
+    let mut driven = Driven::live(10, []);
+    driven.hear((1..=5).map(fat));
+    driven.hear([consistent(101)]);
+    let snapshots = driven.snapshots();
+    let held: Vec<_> = snapshots[0]
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Upsert(order) => Some(order.document().is_some()),
+            Change::Remove { .. } => None,
+        })
+        .collect();
+    assert_eq!(held.len(), 5);
+    assert_eq!(
+        held.into_iter()
+            .filter(|has_document| *has_document)
+            .count(),
+        2
+    );
+}
