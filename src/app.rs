@@ -45,6 +45,8 @@ pub use stores::accounts;
 const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// How often it is checked whether there is room for open orders that were left out.
 const OPEN_ORDERS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often they are asked for where nothing has changed: the store may not have been able to deliver.
+const OPEN_ORDERS_AGAIN: Duration = Duration::from_secs(900);
 /// How often the log says that open orders are left out.
 const HIDDEN_ORDERS_WARNING: Duration = Duration::from_secs(600);
 /// How long to wait before the first admin is tried again.
@@ -353,11 +355,14 @@ async fn stop(server: &ServerHandle, hub: &Hub, deliveries: &TaskTracker) {
 async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert::Infallible {
     let mut next_warning = Instant::now();
     let mut last = None;
+    let mut asked_at = Instant::now();
     loop {
         tokio::time::sleep(OPEN_ORDERS_INTERVAL).await;
         let holding = hub.holding();
         // Where nothing has changed since the last delivery, another one brings nothing more.
-        if hub.wants_open_orders() && last != Some(holding) {
+        let is_due = last != Some(holding) || asked_at.elapsed() > OPEN_ORDERS_AGAIN;
+        if hub.wants_open_orders() && is_due {
+            asked_at = Instant::now();
             store.deliver_open_orders();
         }
         last = Some(holding);

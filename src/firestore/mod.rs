@@ -29,7 +29,7 @@ mod value;
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use connection::Connection;
@@ -55,6 +55,8 @@ pub struct FirestoreStore {
     numbering: Arc<Numbering>,
     accounts: Arc<account_directory::Directory>,
     health: watch::Sender<Health>,
+    /// Has the listener tell the open orders once more.
+    repeat: Arc<Notify>,
     /// Set when a listener has ended by itself, with the reason.
     ended: watch::Sender<Option<String>>,
     stopping: CancellationToken,
@@ -86,6 +88,7 @@ impl FirestoreStore {
             clock,
             accounts: Arc::default(),
             health,
+            repeat: Arc::default(),
             ended: watch::Sender::new(None),
             _stop: stopping.clone().drop_guard(),
             stopping,
@@ -130,6 +133,7 @@ impl FirestoreStore {
             window,
             sink,
             health: self.health.clone(),
+            repeat: Arc::clone(&self.repeat),
         };
         let stopping = self.stopping.clone();
         let ending = Ending(self.ended.clone());

@@ -56,6 +56,10 @@ impl OrderStore for FirestoreStore {
         self.listen(window, sink);
     }
 
+    fn deliver_open_orders(&self) {
+        self.repeat.notify_one();
+    }
+
     fn usage(&self) -> Option<Usage> {
         let today = self.meter.today();
         Some(Usage {

@@ -170,10 +170,11 @@ impl Hub {
             return;
         }
         let prev = state.view.head().clone();
-        let events = state.view.apply(snapshot);
+        // Before the changes: what the view leaves out of them comes on top.
         if let Some(hidden) = snapshot.hidden_open {
             state.view.set_hidden_open(hidden, snapshot.repeats);
         }
+        let events = state.view.apply(snapshot);
         if events.is_empty() {
             return;
         }

@@ -6,6 +6,7 @@ mod cors;
 mod desk;
 mod firestore;
 mod firestore_accounts;
+mod firestore_open;
 mod gzip;
 mod limits;
 mod logs;

@@ -51,6 +51,8 @@ struct Suspect {
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) changes: Vec<Change>,
+    /// Open orders that are told once more.
+    pub(super) repeats: Vec<Change>,
     /// Orders whose fate has to be looked up.
     pub(super) suspects: Vec<Missing>,
     /// There may be more open orders than the listener takes.
@@ -120,7 +122,9 @@ impl Contents {
 
     /// Applies what is staged; the database is consistent as of `read_micros`. `None`, and nothing applied, where the
     /// server counts other documents than we do.
-    pub(super) fn commit(&mut self, read_micros: u64) -> Option<Outcome> {
+    ///
+    /// With `repeats`, the open orders that have come are told once more, changed or not.
+    pub(super) fn commit(&mut self, read_micros: u64, repeats: bool) -> Option<Outcome> {
         let known = self.known.iter().map(|(name, known)| (name, known.targets));
         let targets = self.staging.targets(&self.known, |known| known.targets);
         if !self.staging.counts_match(&targets, known) {
@@ -133,6 +137,10 @@ impl Contents {
             if targets == 0 {
                 left.push((name, staged));
             } else {
+                if repeats && targets & bit(OPEN) != 0 {
+                    let held = staged.document.as_ref().and_then(State::held).cloned();
+                    outcome.repeats.extend(held.map(Change::Upsert));
+                }
                 self.keep(&name, staged.document, targets, &mut outcome.changes);
             }
         }
@@ -146,6 +154,7 @@ impl Contents {
         self.settle(read_micros, &mut outcome.changes);
         self.look_again(read_micros, &mut outcome.suspects);
         outcome.changes.sort_by_cached_key(Change::position);
+        outcome.repeats.sort_by_cached_key(Change::position);
         self.forget_old_removals();
         outcome.has_hidden_open = self.len(OPEN) >= self.limits[OPEN];
         Some(outcome)

@@ -25,6 +25,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const HEALTHY: Duration = Duration::from_secs(10);
 /// How often something is tried that only a person can mend.
 const PERMANENT_PAUSE: Duration = Duration::from_secs(300);
+/// How often all open orders are asked for again at most.
+const REPEAT_PAUSE: Duration = Duration::from_secs(600);
 /// How often contents that don't match may be asked for again at once.
 const MISMATCH_PAUSE: Duration = Duration::from_secs(60);
 
@@ -41,6 +43,8 @@ pub(super) enum Input {
     Ended,
     /// The fate of an order that had left the targets.
     Resolved(Name, Fate),
+    /// The open orders are to be told once more: the hub had left some out, and has room now.
+    Repeat,
     /// The time asked for with [`Machine::deadline`] has come.
     Tick,
 }
@@ -88,6 +92,9 @@ pub(super) struct Machine {
     refused: bool,
     current: [bool; TARGETS],
     started: bool,
+    /// The next snapshot tells all open orders, changed or not.
+    repeats: bool,
+    repeated_at: Option<Instant>,
     read_micros: u64,
     mismatch: Option<Instant>,
     /// Since when the stream is lost, and why, while the watch hasn't been told.
@@ -118,6 +125,8 @@ impl Machine {
             refused: false,
             current: [false; TARGETS],
             started: false,
+            repeats: false,
+            repeated_at: None,
             read_micros: 0,
             mismatch: None,
             lost: None,
@@ -167,6 +176,7 @@ impl Machine {
                     out.push(Output::Resolve(outcome.suspects));
                 }
             }
+            Input::Repeat => self.repeat(now, &mut out),
             Input::Tick => self.tick(now, &mut out),
         }
         out
@@ -213,6 +223,24 @@ impl Machine {
             tokens: self.tokens.clone(),
             counts: std::array::from_fn(|target| self.contents.len(target)),
         });
+    }
+
+    /// Asks for everything anew. That costs a read for each document, so it is done once in a while only.
+    fn repeat(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let is_due = self
+            .repeated_at
+            .is_none_or(|last| now >= last + REPEAT_PAUSE);
+        if is_due && matches!(self.phase, Phase::Open { .. }) && self.current == [true; TARGETS] {
+            self.repeated_at = Some(now);
+            self.repeats = true;
+            self.tokens = Default::default();
+            self.backoff.reset();
+            self.fail(
+                now,
+                Fault::transient("open orders that were left out are asked for again"),
+                out,
+            );
+        }
     }
 
     fn message(&mut self, now: Instant, message: ListenResponse, out: &mut Vec<Output>) {
@@ -304,7 +332,7 @@ impl Machine {
         if self.current != [true; TARGETS] {
             return;
         }
-        let Some(outcome) = self.contents.commit(read_micros) else {
+        let Some(outcome) = self.contents.commit(read_micros, self.repeats) else {
             return self.mismatched(now, out);
         };
         self.read_micros = read_micros;
@@ -315,6 +343,14 @@ impl Machine {
                 initial,
                 // What the hub has left out itself is not known here.
                 hidden_open: outcome.has_hidden_open.then_some(1),
+                ..Snapshot::default()
+            })));
+        }
+        if std::mem::take(&mut self.repeats) {
+            out.push(Output::Emit(WatchEvent::Snapshot(Snapshot {
+                changes: outcome.repeats,
+                repeats: true,
+                hidden_open: Some(outcome.has_hidden_open.into()),
                 ..Snapshot::default()
             })));
         }

@@ -23,7 +23,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{
     ListenRequest, ListenResponse, StructuredQuery, Target,
 };
 use firestore::gcloud_sdk::tonic::{self, Streaming};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
 
@@ -61,6 +61,8 @@ pub(super) struct Listener {
     pub(super) window: WindowLimits,
     pub(super) sink: WatchSink,
     pub(super) health: watch::Sender<Health>,
+    /// Notified when the open orders are to be told once more.
+    pub(super) repeat: Arc<Notify>,
 }
 
 type Opening =
@@ -83,8 +85,10 @@ impl Listener {
         let (missing, mut fates) = (missing.0, fates.1);
         tokio::pin!(resolving);
         let mut line = Line::default();
+        let repeat = Arc::clone(&self.repeat);
         loop {
             let input = tokio::select! {
+                () = repeat.notified() => Input::Repeat,
                 Some((name, fate)) = fates.recv() => Input::Resolved(name, fate),
                 () = &mut resolving => return,
                 input = line.next() => input,
@@ -141,8 +145,9 @@ impl Listener {
     /// Most documents of each target.
     fn limits(&self) -> [usize; TARGETS] {
         let newest = self.window.orders;
-        // Firestore takes no limit of 0.
-        [newest, newest, newest, self.window.open.max(1)]
+        // All that are held, those among the newest included, and one more: it tells whether there are too many.
+        let open = newest + self.window.open + 1;
+        [newest, newest, newest, open]
     }
 
     fn requests(

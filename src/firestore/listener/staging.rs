@@ -49,7 +49,7 @@ impl State {
         }
     }
 
-    fn held(&self) -> Option<&Arc<HeldOrder>> {
+    pub(super) fn held(&self) -> Option<&Arc<HeldOrder>> {
         self.order.as_ref()?.as_ref().ok()
     }
 }

@@ -643,3 +643,30 @@ fn fat_documents_of_a_first_snapshot_are_left_out_beyond_the_memory_for_them() {
         2
     );
 }
+
+#[test]
+fn open_orders_are_told_once_more_when_the_hub_has_room() {
+    let first = [
+        moved(order("ORD1", 1, 10), &[NUMBERS, OPEN], &[]),
+        changed(order("ORD2", 2, 11), NUMBERS),
+    ];
+    let mut driven = Driven::live(10, first.clone());
+    driven.give(Input::Repeat);
+    assert_eq!(driven.wait(), Duration::ZERO);
+    driven.give(Input::Opened);
+    assert_eq!(
+        driven.opened().expect("another stream").1,
+        <[Vec<u8>; 4]>::default(),
+        "everything is asked for"
+    );
+    driven.hear(first);
+    driven.hear([current(), consistent(120)]);
+    let snapshots = driven.snapshots();
+    assert_eq!(snapshots.len(), 1);
+    assert!(snapshots[0].repeats);
+    let told: Vec<_> = snapshots[0].changes.iter().map(describe).collect();
+    assert_eq!(told, ["ORD1@10"]);
+    driven.said.clear();
+    driven.give(Input::Repeat);
+    assert!(driven.said.is_empty(), "once in a while is enough");
+}
