@@ -1,8 +1,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::OrderId;
 use super::order::{self, CUSTOMER_NAME, Order};
+use super::{OrderId, numeric};
 
 /// Most bytes of text that a card carries in all; the order's own page shows the whole.
 const CARD_TEXT: usize = 4_096;
@@ -18,6 +18,11 @@ const ADDRESS: usize = 600;
 const NOTES: usize = 1_200;
 /// Longest price, in bytes.
 const PRICE: usize = 40;
+
+/// Parts of an address that come first, in this order.
+const STREET: [&str; 5] = ["street", "addressLine1", "line1", "address", "addressLine2"];
+/// Parts of an address that are a point on the map.
+const DEGREES: [&str; 4] = ["latitude", "longitude", "lat", "lng"];
 
 /// An order as the desk shows it: the many shapes that writers use, read into one, and bounded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -131,10 +136,11 @@ impl From<&Order> for Card {
                 ],
                 NOTES,
             ),
-            address: first(&["deliveryAddress", "deliveryLocation", "address"], ADDRESS),
+            address: String::new(),
             location: place.and_then(Value::as_object).and_then(location),
             source: some(first(&["submitSource"], SHORT)),
         };
+        let address = text.take(address(order), ADDRESS);
         let order_id = match card.order_id {
             id if id.is_empty() => text.take(order.id.to_string(), SHORT),
             id => id,
@@ -145,6 +151,7 @@ impl From<&Order> for Card {
             status: text.take(order.status().to_owned(), SHORT),
             more_items: card.item_count - items.len(),
             items,
+            address,
             ..card
         }
     }
@@ -200,9 +207,52 @@ fn item(value: &Value, text: &mut Text) -> CardItem {
     };
     CardItem {
         name: text.take(name, NAME),
-        quantity: value.get("quantity").and_then(Value::as_f64),
+        quantity: quantity(value),
         price: text.take(first(&["productPrice", "price"]), PRICE),
     }
+}
+
+/// How much of an entry: one where it is not said.
+fn quantity(item: &Value) -> Option<f64> {
+    match item.as_object()?.get("quantity") {
+        None | Some(Value::Null) => Some(1.0),
+        Some(value) => numeric::quantity(value),
+    }
+}
+
+/// The address as text; an address in parts has them joined.
+fn address(order: &Order) -> String {
+    let of_field = |name: &&str| match order.fields.get(*name)? {
+        Value::Object(parts) if *name != "deliveryLocation" => some(joined(parts)),
+        _ => some(order.text(&[name])),
+    };
+    let names = ["deliveryAddress", "deliveryLocation", "address"];
+    names.iter().find_map(of_field).unwrap_or_default()
+}
+
+/// The street first, then the other parts as they come: Firestore sorts the fields of a map by name.
+fn joined(parts: &Map<String, Value>) -> String {
+    let is_street = |name: &str| STREET.contains(&name);
+    let street = STREET.iter().filter_map(|name| parts.get(*name));
+    let others = parts
+        .iter()
+        .filter(|(name, _)| !is_street(name) && !DEGREES.contains(&name.as_str()))
+        .map(|(_, value)| value);
+    let mut text = String::new();
+    for part in street.chain(others).map(plain) {
+        let part = part.trim();
+        if part.is_empty() {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(part);
+        if text.len() > ADDRESS {
+            break;
+        }
+    }
+    text
 }
 
 /// Text and numbers as they are written; anything else as nothing.
@@ -284,6 +334,41 @@ mod tests {
             None
         );
         assert_eq!(card(json!({})).address, "");
+    }
+
+    #[test]
+    fn an_entry_without_a_quantity_is_one_and_numeric_text_is_read() {
+        let card = card(json!({"items": [
+            {"name": "a"}, {"name": "b", "quantity": null}, {"name": "c", "quantity": "2.5"},
+            {"productId": 17, "quantity": "some"}]}));
+        let read: Vec<_> = card
+            .items
+            .iter()
+            .map(|item| (item.name.as_str(), item.quantity))
+            .collect();
+        assert_eq!(
+            read,
+            [
+                ("a", Some(1.0)),
+                ("b", Some(1.0)),
+                ("c", Some(2.5)),
+                ("17", None)
+            ]
+        );
+    }
+
+    #[test]
+    fn an_address_in_parts_is_one_line_with_the_street_first() {
+        let address = |value| card(json!({"deliveryAddress": value, "address": "else"})).address;
+        assert_eq!(
+            address(
+                json!({"city": "Alger", "floor": 3, "latitude": 36.7, "note": " ", "street": "12 rue X", "tags": []})
+            ),
+            "12 rue X, Alger, 3"
+        );
+        assert_eq!(address(json!({"latitude": 36.7, "longitude": 3.0})), "else");
+        let long = address(json!({"a": "x".repeat(100_000), "b": "y"}));
+        assert!(long.len() <= ADDRESS + '…'.len_utf8() && long.ends_with('…'));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod desk;
 mod firestore;
 mod firestore_accounts;
 mod gzip;
+mod legacy;
 mod limits;
 mod logs;
 mod open;
