@@ -228,19 +228,17 @@ fn check_item(item: &Map<String, Value>, path: &Path<'_>, errors: &mut Errors) {
             None => errors.add_at(&quantity, "must be a number"),
         },
     }
-    for (name, value) in ["productName", "name", "productId"]
-        .into_iter()
-        .filter_map(|name| Some((name, item.get(name)?)))
-    {
-        let is_number = name == "productId" && value.is_number();
-        if !value.is_string() && !value.is_null() && !is_number {
-            let message = if name == "productId" {
-                "must be text or a number"
-            } else {
-                "must be text"
-            };
-            errors.add_at(&Path::Field(path, name), message);
+    for name in ["productName", "name"] {
+        if item
+            .get(name)
+            .is_some_and(|value| !value.is_string() && !value.is_null())
+        {
+            errors.add_at(&Path::Field(path, name), "must be text");
         }
+    }
+    match item.get("productId") {
+        None | Some(Value::Null | Value::String(_) | Value::Number(_)) => {}
+        Some(_) => errors.add_at(&Path::Field(path, "productId"), "must be text or a number"),
     }
     for name in ["productPrice", "price"] {
         match item.get(name) {

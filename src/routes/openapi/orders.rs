@@ -12,8 +12,9 @@ use super::refusals::{OfAdmins, OfBodies, OfConflicts, OfMissing, OfParameters};
 pub(super) struct ListQuery {
     /// Only orders with one of these statuses.
     status: Option<StatusFilter>,
-    /// Most orders of the page.
-    #[param(minimum = 1, maximum = 500)]
+    /// Most orders of the page; more than the window's size counts as that. If absent, the page has all orders in memory, or
+    /// with `before` as many as the window.
+    #[param(minimum = 1)]
     limit: Option<u32>,
     /// Only orders after this place in the list: the `next` of the page before.
     #[param(value_type = Option<Cursor>)]
@@ -164,6 +165,19 @@ pub(super) fn remove() {}
     security(("bearer" = []), ("session" = []))
 )]
 pub(super) fn stats() {}
+
+/// Count orders, under the name that existing clients use
+///
+/// The same answer as `/api/admin/dashboard-stats`.
+#[utoipa::path(
+    get,
+    path = "/api/admin/analytics",
+    operation_id = "analytics",
+    tag = "orders",
+    responses((status = 200, description = "Counts over the orders in memory.", body = Stats), OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn analytics() {}
 
 /// Sets what the server's settings decide: how many orders a poll may get.
 pub(super) fn adapt(description: &mut utoipa::openapi::OpenApi, window: usize) {
