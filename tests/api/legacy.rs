@@ -316,3 +316,31 @@ async fn head_answers_as_get_does_without_a_body() {
     }
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_goes_on_after_head() {
+    let app = TestApp::start().await;
+    app.post_order(&small_order()).await;
+    let address = app.base.strip_prefix("http://").expect("an address");
+    let request = |method: &str, path: &str, connection: &str| {
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\nconnection: {connection}\r\n\r\n"
+        )
+    };
+    let requests = [
+        request("HEAD", "/api/admin/orders", "keep-alive"),
+        request("HEAD", "/api/health", "keep-alive"),
+        request("GET", "/health/live", "close"),
+    ];
+    let answers = crate::sockets::exchange(address, requests.concat().as_bytes()).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
+    assert!(
+        answers.ends_with("\r\n\r\n{\"status\":\"live\"}"),
+        "{answers}"
+    );
+    assert!(
+        !answers.contains("\"orders\"") && !answers.contains("healthy"),
+        "{answers}"
+    );
+    app.stop().await;
+}
