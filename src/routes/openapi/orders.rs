@@ -1,5 +1,5 @@
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::{Object, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use super::order_schemas::{
@@ -179,20 +179,29 @@ pub(super) fn stats() {}
 )]
 pub(super) fn analytics() {}
 
-/// Sets what the server's settings decide: how many orders a poll may get.
+/// Sets what the server's settings decide: how many orders a poll may get. A list clamps its limit, so that any number will do.
 pub(super) fn adapt(description: &mut utoipa::openapi::OpenApi, window: usize) {
-    let operation = description
-        .paths
-        .paths
-        .get_mut("/api/admin/orders/recent")
-        .and_then(|path| path.get.as_mut());
-    let parameters = operation.and_then(|operation| operation.parameters.as_mut());
-    for parameter in parameters.into_iter().flatten() {
-        if let RefOr::T(parameter) = parameter
-            && parameter.name == "limit"
-            && let Some(RefOr::T(Schema::Object(limit))) = &mut parameter.schema
-        {
-            limit.maximum = Some(window.into());
-        }
+    if let Some(limit) = limit_of(description, "/api/admin/orders/recent") {
+        limit.maximum = Some(window.into());
     }
+    if let Some(limit) = limit_of(description, "/api/admin/orders") {
+        // That of 32-bit numbers, which end earlier.
+        limit.format = None;
+    }
+}
+
+/// The schema of the parameter `limit`.
+fn limit_of<'a>(
+    description: &'a mut utoipa::openapi::OpenApi,
+    path: &str,
+) -> Option<&'a mut Object> {
+    let operation = description.paths.paths.get_mut(path)?.get.as_mut()?;
+    let mut parameters = operation.parameters.as_mut()?.iter_mut();
+    parameters.find_map(|parameter| match parameter {
+        RefOr::T(parameter) if parameter.name == "limit" => match &mut parameter.schema {
+            Some(RefOr::T(Schema::Object(limit))) => Some(limit),
+            _ => None,
+        },
+        _ => None,
+    })
 }
