@@ -325,6 +325,7 @@ fn service(
         .app_data(Relay::start(Arc::clone(&state.hub)))
         .app_data(state)
         .wrap(from_fn(routes::translate_errors))
+        .wrap(from_fn(routes::answer_head))
         .wrap(routes::default_headers(has_https))
         .wrap(TracingLogger::<telemetry::RequestSpan>::new())
         .wrap(from_fn(track_exchange))

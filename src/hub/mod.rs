@@ -289,6 +289,12 @@ impl Hub {
         self.read().view.list(query)
     }
 
+    /// The newest orders in memory that `query` asks for, and where the next page begins if there may be older ones; `None` where
+    /// only the store can tell.
+    pub fn list_held(&self, query: &ListQuery) -> Option<(Vec<Arc<Item>>, Option<Position>)> {
+        self.read().view.list_held(query)
+    }
+
     /// The order with this id, if it is in the window.
     pub fn get(&self, id: &crate::orders::OrderId) -> Option<Arc<Item>> {
         self.read().view.get(id).cloned()

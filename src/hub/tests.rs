@@ -17,6 +17,7 @@ use tokio_util::codec::Decoder as _;
 
 use super::*;
 use crate::orders::{Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, is_finished};
+use crate::store::ListQuery;
 
 const START: u64 = 1_771_842_000_000_000;
 
@@ -459,6 +460,44 @@ fn polls_are_cut_short_without_a_gap() {
     }
     assert_eq!(seen, ["O0", "O1", "O2", "O3", "O4"]);
     assert_eq!(Some(cursor), hub.head());
+}
+
+#[test]
+fn a_full_window_is_listed_from_memory_and_tells_where_the_next_page_begins() {
+    let (hub, _) = hub_with(4);
+    let finished = |n: u64| order(&format!("O{n}"), START + n, START + n, "DELIVERED");
+    let query = |limit| ListQuery {
+        statuses: Vec::new(),
+        limit,
+        before: None,
+    };
+    let held = |limit| {
+        let (items, next) = hub.list_held(&query(limit))?;
+        Some((ids(&items), next))
+    };
+    assert_eq!(held(4), None, "before the watch has begun");
+    hub.take(initial(
+        (0..4).map(|n| Change::Upsert(finished(n))).collect(),
+    ));
+    let oldest = position(START, "O0");
+    let all = ["O3", "O2", "O1", "O0"].map(str::to_owned).to_vec();
+    assert_eq!(held(9), Some((all.clone(), Some(oldest.clone()))));
+    let (items, more) = hub.list(&query(4)).expect("a page");
+    assert_eq!((ids(&items), more), (all, true));
+    assert!(hub.list(&query(5)).is_none());
+    let removed = |n: u64| Change::Remove {
+        id: OrderId::parse(&format!("O{n}")).expect("an id"),
+        micros: START + 10 + n,
+    };
+    hub.take(live(vec![removed(3), removed(2)]));
+    let left = ["O1", "O0"].map(str::to_owned).to_vec();
+    assert_eq!(held(9), Some((left, Some(oldest))));
+    hub.take(live(vec![removed(1)]));
+    assert_eq!(held(9), None, "too few are left to stand for the window");
+}
+
+fn ids(items: &[Arc<Item>]) -> Vec<String> {
+    items.iter().map(|item| item.id().to_string()).collect()
 }
 
 proptest! {

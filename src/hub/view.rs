@@ -43,6 +43,11 @@ fn age(order: &HeldOrder) -> Age {
     (order.placed_micros, order.id.clone())
 }
 
+/// The place in a list of orders that [`ListQuery::before`] takes.
+fn place((micros, id): &Age) -> Position {
+    Position::new(*micros, id)
+}
+
 /// What a view holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Holding {
@@ -204,8 +209,7 @@ impl View {
             return None;
         }
         let mut page = Vec::new();
-        let is_whole_until_here = |age: &Age| self.gap.as_ref().is_none_or(|gap| age > gap);
-        for (placed, id) in self.by_age().take_while(|age| is_whole_until_here(age)) {
+        for (placed, id) in self.without_gap() {
             let is_before =
                 |before: &Position| (*placed, id.as_str()) < (before.micros(), before.id());
             if !query.before.as_ref().is_none_or(is_before) {
@@ -215,16 +219,58 @@ impl View {
                 continue;
             };
             let Some(order) = item.order() else { continue };
-            if query.statuses.is_empty()
-                || query.statuses.iter().any(|status| status == order.status())
-            {
+            if query.wants(order.status()) {
                 if page.len() == query.limit {
                     return Some((page, true));
                 }
                 page.push(Arc::clone(item));
             }
         }
-        self.gap.is_none().then_some((page, false))
+        match self.gap {
+            None => Some((page, false)),
+            Some(_) if page.len() == query.limit => Some((page, true)),
+            Some(_) => None,
+        }
+    }
+
+    /// The newest orders that are held without a gap, as a page: those of them that `query` asks for, and where the next page
+    /// begins if there may be older ones. `None` where less than half of the window is left of them, because many were removed:
+    /// only the store can tell then.
+    pub(super) fn list_held(
+        &self,
+        query: &ListQuery,
+    ) -> Option<(Vec<Arc<Item>>, Option<Position>)> {
+        if !self.started || query.before.is_some() {
+            return None;
+        }
+        let mut page = Vec::new();
+        let mut last = None;
+        let mut seen = 0;
+        for age in self.without_gap() {
+            if page.len() == query.limit {
+                return Some((page, last.map(place)));
+            }
+            seen += 1;
+            last = Some(age);
+            if let Some(item) = self.by_id.get(&age.1)
+                && item
+                    .order()
+                    .is_some_and(|order| query.wants(order.status()))
+            {
+                page.push(Arc::clone(item));
+            }
+        }
+        if self.gap.is_none() {
+            return Some((page, None));
+        }
+        (seen >= self.limits.orders.div_ceil(2)).then(|| (page, last.map(place)))
+    }
+
+    /// The newest orders down to the first one of which the store may know newer ones that are not held.
+    fn without_gap(&self) -> impl Iterator<Item = &Age> {
+        // The order at the gap itself is complete as well, as long as it is held.
+        self.by_age()
+            .take_while(|age| self.gap.as_ref().is_none_or(|gap| *age >= gap))
     }
 
     fn upsert(&mut self, order: &Arc<HeldOrder>, repeats: bool) -> Option<Arc<Item>> {

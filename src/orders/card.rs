@@ -1,8 +1,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::OrderId;
 use super::order::{self, CUSTOMER_NAME, Order};
+use super::{OrderId, numeric};
 
 /// Most bytes of text that a card carries in all; the order's own page shows the whole.
 const CARD_TEXT: usize = 4_096;
@@ -18,6 +18,11 @@ const ADDRESS: usize = 600;
 const NOTES: usize = 1_200;
 /// Longest price, in bytes.
 const PRICE: usize = 40;
+
+/// Parts of an address that come first, in this order.
+const STREET: [&str; 5] = ["street", "addressLine1", "line1", "address", "addressLine2"];
+/// Parts of an address that are a point on the map.
+const DEGREES: [&str; 4] = ["latitude", "longitude", "lat", "lng"];
 
 /// An order as the desk shows it: the many shapes that writers use, read into one, and bounded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -131,10 +136,11 @@ impl From<&Order> for Card {
                 ],
                 NOTES,
             ),
-            address: first(&["deliveryAddress", "deliveryLocation", "address"], ADDRESS),
+            address: String::new(),
             location: place.and_then(Value::as_object).and_then(location),
             source: some(first(&["submitSource"], SHORT)),
         };
+        let address = text.take(address(order), ADDRESS);
         let order_id = match card.order_id {
             id if id.is_empty() => text.take(order.id.to_string(), SHORT),
             id => id,
@@ -145,6 +151,7 @@ impl From<&Order> for Card {
             status: text.take(order.status().to_owned(), SHORT),
             more_items: card.item_count - items.len(),
             items,
+            address,
             ..card
         }
     }
@@ -200,9 +207,52 @@ fn item(value: &Value, text: &mut Text) -> CardItem {
     };
     CardItem {
         name: text.take(name, NAME),
-        quantity: value.get("quantity").and_then(Value::as_f64),
+        quantity: quantity(value),
         price: text.take(first(&["productPrice", "price"]), PRICE),
     }
+}
+
+/// How much of an entry: one where it is not said.
+fn quantity(item: &Value) -> Option<f64> {
+    match item.as_object()?.get("quantity") {
+        None | Some(Value::Null) => Some(1.0),
+        Some(value) => numeric::quantity(value),
+    }
+}
+
+/// The address as text; an address in parts has them joined.
+fn address(order: &Order) -> String {
+    let of_field = |name: &&str| match order.fields.get(*name)? {
+        Value::Object(parts) if *name != "deliveryLocation" => some(joined(parts)),
+        _ => some(order.text(&[name])),
+    };
+    let names = ["deliveryAddress", "deliveryLocation", "address"];
+    names.iter().find_map(of_field).unwrap_or_default()
+}
+
+/// The street first, then the other parts as they come: Firestore sorts the fields of a map by name.
+fn joined(parts: &Map<String, Value>) -> String {
+    let is_street = |name: &str| STREET.contains(&name);
+    let street = STREET.iter().filter_map(|name| parts.get(*name));
+    let others = parts
+        .iter()
+        .filter(|(name, _)| !is_street(name) && !DEGREES.contains(&name.as_str()))
+        .map(|(_, value)| value);
+    let mut text = String::new();
+    for part in street.chain(others).map(plain) {
+        let part = part.trim();
+        if part.is_empty() {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(part);
+        if text.len() > ADDRESS {
+            break;
+        }
+    }
+    text
 }
 
 /// Text and numbers as they are written; anything else as nothing.
@@ -226,97 +276,4 @@ fn location(map: &Map<String, Value>) -> Option<Location> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn card(fields: Value) -> Card {
-        let Value::Object(fields) = fields else {
-            panic!("fields are an object")
-        };
-        Card::from(&Order {
-            id: OrderId::sequential(1),
-            fields,
-            created_micros: 5_000_000,
-            updated_micros: 6_000_000,
-        })
-    }
-
-    #[test]
-    fn both_shapes_of_items_are_read() {
-        let card = card(json!({"items": [
-            {"productName": "Tomato", "productPrice": "$2.50", "quantity": 1.5},
-            {"productId": "p-1", "name": "Apple", "price": 10.0, "quantity": 5},
-            "bread", null]}));
-        let read: Vec<_> = card
-            .items
-            .iter()
-            .map(|item| (item.name.as_str(), item.quantity, item.price.as_str()))
-            .collect();
-        assert_eq!(
-            read,
-            [
-                ("Tomato", Some(1.5), "$2.50"),
-                ("Apple", Some(5.0), "10.0"),
-                ("bread", None, ""),
-                ("", None, "")
-            ]
-        );
-        assert_eq!(card.item_count, 4);
-    }
-
-    #[test]
-    fn a_place_is_a_map_or_text_or_absent() {
-        let map = card(json!({"deliveryLocation": {"latitude": 36.75, "longitude": 3.05}}));
-        assert_eq!(
-            map.location,
-            Some(Location {
-                latitude: 36.75,
-                longitude: 3.05
-            })
-        );
-        assert_eq!(
-            card(json!({"deliveryLocation": "Rue Didouche 4"})).address,
-            "Rue Didouche 4"
-        );
-        assert_eq!(
-            card(json!({"deliveryLocation": {"latitude": 361.0, "longitude": 3.0}})).location,
-            None
-        );
-        assert_eq!(card(json!({})).address, "");
-    }
-
-    #[test]
-    fn a_card_is_bounded_whatever_the_document_holds() {
-        let long = "ä\u{1}/\"".repeat(20_000);
-        let item = json!({"name": long, "price": long, "quantity": 1});
-        let mut fields = json!({"items": vec![item; 500], "status": long, "orderId": long, "deliveryLocation": long});
-        for name in [
-            "notes",
-            "customerName",
-            "phone",
-            "email",
-            "acknowledgedBy",
-            "updatedBy",
-            "submitSource",
-        ] {
-            fields[name] = json!(long);
-        }
-        let card = card(fields);
-        assert!(card.notes.len() <= NOTES + '…'.len_utf8() && card.notes.ends_with('…'));
-        assert!(!card.items.is_empty() && card.items.len() + card.more_items == 500);
-        let text = serde_json::to_string(&card).expect("JSON");
-        assert!(text.len() < 2 * CARD_TEXT + 2_000, "{}", text.len());
-        assert!(!text.contains("u0001"));
-    }
-
-    #[test]
-    fn an_ordinary_order_is_shown_whole() {
-        let item = json!({"productName": "Tomatoes, the small red ones", "productPrice": "$2.50", "quantity": 1.5});
-        let card = card(
-            json!({"items": vec![item; 40], "notes": "x".repeat(1_000), "customerName": "Amina"}),
-        );
-        assert_eq!((card.items.len(), card.more_items), (40, 0));
-        assert_eq!(card.notes.len(), 1_000);
-    }
-}
+mod tests;

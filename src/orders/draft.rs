@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use self::path::Path;
-use super::{OrderId, Status};
+use super::{OrderId, Status, numeric};
 
 /// Keyed hash of the address that an order came from, as [`OrderDraft::from_source`] writes it.
 const SOURCE_FIELD: &str = "submitSource";
@@ -56,6 +56,15 @@ pub struct DraftError(pub Vec<FieldError>);
 impl OrderDraft {
     /// Checks the body of a submit, `{userId, order: {items, totalAmount, …}}`. Unknown fields are kept as they are.
     pub fn parse(body: Value, limits: DraftLimits) -> Result<Self, DraftError> {
+        Self::read(body, None, limits)
+    }
+
+    /// The same for the customer that a verified token names. A `userId` of the body is dropped unread.
+    pub fn parse_for(user_id: &str, body: Value, limits: DraftLimits) -> Result<Self, DraftError> {
+        Self::read(body, Some(user_id), limits)
+    }
+
+    fn read(body: Value, user_id: Option<&str>, limits: DraftLimits) -> Result<Self, DraftError> {
         let mut errors = Errors::default();
         let Value::Object(mut body) = body else {
             errors.add("body", "must be a JSON object");
@@ -75,16 +84,11 @@ impl OrderDraft {
                 Map::new()
             }
         };
-        match body.get("userId") {
-            Some(Value::String(user)) if user.is_empty() => {
-                errors.add("userId", "must not be empty");
+        match user_id {
+            Some(user_id) => {
+                body.insert("userId".to_owned(), json!(user_id));
             }
-            Some(Value::String(user)) if user.len() > 128 => {
-                errors.add("userId", "must have at most 128 bytes");
-            }
-            Some(Value::String(_)) => {}
-            Some(_) => errors.add("userId", "must be text"),
-            None => errors.add("userId", "is missing"),
+            None => check_user(&body, &mut errors),
         }
         if errors.0.is_empty() {
             check_total(&order, &mut errors);
@@ -110,13 +114,6 @@ impl OrderDraft {
         } else {
             Err(errors.into())
         }
-    }
-
-    /// The same order for another customer: `userId` as a verified token says.
-    #[must_use]
-    pub fn for_user(mut self, user_id: &str) -> Self {
-        self.fields.insert("userId".to_owned(), json!(user_id));
-        self
     }
 
     /// The same order with the keyed hash of its submitter's address in the field `submitSource`.
@@ -165,15 +162,30 @@ impl From<Errors> for DraftError {
     }
 }
 
-fn check_total(order: &Map<String, Value>, errors: &mut Errors) {
-    match order.get("totalAmount") {
-        None => errors.add("order.totalAmount", "is missing"),
-        Some(value) => check_amount(value, &Path::Root("order.totalAmount"), errors),
+fn check_user(body: &Map<String, Value>, errors: &mut Errors) {
+    match body.get("userId") {
+        Some(Value::String(user)) if user.is_empty() => errors.add("userId", "must not be empty"),
+        Some(Value::String(user)) if user.len() > 128 => {
+            errors.add("userId", "must have at most 128 bytes");
+        }
+        Some(Value::String(_)) => {}
+        Some(_) => errors.add("userId", "must be text"),
+        None => errors.add("userId", "is missing"),
     }
 }
 
-fn check_amount(value: &Value, field: &Path<'_>, errors: &mut Errors) {
-    match value.as_f64() {
+fn check_total(order: &Map<String, Value>, errors: &mut Errors) {
+    match order.get("totalAmount") {
+        None => errors.add("order.totalAmount", "is missing"),
+        Some(value) => {
+            let total = numeric::plain_amount(value);
+            check_amount(total, &Path::Root("order.totalAmount"), errors);
+        }
+    }
+}
+
+fn check_amount(amount: Option<f64>, field: &Path<'_>, errors: &mut Errors) {
+    match amount {
         Some(amount) if (0.0..=1e12).contains(&amount) => {}
         Some(_) => errors.add_at(field, "must be between 0 and 1000000000000"),
         None => errors.add_at(field, "must be a number"),
@@ -208,14 +220,15 @@ fn check_items(order: &Map<String, Value>, limits: DraftLimits, errors: &mut Err
 fn check_item(item: &Map<String, Value>, path: &Path<'_>, errors: &mut Errors) {
     let quantity = Path::Field(path, "quantity");
     match item.get("quantity") {
-        Some(value) => match value.as_f64() {
+        // One of it.
+        None | Some(Value::Null) => {}
+        Some(value) => match numeric::plain_quantity(value) {
             Some(quantity) if quantity > 0.0 && quantity <= 1e9 => {}
             Some(_) => errors.add_at(&quantity, "must be more than 0 and at most 1000000000"),
             None => errors.add_at(&quantity, "must be a number"),
         },
-        None => errors.add_at(&quantity, "is missing"),
     }
-    for name in ["productName", "name", "productId"] {
+    for name in ["productName", "name"] {
         if item
             .get(name)
             .is_some_and(|value| !value.is_string() && !value.is_null())
@@ -223,23 +236,31 @@ fn check_item(item: &Map<String, Value>, path: &Path<'_>, errors: &mut Errors) {
             errors.add_at(&Path::Field(path, name), "must be text");
         }
     }
+    match item.get("productId") {
+        None | Some(Value::Null | Value::String(_) | Value::Number(_)) => {}
+        Some(_) => errors.add_at(&Path::Field(path, "productId"), "must be text or a number"),
+    }
     for name in ["productPrice", "price"] {
         match item.get(name) {
             None | Some(Value::Null | Value::String(_)) => {}
-            Some(value) => check_amount(value, &Path::Field(path, name), errors),
+            Some(value) => check_amount(value.as_f64(), &Path::Field(path, name), errors),
         }
     }
 }
 
 /// Fields that the desk reads as text or as a place.
 fn check_texts(order: &Map<String, Value>, errors: &mut Errors) {
-    for name in ["customerName", "deliveryAddress", "notes"] {
+    for name in ["customerName", "notes"] {
         if order
             .get(name)
             .is_some_and(|value| !value.is_string() && !value.is_null())
         {
             errors.add_at(&Path::Field(&Path::Root("order"), name), "must be text");
         }
+    }
+    match order.get("deliveryAddress") {
+        None | Some(Value::Null | Value::String(_) | Value::Object(_)) => {}
+        Some(_) => errors.add("order.deliveryAddress", "must be text or an object"),
     }
     match order.get("deliveryLocation") {
         None | Some(Value::Null | Value::String(_)) => {}

@@ -9,6 +9,7 @@ mod change;
 mod draft;
 mod held;
 mod id;
+mod numeric;
 mod order;
 mod position;
 mod status;

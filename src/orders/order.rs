@@ -2,7 +2,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{OrderId, OrderPatch, Position, Status};
+use super::{OrderId, OrderPatch, Position, Status, numeric};
 
 /// Longest customer's name in a summary, in bytes: summaries wait in memory for slow readers.
 const SUMMARY_NAME: usize = 500;
@@ -97,15 +97,7 @@ impl Order {
 
     /// `totalAmount` as a number; text such as `"$12.50"` is read as well.
     pub fn total_amount(&self) -> Option<f64> {
-        match self.fields.get("totalAmount")? {
-            Value::Number(number) => number.as_f64(),
-            Value::String(text) => text
-                .trim_matches(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-'))
-                .parse()
-                .ok()
-                .filter(|amount: &f64| amount.is_finite()),
-            _ => None,
-        }
+        numeric::amount(self.fields.get("totalAmount")?)
     }
 
     /// Whether somebody has taken note of the order.

@@ -46,13 +46,21 @@ impl Status {
         self.0
     }
 
-    /// Reads a comma-separated list such as `PENDING,CONFIRMED`; empty parts are passed over.
+    /// Reads a comma-separated list such as `PENDING,CONFIRMED`, in any case of letters; empty parts are passed over.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, UnknownStatus> {
         text.split(',')
             .map(str::trim)
             .filter(|part| !part.is_empty())
-            .map(str::parse)
+            .map(|part| Self::find(part, str::eq_ignore_ascii_case))
             .collect()
+    }
+
+    fn find(text: &str, is_same: impl Fn(&str, &str) -> bool) -> Result<Self, UnknownStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|known| is_same(known, text))
+            .map(Self)
+            .ok_or_else(|| UnknownStatus(text.chars().take(60).collect()))
     }
 }
 
@@ -60,11 +68,7 @@ impl FromStr for Status {
     type Err = UnknownStatus;
 
     fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-        Self::ALL
-            .into_iter()
-            .find(|known| *known == text)
-            .map(Self)
-            .ok_or_else(|| UnknownStatus(text.chars().take(60).collect()))
+        Self::find(text, |known, text| known == text)
     }
 }
 

@@ -96,19 +96,21 @@ fn mark_known(request: &HttpRequest) {
     }
 }
 
-/// What the header `Authorization: Bearer …` holds. Other schemes are none of ours: a proxy's own password, for example, which
-/// browsers send along.
+/// The token of the header `Authorization: Bearer TOKEN`, or of `Authorization: TOKEN`, which older programs send. Other
+/// schemes are ignored: a proxy's own password, for example, which browsers send along.
 pub(super) fn bearer_secret(request: &HttpRequest) -> Result<&str, AuthError> {
-    let secrets = request
-        .headers()
-        .get_all(header::AUTHORIZATION)
-        .filter_map(|value| {
-            let (scheme, secret) = value.to_str().ok()?.trim().split_once(' ')?;
-            scheme
-                .eq_ignore_ascii_case("bearer")
-                .then_some(secret.trim())
-        });
-    secrets.into_iter().next().ok_or(AuthError::Missing)
+    let mut values = request.headers().get_all(header::AUTHORIZATION);
+    values
+        .find_map(|value| bearer_token(value.to_str().ok()?.trim()))
+        .ok_or(AuthError::Missing)
+}
+
+fn bearer_token(value: &str) -> Option<&str> {
+    let is_bearer = |scheme: &str| scheme.eq_ignore_ascii_case("bearer");
+    match value.split_once(char::is_whitespace) {
+        Some((scheme, token)) => is_bearer(scheme).then_some(token.trim()),
+        None => (!value.is_empty() && !is_bearer(value)).then_some(value),
+    }
 }
 
 async fn cookie(request: &HttpRequest) -> Result<Principal, AuthError> {

@@ -231,7 +231,9 @@ pub async fn translate_errors<B: MessageBody + 'static>(
         return Ok(response.map_into_left_body());
     }
     let (request, original) = response.into_parts();
-    let worded = if is_api {
+    let worded = if is_api && status == StatusCode::NOT_FOUND {
+        ApiError::not_found("address").error_response()
+    } else if is_api {
         ApiError::new(
             status,
             "HTTP_ERROR",
@@ -276,7 +278,11 @@ fn page(request: &HttpRequest, status: StatusCode, reported: Option<&Reported>) 
 }
 
 fn report(request: &HttpRequest, status: StatusCode, reported: Option<&Reported>) {
-    let code = reported.map_or("HTTP_ERROR", |reported| reported.code);
+    let code = match reported {
+        Some(reported) => reported.code,
+        None if status == StatusCode::NOT_FOUND => "NOT_FOUND",
+        None => "HTTP_ERROR",
+    };
     if let Some(state) = request.app_data::<web::Data<AppState>>() {
         state
             .metrics

@@ -7,11 +7,13 @@ use crate::store::SourceState;
 
 /// What existing clients ask: whether the server is there.
 pub(super) async fn health(state: web::Data<AppState>) -> HttpResponse {
+    let now = state.clock.millis();
     HttpResponse::Ok().json(json!({
         "status": "healthy",
         "service": "orderbell",
         "version": env!("CARGO_PKG_VERSION"),
-        "serverTime": state.clock.millis(),
+        "serverTime": now,
+        "timestamp": now,
     }))
 }
 

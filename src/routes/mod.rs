@@ -8,6 +8,7 @@ pub mod client;
 mod cors;
 mod delivery;
 mod error;
+mod head;
 mod health;
 mod metrics;
 mod openapi;
@@ -159,6 +160,7 @@ fn configure_admin(config: &mut ServiceConfig) {
                 .delete(orders::remove),
         )
         .service(web::resource("/dashboard-stats").get(orders::stats))
+        .service(web::resource("/analytics").get(orders::stats))
         .service(web::resource("/screens").get(account::screens))
         .service(web::resource("/sessions").get(account::sessions))
         .service(web::resource("/sessions/revoke-others").post(account::revoke_others))
@@ -183,6 +185,7 @@ pub fn default_headers(has_https: bool) -> DefaultHeaders {
 }
 
 pub use error::translate_errors;
+pub use head::answer_head;
 
 /// The harnesses of what is read here.
 #[cfg(any(test, feature = "fuzzing"))]

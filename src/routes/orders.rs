@@ -1,3 +1,6 @@
+use std::num::IntErrorKind;
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -6,13 +9,9 @@ use super::access::Admin;
 use super::error::ApiError;
 use super::order_rows::{OrderRows, Row};
 use super::{AppState, body, recent};
+use crate::hub::Item;
 use crate::orders::{Card, HeldOrder, Order, OrderId, OrderPatch, Position, Status};
 use crate::store::{ListQuery, StoreError};
-
-/// Orders of a page when the caller doesn't say how many.
-const DEFAULT_PAGE: usize = 50;
-/// Most orders of a page.
-const MAX_PAGE: usize = 500;
 
 #[derive(Deserialize)]
 pub(super) struct List {
@@ -26,7 +25,7 @@ pub(super) struct View {
     view: Option<String>,
 }
 
-/// Orders from newest to oldest, page by page.
+/// Orders from newest to oldest, page by page. Without a limit, the first page is all that memory holds.
 pub(super) async fn list(
     _: Admin,
     query: web::Query<List>,
@@ -34,10 +33,13 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let statuses = Status::parse_list(query.status.as_deref().unwrap_or_default())
         .map_err(|error| ApiError::invalid("status", error.to_string()))?;
+    let window = state.hub.settings().window;
     let limit = query
         .limit
         .as_deref()
-        .map_or(Ok(DEFAULT_PAGE), |text| recent::limit(text, MAX_PAGE))?;
+        .map(page_limit)
+        .transpose()?
+        .map(|limit| limit.min(window.orders));
     let before = query
         .before
         .as_deref()
@@ -45,21 +47,27 @@ pub(super) async fn list(
         .transpose();
     let mut query = ListQuery {
         statuses: statuses.iter().map(ToString::to_string).collect(),
-        limit,
+        limit: limit.unwrap_or(window.orders + window.open),
         before: before.map_err(|error| ApiError::invalid("before", error.to_string()))?,
     };
+    if query.limit >= window.orders
+        && let Some((items, next)) = state.hub.list_held(&query)
+    {
+        return Ok(page(held_rows(&items, next_page(next.as_ref()), state)));
+    }
+    let limit = query.limit.min(window.orders);
+    query.limit = limit;
     if let Some((items, more)) = state.hub.list(&query) {
         let last = items.last().and_then(|item| item.order());
-        let next = next_page(last.map(|order| &**order).filter(|_| more));
-        let rows: Vec<Row> = items.iter().map(|item| Row::document(item)).collect();
-        return Ok(page(OrderRows::new("{\"orders\":[", rows, next, state)));
+        let next = last.filter(|_| more).map(|order| place(order));
+        return Ok(page(held_rows(&items, next_page(next.as_ref()), state)));
     }
     let permit = state.large_answer(&state.lists).await?;
     query.limit += 1;
     let mut orders = state.store.list(&query).await?;
     let more = orders.len() > limit;
     orders.truncate(limit);
-    let next = next_page(orders.last().filter(|_| more));
+    let next = next_page(orders.last().filter(|_| more).map(place).as_ref());
     let rows = orders.into_iter().map(Row::of_order);
     Ok(page(
         OrderRows::new("{\"orders\":[", rows, next, state).with_permit(permit),
@@ -72,11 +80,28 @@ fn page(rows: OrderRows) -> HttpResponse {
         .body(rows)
 }
 
-/// The end of a page: where the next one begins.
-fn next_page(last: Option<&HeldOrder>) -> String {
-    // By the time of placing, not by the last change.
-    let next = last.map(|order| Position::new(order.placed_micros, &order.id).to_string());
+fn held_rows(items: &[Arc<Item>], next: String, state: web::Data<AppState>) -> OrderRows {
+    let rows: Vec<Row> = items.iter().map(|item| Row::document(item)).collect();
+    OrderRows::new("{\"orders\":[", rows, next, state)
+}
+
+/// Where an order stands in the list: by the time of placing, not by the last change.
+fn place(order: &HeldOrder) -> Position {
+    Position::new(order.placed_micros, &order.id)
+}
+
+/// The end of a page, with the place where the next one begins.
+fn next_page(next: Option<&Position>) -> String {
     format!("],\"next\":{}}}", json!(next))
+}
+
+/// A number from 1 on. More than a page can hold is no error: a page has at most the window's size.
+fn page_limit(text: &str) -> Result<usize, ApiError> {
+    match text.parse() {
+        Ok(limit) if limit >= 1 => Ok(limit),
+        Err(error) if matches!(error.kind(), IntErrorKind::PosOverflow) => Ok(usize::MAX),
+        _ => Err(ApiError::invalid("limit", "must be a number from 1 on")),
+    }
 }
 
 /// One order, whole.

@@ -111,7 +111,7 @@ fn rows(recent: &Recent, desk: bool, state: web::Data<AppState>) -> OrderRows {
 }
 
 /// A number of orders from 1 to the window's size.
-pub(super) fn limit(text: &str, most: usize) -> Result<usize, ApiError> {
+fn limit(text: &str, most: usize) -> Result<usize, ApiError> {
     text.parse()
         .ok()
         .filter(|limit| (1..=most).contains(limit))

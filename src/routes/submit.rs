@@ -30,10 +30,10 @@ pub(super) async fn submit(
     let limits = DraftLimits {
         max_items: settings.max_items,
     };
-    let mut draft = OrderDraft::parse(body, limits)?;
-    if let Some(customer) = customer {
-        draft = draft.for_user(customer.as_str());
-    }
+    let mut draft = match &customer {
+        Some(customer) => OrderDraft::parse_for(customer.as_str(), body, limits)?,
+        None => OrderDraft::parse(body, limits)?,
+    };
     if let Some(source) = state.submit_source.of(&client).await {
         draft = draft.from_source(&source);
     }

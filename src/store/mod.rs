@@ -134,6 +134,13 @@ pub struct ListQuery {
     pub before: Option<Position>,
 }
 
+impl ListQuery {
+    /// Whether orders with this status are listed.
+    pub fn wants(&self, status: &str) -> bool {
+        self.statuses.is_empty() || self.statuses.iter().any(|wanted| wanted == status)
+    }
+}
+
 /// A random handle of 20 letters and digits (119 bits), as Firestore gives its documents.
 pub fn random_id() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 20)

@@ -8,6 +8,7 @@ mod firestore;
 mod firestore_accounts;
 mod firestore_open;
 mod gzip;
+mod legacy;
 mod limits;
 mod logs;
 mod open;

@@ -50,7 +50,9 @@ async fn lists_go_on_where_the_page_before_has_ended_also_beyond_the_window() {
     for (bad, field) in [
         ("status=LOST", "status"),
         ("limit=0", "limit"),
-        ("limit=501", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=", "limit"),
         ("before=x", "before"),
     ] {
         let answer = app

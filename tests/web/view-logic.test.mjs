@@ -175,10 +175,11 @@ test('keys act where nobody types, once per press, and can be switched off', () 
 test('items beyond those that a card lists are told in the CSV and read from the whole order', () => {
   const cut = card('A', { itemCount: 70, moreItems: 69 });
   assert.ok(csvOfDay([cut], dayOf(T0), 'USD').includes('2 x Tomato @ $2.50; … (69 more)'));
-  const whole = { items: [{ productName: 'Tomato', productPrice: '$2.50', quantity: 1.5 }, { productId: 'p-1', name: 'Apple', price: 10, quantity: '5' }, 'bread', null, { title: 7 }] };
+  const whole = { items: [{ productName: 'Tomato', productPrice: '$2.50', quantity: 1.5 }, { productId: 'p-1', name: 'Apple', price: 10, quantity: '5' }, 'bread', null, { title: 7 }, { name: 'Milk', quantity: 'two' }] };
   assert.deepEqual(itemsOf(whole), [
-    { name: 'Tomato', quantity: 1.5, price: '$2.50' }, { name: 'Apple', quantity: null, price: '10' },
-    { name: 'bread', quantity: null, price: '' }, { name: '', quantity: null, price: '' }, { name: '7', quantity: null, price: '' },
+    { name: 'Tomato', quantity: 1.5, price: '$2.50' }, { name: 'Apple', quantity: 5, price: '10' },
+    { name: 'bread', quantity: null, price: '' }, { name: '', quantity: null, price: '' }, { name: '7', quantity: 1, price: '' },
+    { name: 'Milk', quantity: null, price: '' },
   ]);
   assert.equal(itemsOf(null), null);
   assert.equal(itemsOf({ items: 'x' }), null);

@@ -7,8 +7,8 @@ use super::path::Path;
 
 /// Longest name or id of a product, in characters.
 const MAX_PRODUCT: usize = 200;
-/// Longest price that is written as text, in characters.
-const MAX_PRICE: usize = 40;
+/// Longest price, total or quantity that is written as text, in characters.
+const MAX_NUMBER: usize = 40;
 /// Longest name of a customer, in characters.
 const MAX_CUSTOMER: usize = 200;
 /// Longest phone number, in characters.
@@ -75,6 +75,7 @@ fn of_order(name: &str) -> usize {
         "customerPhone" | "phone" | "phoneNumber" | "userPhone" | "contactNumber" => MAX_PHONE,
         "customerEmail" | "email" | "userEmail" => MAX_EMAIL,
         "deliveryAddress" | "deliveryLocation" | "address" => MAX_ADDRESS,
+        "totalAmount" => MAX_NUMBER,
         "notes" | "note" | "specialInstructions" | "deliveryNotes" | "instructions" | "comment" => {
             MAX_NOTES
         }
@@ -85,7 +86,7 @@ fn of_order(name: &str) -> usize {
 fn of_item(name: &str) -> usize {
     match name {
         "productName" | "name" | "title" | "productId" => MAX_PRODUCT,
-        "productPrice" | "price" => MAX_PRICE,
+        "productPrice" | "price" | "quantity" => MAX_NUMBER,
         "notes" | "note" | "specialInstructions" | "instructions" | "comment" => MAX_NOTES,
         _ => MAX_TEXT,
     }

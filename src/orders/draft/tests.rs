@@ -30,7 +30,7 @@ fn the_field_at_fault_is_named() {
         ["order", "userId"]
     );
     assert_eq!(
-        refused(with("totalAmount", json!("12"))),
+        refused(with("totalAmount", json!("twelve"))),
         ["order.totalAmount"]
     );
     assert_eq!(
@@ -66,6 +66,66 @@ fn the_field_at_fault_is_named() {
     assert_eq!(refused(with("__x__", json!(5))), ["order.__x__"]);
     let deep = (0..30).fold(json!(1), |inner, _| json!([inner]));
     assert!(refused(with("deep", deep))[0].starts_with("order.deep[0]"));
+}
+
+#[test]
+fn odd_fields_of_existing_clients_are_kept_as_they_came() {
+    let accepted = |body: Value| {
+        let draft = OrderDraft::parse(body.clone(), LIMITS);
+        let fields = draft.unwrap_or_else(|error| panic!("{body}: {error}"));
+        assert_eq!(
+            Value::Object(fields.fields)["items"],
+            body["order"]["items"]
+        );
+    };
+    accepted(with("totalAmount", json!("$12.50")));
+    accepted(with("totalAmount", json!("12.50")));
+    accepted(with("deliveryAddress", json!({"street": "x", "city": "y"})));
+    accepted(with("items", json!([{"productId": 17}])));
+    accepted(with("items", json!([{"name": "a", "quantity": "2"}])));
+    for total in [json!("-1"), json!("1e999"), json!("Infinity"), json!(null)] {
+        assert_eq!(refused(with("totalAmount", total)), ["order.totalAmount"]);
+    }
+    for quantity in [
+        json!("0"),
+        json!("-1"),
+        json!("two"),
+        json!("inf"),
+        json!([]),
+    ] {
+        let items = json!([{"name": "a", "quantity": quantity}]);
+        assert_eq!(refused(with("items", items)), ["order.items[0].quantity"]);
+    }
+    let long = json!("1".repeat(41));
+    let errors = refused(with("totalAmount", long));
+    assert!(errors.iter().all(|field| field == "order.totalAmount"));
+    assert_eq!(
+        refused(with("items", json!([{"quantity": 1, "productId": {}}]))),
+        ["order.items[0].productId"]
+    );
+    assert_eq!(
+        refused(with("deliveryAddress", json!(["x"]))),
+        ["order.deliveryAddress"]
+    );
+}
+
+#[test]
+fn the_customer_of_a_token_stands_for_any_in_the_body() {
+    for user in [
+        json!(null),
+        json!(7),
+        json!({"__x__": 1}),
+        json!("another"),
+        json!(""),
+    ] {
+        let mut body = with("userId", user.clone());
+        body["userId"] = user;
+        let draft = OrderDraft::parse_for("u1", body, LIMITS);
+        assert_eq!(
+            draft.map(|draft| draft.fields["userId"].clone()),
+            Ok(json!("u1"))
+        );
+    }
 }
 
 #[test]

@@ -40,7 +40,8 @@ use crate::settings::Settings;
         description = "A live order desk for small shops: customers place orders, and every open desk shows them at once.\n\n\
             Times are milliseconds since the Unix epoch unless a field says otherwise. A *cursor* is the position of a change: \
             a client keeps the last one it saw and sends it back to get what has changed since, also after a restart of the \
-            server and on another instance.",
+            server and on another instance.\n\n\
+            `HEAD` is answered wherever `GET` is, with the same headers and no body, but not by the two streams.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
@@ -59,6 +60,7 @@ use crate::settings::Settings;
         orders::change,
         orders::remove,
         orders::stats,
+        orders::analytics,
         streams::bearer_stream,
         streams::session_stream,
         account::sign_in,

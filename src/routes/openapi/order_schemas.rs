@@ -27,16 +27,21 @@ pub(super) enum Status {
     Delivering,
 }
 
-/// Statuses separated by commas, such as `PENDING,CONFIRMED`. Nothing between two commas is passed over.
+/// Statuses separated by commas, such as `PENDING,CONFIRMED`, in any case of letters. Nothing between two commas is passed over.
 pub(super) struct StatusFilter;
 
 impl PartialSchema for StatusFilter {
     fn schema() -> RefOr<Schema> {
         // An array in the `form` style would not say which spaces and empty parts are taken.
-        let status = format!(r"\s*({})?\s*", crate::orders::Status::ALL.join("|"));
+        let status = format!(
+            r"\s*({})?\s*",
+            crate::orders::Status::ALL.map(in_any_case).join("|")
+        );
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .description(Some("Statuses separated by commas; see `Status`."))
+            .description(Some(
+                "Statuses separated by commas, in any case of letters; see `Status`.",
+            ))
             .pattern(Some(format!("^{status}(,{status})*$")))
             .examples(["PENDING,CONFIRMED"])
             .into()
@@ -44,6 +49,15 @@ impl PartialSchema for StatusFilter {
 }
 
 impl ToSchema for StatusFilter {}
+
+/// A regular expression for the name of a status; JSON Schema has no flag for the case of letters.
+fn in_any_case(status: &str) -> String {
+    let letter = |letter: char| match letter {
+        'A'..='Z' => format!("[{letter}{}]", letter.to_ascii_lowercase()),
+        other => other.to_string(),
+    };
+    status.chars().map(letter).collect()
+}
 
 /// The position of a change: `<commit time in microseconds>-<percent-encoded document id>`. Clients keep it as it is.
 #[derive(ToSchema)]

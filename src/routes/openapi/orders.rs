@@ -1,5 +1,5 @@
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::{Object, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use super::order_schemas::{
@@ -12,8 +12,9 @@ use super::refusals::{OfAdmins, OfBodies, OfConflicts, OfMissing, OfParameters};
 pub(super) struct ListQuery {
     /// Only orders with one of these statuses.
     status: Option<StatusFilter>,
-    /// Most orders of the page.
-    #[param(minimum = 1, maximum = 500)]
+    /// Most orders of the page; more than the window's size counts as that. If absent, the page has all orders in memory, or
+    /// with `before` as many as the window.
+    #[param(minimum = 1)]
     limit: Option<u32>,
     /// Only orders after this place in the list: the `next` of the page before.
     #[param(value_type = Option<Cursor>)]
@@ -165,20 +166,42 @@ pub(super) fn remove() {}
 )]
 pub(super) fn stats() {}
 
-/// Sets what the server's settings decide: how many orders a poll may get.
+/// Count orders, under the name that existing clients use
+///
+/// The same answer as `/api/admin/dashboard-stats`.
+#[utoipa::path(
+    get,
+    path = "/api/admin/analytics",
+    operation_id = "analytics",
+    tag = "orders",
+    responses((status = 200, description = "Counts over the orders in memory.", body = Stats), OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn analytics() {}
+
+/// Sets what the server's settings decide: how many orders a poll may get. A list clamps its limit, so that any number will do.
 pub(super) fn adapt(description: &mut utoipa::openapi::OpenApi, window: usize) {
-    let operation = description
-        .paths
-        .paths
-        .get_mut("/api/admin/orders/recent")
-        .and_then(|path| path.get.as_mut());
-    let parameters = operation.and_then(|operation| operation.parameters.as_mut());
-    for parameter in parameters.into_iter().flatten() {
-        if let RefOr::T(parameter) = parameter
-            && parameter.name == "limit"
-            && let Some(RefOr::T(Schema::Object(limit))) = &mut parameter.schema
-        {
-            limit.maximum = Some(window.into());
-        }
+    if let Some(limit) = limit_of(description, "/api/admin/orders/recent") {
+        limit.maximum = Some(window.into());
     }
+    if let Some(limit) = limit_of(description, "/api/admin/orders") {
+        // That of 32-bit numbers, which end earlier.
+        limit.format = None;
+    }
+}
+
+/// The schema of the parameter `limit`.
+fn limit_of<'a>(
+    description: &'a mut utoipa::openapi::OpenApi,
+    path: &str,
+) -> Option<&'a mut Object> {
+    let operation = description.paths.paths.get_mut(path)?.get.as_mut()?;
+    let mut parameters = operation.parameters.as_mut()?.iter_mut();
+    parameters.find_map(|parameter| match parameter {
+        RefOr::T(parameter) if parameter.name == "limit" => match &mut parameter.schema {
+            Some(RefOr::T(Schema::Object(limit))) => Some(limit),
+            _ => None,
+        },
+        _ => None,
+    })
 }

@@ -14,6 +14,8 @@ pub(super) struct Health {
     service: String,
     version: String,
     server_time: u64,
+    /// The same as `serverTime`.
+    timestamp: u64,
 }
 
 /// The process runs.

@@ -31,14 +31,12 @@ pub(super) struct SubmitOrder {
     #[schema(min_items = 1)]
     items: Vec<SubmitItem>,
     /// The sum to be paid.
-    #[schema(minimum = 0, maximum = 1e12, example = 7.5)]
-    total_amount: f64,
+    total_amount: Total,
     /// The customer's name.
     #[schema(max_length = 200)]
     customer_name: Option<String>,
-    /// Where to bring it, as text.
-    #[schema(max_length = 500)]
-    delivery_address: Option<String>,
+    /// Where to bring it, as text or in parts.
+    delivery_address: Option<DeliveryAddress>,
     /// Where to bring it, on the map or as text.
     delivery_location: Option<DeliveryLocation>,
     /// What the customer wants the shop to know.
@@ -50,9 +48,8 @@ pub(super) struct SubmitOrder {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SubmitItem {
-    /// How much of it; may be fractional.
-    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000, example = 3)]
-    quantity: f64,
+    /// How much of it; may be fractional. One if absent.
+    quantity: Option<Quantity>,
     /// The product's name. `productName` is read as well.
     #[schema(max_length = 200, example = "Apple")]
     name: Option<String>,
@@ -60,8 +57,7 @@ pub(super) struct SubmitItem {
     #[schema(max_length = 200)]
     product_name: Option<String>,
     /// The product's id in the shop's own list.
-    #[schema(max_length = 200)]
-    product_id: Option<String>,
+    product_id: Option<ProductId>,
     /// The price of one. `productPrice` is read as well.
     price: Option<Price>,
     /// The same as `price`, as the phone app sends it.
@@ -70,6 +66,18 @@ pub(super) struct SubmitItem {
 
 /// A price as a number, or as text with a currency.
 pub(super) struct Price;
+
+/// A sum as a number, or as text with a currency.
+pub(super) struct Total;
+
+/// A quantity as a number, or as numeric text.
+pub(super) struct Quantity;
+
+/// The id of a product as text or as a number.
+pub(super) struct ProductId;
+
+/// An address as text, or in parts.
+pub(super) struct DeliveryAddress;
 
 /// A point on the map, or an address.
 pub(super) struct DeliveryLocation;
@@ -93,6 +101,68 @@ impl PartialSchema for Price {
 }
 
 impl ToSchema for Price {}
+
+impl PartialSchema for Total {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .minimum(Some(0))
+            .maximum(Some(1e12));
+        let pattern = r"^[^0-9.\-]*([0-9]{1,12}(\.[0-9]*)?|\.[0-9]+)[^0-9.\-]*$";
+        OneOfBuilder::new()
+            .description(Some("A sum as a number, or as text with a currency."))
+            .item(number)
+            .item(text(40).pattern(Some(pattern)))
+            .examples([7.5.into(), Value::from("$7.50")])
+            .into()
+    }
+}
+
+impl ToSchema for Total {}
+
+impl PartialSchema for Quantity {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .exclusive_minimum(Some(0))
+            .maximum(Some(1_000_000_000));
+        let pattern = r"^ *(?=[0-9.]*[1-9])([0-9]{1,9}(\.[0-9]*)?|\.[0-9]+) *$";
+        OneOfBuilder::new()
+            .description(Some("A quantity as a number, or as numeric text."))
+            .item(number)
+            .item(text(40).pattern(Some(pattern)))
+            .examples([3.into(), Value::from("3")])
+            .into()
+    }
+}
+
+impl ToSchema for Quantity {}
+
+impl PartialSchema for ProductId {
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new()
+            .description(Some("The product's id in the shop's own list."))
+            .item(ObjectBuilder::new().schema_type(Type::Number))
+            .item(text(200))
+            .into()
+    }
+}
+
+impl ToSchema for ProductId {}
+
+impl PartialSchema for DeliveryAddress {
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new()
+            .description(Some(
+                "An address as text, or in parts such as `street` and `city`.",
+            ))
+            .item(open(ObjectBuilder::new().schema_type(Type::Object).build()))
+            .item(text(500))
+            .into()
+    }
+}
+
+impl ToSchema for DeliveryAddress {}
 
 impl PartialSchema for DeliveryLocation {
     fn schema() -> RefOr<Schema> {
@@ -201,6 +271,14 @@ pub(super) struct SubmitHeaders {
 )]
 pub(super) fn submit() {}
 
+/// What `userId` may be where the customer's token tells it.
+fn unread() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::AnyValue)
+        .description(Some("Not read: the customer is the ID token's."))
+        .into()
+}
+
 /// Sets what the server's settings decide: whether customers send tokens, and how much one may order.
 pub(super) fn adapt(description: &mut utoipa::openapi::OpenApi, settings: &SubmitSettings) {
     let operation = description
@@ -224,10 +302,12 @@ pub(super) fn adapt(description: &mut utoipa::openapi::OpenApi, settings: &Submi
             *object = open(std::mem::take(object));
         }
     }
-    if let Some(RefOr::T(Schema::Object(submit))) = schemas.get_mut("Submit")
-        && is_open
-    {
-        submit.required.push("userId".to_owned());
+    if let Some(RefOr::T(Schema::Object(submit))) = schemas.get_mut("Submit") {
+        if is_open {
+            submit.required.push("userId".to_owned());
+        } else {
+            submit.properties.insert("userId".to_owned(), unread());
+        }
     }
     if let Some(RefOr::T(Schema::Object(order))) = schemas.get_mut("SubmitOrder")
         && let Some(RefOr::T(Schema::Array(items))) = order.properties.get_mut("items")

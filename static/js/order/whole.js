@@ -38,8 +38,18 @@ export function itemsOf(whole) {
   return whole.items.map((/** @type {any} */ item) => {
     if (item === null || typeof item !== 'object') return { name: textOf(item), quantity: null, price: '' };
     const first = (/** @type {string[]} */ names) => textOf(names.map((name) => item[name]).find((value) => value !== undefined));
-    return { name: first(NAMES), quantity: typeof item.quantity === 'number' ? item.quantity : null, price: first(['productPrice', 'price']) };
+    return { name: first(NAMES), quantity: quantityOf(item.quantity), price: first(['productPrice', 'price']) };
   });
+}
+
+/**
+ * One where it is not said; numeric text is read.
+ * @param {unknown} value
+ */
+function quantityOf(value) {
+  if (value === undefined || value === null) return 1;
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  return typeof number === 'number' && Number.isFinite(number) ? number : null;
 }
 
 /** @param {unknown} value */
