@@ -187,7 +187,7 @@ impl Admission {
         let is_exempt = (self.is_exempt)(address.to_canonical());
         let mut state = self.lock();
         let held = state.by_network.get(&network).copied().unwrap_or_default();
-        // Somebody's idle connections don't keep others behind the same address out.
+        // Idle connections of one client must not keep out others behind the same address.
         if !is_exempt
             && held >= self.limits.per_address
             && !state.make_room(|slot| slot.network == network)
