@@ -23,6 +23,7 @@ mod query;
 mod records;
 mod removals;
 mod settings;
+mod sweep;
 mod usage;
 mod value;
 
@@ -54,6 +55,8 @@ pub struct FirestoreStore {
     clock: Clock,
     numbering: Arc<Numbering>,
     accounts: Arc<account_directory::Directory>,
+    /// Old records of removals are removed now and then.
+    sweep: Arc<sweep::Sweep>,
     health: watch::Sender<Health>,
     /// Has the listener tell the open orders once more.
     repeat: Arc<Notify>,
@@ -88,6 +91,7 @@ impl FirestoreStore {
             clock,
             accounts: Arc::default(),
             health,
+            sweep: Arc::default(),
             repeat: Arc::default(),
             ended: watch::Sender::new(None),
             _stop: stopping.clone().drop_guard(),

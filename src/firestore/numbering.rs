@@ -2,7 +2,6 @@
 
 mod placing;
 mod submission;
-mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +14,12 @@ use super::FirestoreStore;
 use super::connection::Connection;
 use super::fault::Fault;
 use super::listener::Health;
+use super::sweep::Sweep;
 use crate::clock::Clock;
 use crate::orders::OrderDraft;
 use crate::store::{IdempotencyKey, Placed, SourceState, StoreError};
 use placing::Progress;
 use submission::Submission;
-use sweep::Sweep;
 
 /// Where the counter is kept that all writers of orders share.
 const COUNTER: (&str, &str) = ("system", "counters");
@@ -129,7 +128,10 @@ impl Numbering {
         let is_new_key = has_key && outcome.is_ok();
         let _ = reply.send(outcome);
         if is_new_key {
-            self.sweep_keys().await;
+            let now = self.clock.millis();
+            self.sweep
+                .run(&self.connection, KEYS_COLLECTION, "expiresAt", now)
+                .await;
         }
     }
 }

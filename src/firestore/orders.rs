@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use super::connection::{commit_micros, delete, patch, unchanged};
 use super::document::to_order;
 use super::fault::{Fault, FaultKind};
 use super::usage::{Cause, FREE_READS, FREE_WRITES};
-use super::{FirestoreStore, REMOVALS_COLLECTION, removals, value};
+use super::{FirestoreStore, REMOVALS_COLLECTION, REMOVED_AT, removals, value};
 use crate::orders::{HeldOrder, Order, OrderDraft, OrderId, OrderPatch, WindowLimits};
 use crate::store::{IdempotencyKey, ListQuery, OrderStore, Placed, StoreError, Usage, WatchSink};
 
+/// How long records of removals are kept, in milliseconds.
+const REMOVALS_KEPT: u64 = 90 * 24 * 3_600 * 1_000;
 /// How often a change is tried when others change the order at the same time, or the outcome is unknown.
 const ATTEMPTS: u32 = 8;
 
@@ -33,7 +36,9 @@ impl OrderStore for FirestoreStore {
 
     async fn remove(&self, id: &OrderId, by: &str) -> Result<(), StoreError> {
         let sent = Sent::default();
-        self.in_time(&sent, self.try_remove(id, by, &sent)).await
+        self.in_time(&sent, self.try_remove(id, by, &sent)).await?;
+        self.sweep_removals();
+        Ok(())
     }
 
     async fn get(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
@@ -170,6 +175,18 @@ impl FirestoreStore {
             sent.set(unsure.is_some());
         }
         Err(given_up(unsure))
+    }
+
+    /// Has a few old records of removals removed, when it is time to. The caller does not wait for it.
+    fn sweep_removals(&self) {
+        let (sweep, connection) = (Arc::clone(&self.sweep), Arc::clone(&self.connection));
+        let before = self.clock.millis().saturating_sub(REMOVALS_KEPT);
+        let sweeping = async move {
+            sweep
+                .run(&connection, REMOVALS_COLLECTION, REMOVED_AT, before)
+                .await;
+        };
+        tokio::spawn(self.stopping.clone().run_until_cancelled_owned(sweeping));
     }
 
     async fn find(&self, id: &OrderId) -> Result<Option<(Document, Order)>, Fault> {

@@ -95,3 +95,38 @@ async fn a_key_of_another_instance_is_bound_as_well() {
     let again = second.submit(draft("u1"), key("k")).await;
     assert_eq!(again.expect("answered"), placed);
 }
+
+#[tokio::test]
+async fn old_records_of_removals_are_removed() {
+    let settings = settings();
+    let (store, outside) = (
+        FirestoreStore::start(settings.clone(), Clock::system()),
+        Outside::new(&settings),
+    );
+    const REMOVALS: &str = "orderbell_removals";
+    for (name, time) in [
+        ("ORD900", "2026-01-01T00:00:00Z"),
+        ("ORD901", "2026-02-01T00:00:00Z"),
+        ("ORD902", "2999-01-01T00:00:00Z"),
+    ] {
+        let fields = json!({"removedAt": {"timestampValue": time}});
+        outside.put(&format!("{REMOVALS}/{name}"), &fields).await;
+    }
+    let placed = store.submit(draft("u1"), None).await.expect("placed");
+    store
+        .remove(&placed.order_id, "Ana")
+        .await
+        .expect("removed");
+    let names = async || {
+        let listed = outside.get(REMOVALS).await;
+        let documents = listed["documents"].as_array().cloned().unwrap_or_default();
+        documents.len()
+    };
+    for _ in 0..1_000 {
+        if names().await == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(names().await, 2, "the recent one, and the one just made");
+}

@@ -1,0 +1,79 @@
+//! Removes documents that have served their time, a few at a time and beside the work that makes new ones.
+
+use std::sync::{Mutex, PoisonError};
+
+use firestore::gcloud_sdk::google::firestore::v1::Write;
+
+use super::connection::{Connection, delete};
+use super::fault::Fault;
+use super::query;
+use super::usage::Cause;
+
+/// Documents made between two sweeps.
+const EVERY: usize = 20;
+/// Most documents that one sweep removes: more than have come since the last one, so that old ones become fewer.
+const LIMIT: usize = 2 * EVERY;
+
+/// Counts the documents made since the last sweep. The first one of a process sweeps, too.
+#[derive(Default)]
+pub(super) struct Sweep(Mutex<usize>);
+
+impl Sweep {
+    /// Removes a few documents whose field `time` is a Timestamp up to `before` (milliseconds), when it is time to.
+    pub(super) async fn run(
+        &self,
+        connection: &Connection,
+        collection: &str,
+        time: &str,
+        before: u64,
+    ) {
+        if !self.is_due() {
+            return;
+        }
+        if let Err(fault) = remove(connection, collection, time, before).await {
+            tracing::debug!(
+                reason = fault.message,
+                collection,
+                "old documents stay for now"
+            );
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = *since == 0;
+        *since = (*since + 1) % EVERY;
+        is_due
+    }
+}
+
+async fn remove(
+    connection: &Connection,
+    collection: &str,
+    time: &str,
+    before: u64,
+) -> Result<(), Fault> {
+    let old = query::expired(collection, time, before, LIMIT);
+    let writes: Vec<Write> = connection
+        .query(old, Cause::Write)
+        .await?
+        .into_iter()
+        .map(|document| delete(document.name, None))
+        .collect();
+    if !writes.is_empty() {
+        connection.commit(writes).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_due_at_first_and_after_a_number_of_documents() {
+        let sweep = Sweep::default();
+        let due: Vec<usize> = (0..50).filter(|_| sweep.is_due()).collect();
+        assert_eq!(due, [0, 20, 40]);
+    }
+}
