@@ -40,6 +40,7 @@ fn snapshot(number: Option<u64>) -> WatchEvent {
         })))
     };
     WatchEvent::Snapshot(Snapshot {
+        repeats: false,
         initial: number.is_none(),
         complete_after: Some(Position::beginning()),
         hidden_open: None,
