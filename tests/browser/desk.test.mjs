@@ -127,7 +127,8 @@ test('the whole evening by keyboard alone', () =>
     await cardOf(page, id, 'new').waitFor();
     await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).blur());
     await page.keyboard.press('h');
-    await page.locator('#history:not([hidden])').waitFor();
+    // The rows come with a script that is loaded when the history is first opened.
+    await page.locator('#history:not([hidden]) [data-id]').first().waitFor();
     await page.keyboard.press('j');
     assert.ok(await focused());
   }));
