@@ -18,7 +18,7 @@ const PARALLEL_CHECKS: usize = 2;
 const MAX_WAITING: usize = 32;
 /// How long a check may wait and take, in all.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// When a refused client is told to come back.
+/// `Retry-After` of a refused client.
 const RETRY_AFTER: Duration = Duration::from_secs(3);
 
 type Job = Box<dyn FnOnce(&mut Scratch) + Send>;

@@ -254,8 +254,8 @@ impl State {
             .collect()
     }
 
-    /// Ends connections that wait and that `may_go`, strangers' before those of known addresses; false where none waits, or where those that
-    /// were ended before have not gone yet.
+    /// Ends connections that wait for a request and that `may_go`: strangers' first, then the longest waiting. False where none
+    /// waits, or where connections that were ended before are still open.
     fn make_room(&mut self, may_go: impl Fn(&Slot) -> bool) -> bool {
         if self.evicted >= MAX_EVICTED {
             return false;

@@ -51,7 +51,7 @@ struct Suspect {
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) changes: Vec<Change>,
-    /// Open orders that are told once more.
+    /// Open orders that are delivered again, although they have not changed.
     pub(super) repeats: Vec<Change>,
     /// Orders whose fate has to be looked up.
     pub(super) suspects: Vec<Missing>,
@@ -123,7 +123,7 @@ impl Contents {
     /// Applies what is staged; the database is consistent as of `read_micros`. `None`, and nothing applied, where the
     /// server counts other documents than we do.
     ///
-    /// With `repeats`, the open orders that have come are told once more, changed or not.
+    /// With `repeats`, the outcome also lists the staged open orders that have not changed.
     pub(super) fn commit(&mut self, read_micros: u64, repeats: bool) -> Option<Outcome> {
         let known = self.known.iter().map(|(name, known)| (name, known.targets));
         let targets = self.staging.targets(&self.known, |known| known.targets);

@@ -43,7 +43,7 @@ pub(super) enum Input {
     Ended,
     /// The fate of an order that had left the targets.
     Resolved(Name, Fate),
-    /// The open orders are to be told once more: the hub had left some out, and has room now.
+    /// Deliver all open orders again: the hub had left some out and has room now.
     Repeat,
     /// The time asked for with [`Machine::deadline`] has come.
     Tick,

@@ -61,7 +61,7 @@ pub(super) struct Listener {
     pub(super) window: WindowLimits,
     pub(super) sink: WatchSink,
     pub(super) health: watch::Sender<Health>,
-    /// Notified when the open orders are to be told once more.
+    /// Notified to have all open orders delivered again.
     pub(super) repeat: Arc<Notify>,
 }
 

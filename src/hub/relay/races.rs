@@ -48,7 +48,7 @@ fn snapshot(number: Option<u64>) -> WatchEvent {
     })
 }
 
-/// A relay that takes in what has come when it is told to, instead of in a task of its own.
+/// A relay whose signals the test takes in by hand, instead of in a task.
 struct ManualRelay {
     relay: Relay,
     signals: broadcast::Receiver<Signal>,
