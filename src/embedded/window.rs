@@ -30,9 +30,9 @@ pub(super) fn initial(connection: &Connection, window: WindowLimits) -> rusqlite
     Ok(Snapshot {
         changes,
         initial: true,
-        repeats: false,
         complete_after: Some(complete_after),
         hidden_open: Some(hidden_open),
+        ..Snapshot::default()
     })
 }
 

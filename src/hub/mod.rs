@@ -88,6 +88,8 @@ enum Signal {
     Batch(Arc<Batch>),
     /// The first snapshot was applied: positions mean something from now on.
     Started,
+    /// A snapshot was applied that doesn't tell everything: every reader has to look where it stands.
+    Gap,
     /// An event without a position, for everybody who is there.
     Notice(Arc<Frame>),
     /// Somebody's permission may have ended: look.
@@ -179,6 +181,10 @@ impl Hub {
             return;
         }
         self.metrics.events.inc_by(events.len() as u64);
+        if snapshot.has_gap {
+            state.send(Signal::Gap);
+            return;
+        }
         // Sent under the lock that the view changed under: whoever subscribes has either the items or the batch.
         state.send(Signal::Batch(Arc::new(Batch::new(prev, events))));
     }

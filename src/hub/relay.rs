@@ -183,10 +183,13 @@ async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>, _guar
 
 impl Shared {
     fn push(&self, signal: Signal) {
-        self.slots.borrow_mut().push(signal);
+        match signal {
+            Signal::Gap => self.skip(),
+            signal => self.slots.borrow_mut().push(signal),
+        }
     }
 
-    /// The broadcast has moved on without this relay: all subscribers have to catch up from the view.
+    /// What comes next is not in the slots: all subscribers have to catch up from the view.
     fn skip(&self) {
         let mut slots = self.slots.borrow_mut();
         // One number is left out, so that a subscriber that had taken everything sees the gap as well.
@@ -293,7 +296,8 @@ impl Slots {
         }
         while let Some(signal) = self.at(*next) {
             match signal {
-                Signal::Check => *next += 1,
+                // A gap is never in the slots.
+                Signal::Check | Signal::Gap => *next += 1,
                 Signal::Started => {
                     *next += 1;
                     return Taken::Started;
@@ -347,7 +351,7 @@ impl Slots {
         while let Some(signal) = self.at(to) {
             match signal {
                 Signal::Started => break,
-                Signal::Check => {}
+                Signal::Check | Signal::Gap => {}
                 _ if bytes > 0 && bytes + weight(signal) > CHUNK_LIMIT => break,
                 // A reader that takes a notice first need not stand where the batch behind it begins.
                 Signal::Batch(_) if bytes > 0 && head.is_none() => break,
@@ -389,7 +393,7 @@ fn plain(signal: &Signal) -> Option<&Bytes> {
     match signal {
         Signal::Batch(batch) => Some(batch.plain()),
         Signal::Notice(frame) => Some(frame.plain()),
-        Signal::Started | Signal::Check => None,
+        Signal::Started | Signal::Gap | Signal::Check => None,
     }
 }
 
@@ -397,7 +401,7 @@ fn gzip(signal: &Signal) -> Option<&Segment> {
     match signal {
         Signal::Batch(batch) => Some(batch.gzip()),
         Signal::Notice(frame) => Some(frame.gzip()),
-        Signal::Started | Signal::Check => None,
+        Signal::Started | Signal::Gap | Signal::Check => None,
     }
 }
 

@@ -138,11 +138,7 @@ impl View {
             None => None,
         };
         self.raise_floor(floor);
-        if self.recent.len() == self.limits.orders
-            && let Some(oldest) = self.recent.first().cloned()
-        {
-            self.widen_gap(oldest);
-        }
+        self.begin_list();
         if self.removals() >= self.limits.orders {
             let oldest = self
                 .remnants
@@ -159,9 +155,12 @@ impl View {
     /// the head, is placed just after it: readers have gone on, and ids only ever increase.
     pub(super) fn apply(&mut self, snapshot: &Snapshot) -> Vec<Arc<Item>> {
         let mut touched = HashMap::new();
+        let oldest_before = self.oldest_recent().cloned();
         for change in &snapshot.changes {
             let item = match change {
-                Change::Upsert(order) => self.upsert(order, snapshot.repeats),
+                Change::Upsert(order) => {
+                    self.upsert(order, oldest_before.as_ref(), snapshot.repeats)
+                }
                 Change::Remove { id, micros } => self.remove(id, *micros),
             };
             if let Some(item) = item {
@@ -171,6 +170,10 @@ impl View {
             }
         }
         self.hide_open();
+        if snapshot.has_gap {
+            self.raise_floor(Some(self.head.clone()));
+            self.begin_list();
+        }
         self.forget_unreachable();
         // Also what was evicted at once: whoever is there now was there when it happened.
         let mut events: Vec<_> = touched.into_values().collect();
@@ -273,7 +276,13 @@ impl View {
             .take_while(|age| self.gap.as_ref().is_none_or(|gap| *age >= gap))
     }
 
-    fn upsert(&mut self, order: &Arc<HeldOrder>, repeats: bool) -> Option<Arc<Item>> {
+    /// `oldest_before` is the oldest of the newest orders before the snapshot, where all of them were there.
+    fn upsert(
+        &mut self,
+        order: &Arc<HeldOrder>,
+        oldest_before: Option<&Age>,
+        repeats: bool,
+    ) -> Option<Arc<Item>> {
         let known = self.by_id.get(&order.id).cloned();
         if let Some(known) = &known {
             let known_micros = known
@@ -282,7 +291,10 @@ impl View {
             if order.updated_micros <= known_micros {
                 return None;
             }
-        } else if order.is_finished() && self.started && self.is_older_than_recent(&age(order)) {
+        } else if order.is_finished()
+            && self.started
+            && oldest_before.is_some_and(|oldest| age(order) < *oldest)
+        {
             // Held by no reader either: it was in no window.
             self.widen_gap(age(order));
             return None;
@@ -306,8 +318,14 @@ impl View {
 
     /// Whether the newest orders are all there, and this one is older.
     fn is_older_than_recent(&self, age: &Age) -> bool {
-        self.recent.len() >= self.limits.orders
-            && self.recent.first().is_some_and(|oldest| age < oldest)
+        self.oldest_recent().is_some_and(|oldest| age < oldest)
+    }
+
+    /// The oldest of the newest orders, where all of them are there.
+    fn oldest_recent(&self) -> Option<&Age> {
+        self.recent
+            .first()
+            .filter(|_| self.recent.len() >= self.limits.orders)
     }
 
     fn remove(&self, id: &OrderId, micros: u64) -> Option<Arc<Item>> {
@@ -420,6 +438,13 @@ impl View {
         self.raise_floor(Some(item.position().clone()));
         if let Some(order) = item.order() {
             self.widen_gap(age(order));
+        }
+    }
+
+    /// There may be orders older than the newest that were never in here.
+    fn begin_list(&mut self) {
+        if let Some(oldest) = self.oldest_recent().cloned() {
+            self.widen_gap(oldest);
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub complete_after: Option<Position>,
     /// How many open orders were left out because there are too many; `None` where the snapshot doesn't say.
     pub hidden_open: Option<usize>,
+    /// Orders may have come and gone since the last snapshot that are not among the changes.
+    pub has_gap: bool,
 }
 
 /// An open order that was placed so long ago was most likely forgotten: where there are too many, such orders are left out first.

@@ -7,7 +7,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 use super::super::document::id_of;
 use super::staging::{Staging, State, bit};
-use super::{OPEN, REMOVALS, TARGETS, removed_id};
+use super::{NEWEST, OPEN, REMOVALS, TARGETS, gap, removed_id};
 use crate::orders::{Change, OrderId};
 
 /// A document's full name.
@@ -26,6 +26,8 @@ pub(super) struct Contents {
     /// Documents that can't be shown; each is logged once.
     unreadable: HashSet<Name>,
     orders: String,
+    /// Read time of the last snapshot, in microseconds; 0 before the first.
+    read_micros: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +59,8 @@ pub(super) struct Outcome {
     pub(super) suspects: Vec<Missing>,
     /// There may be more open orders than the listener takes.
     pub(super) has_hidden_open: bool,
+    /// Orders may have come and gone since the last snapshot.
+    pub(super) has_gap: bool,
 }
 
 /// An order that has left the listener's targets.
@@ -90,6 +94,7 @@ impl Contents {
             staging: Staging::new(max_bytes),
             unreadable: HashSet::new(),
             orders,
+            read_micros: 0,
         }
     }
 
@@ -131,6 +136,7 @@ impl Contents {
             return None;
         }
         let mut outcome = Outcome::default();
+        let before = NEWEST.map(|target| gap::Before::new(self.ranks(target), self.read_micros));
         let mut left = Vec::new();
         for (name, targets) in targets {
             let staged = self.staging.take(&name);
@@ -157,7 +163,18 @@ impl Contents {
         outcome.repeats.sort_by_cached_key(Change::position);
         self.forget_old_removals();
         outcome.has_hidden_open = self.len(OPEN) >= self.limits[OPEN];
+        outcome.has_gap = NEWEST.into_iter().zip(before).any(|(target, before)| {
+            self.len(target) >= self.limits[target] && before.has_gap(self.ranks(target))
+        });
+        self.read_micros = read_micros;
         Some(outcome)
+    }
+
+    fn ranks(&self, target: usize) -> impl Iterator<Item = f64> {
+        self.known
+            .values()
+            .filter(move |known| known.targets & bit(target) != 0)
+            .filter_map(|known| known.rank)
     }
 
     /// A document is in a target, new, changed or as before.

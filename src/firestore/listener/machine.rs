@@ -343,6 +343,7 @@ impl Machine {
                 initial,
                 // What the hub has left out itself is not known here.
                 hidden_open: outcome.has_hidden_open.then_some(1),
+                has_gap: outcome.has_gap && !initial,
                 ..Snapshot::default()
             })));
         }

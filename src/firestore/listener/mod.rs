@@ -5,6 +5,7 @@
 //! The loop in here only carries messages.
 
 mod contents;
+mod gap;
 mod machine;
 mod resolve;
 mod staging;
@@ -41,6 +42,8 @@ use machine::{Input, Machine, Output};
 
 /// The newest orders with a number for a time, the newest with a Timestamp, records of removals, and open orders.
 const TARGETS: usize = 4;
+/// The targets of the newest orders.
+const NEWEST: [usize; 2] = [0, 1];
 /// The target of the records of removals.
 const REMOVALS: usize = 2;
 /// The target of open orders, however old they are and whatever their `timestamp` holds.

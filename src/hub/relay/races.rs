@@ -40,11 +40,10 @@ fn snapshot(number: Option<u64>) -> WatchEvent {
         })))
     };
     WatchEvent::Snapshot(Snapshot {
-        repeats: false,
         initial: number.is_none(),
         complete_after: Some(Position::beginning()),
-        hidden_open: None,
         changes: number.map(order).into_iter().collect(),
+        ..Snapshot::default()
     })
 }
 

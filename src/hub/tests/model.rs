@@ -6,6 +6,8 @@ use super::*;
 #[derive(Debug, Clone)]
 enum Commit {
     Create,
+    /// As finished already.
+    CreateFinished,
     /// By a phone whose clock is behind.
     CreateOld,
     /// The same, by weeks.
@@ -19,6 +21,8 @@ enum Commit {
 enum Step {
     /// One snapshot.
     Apply(Vec<Commit>),
+    /// One snapshot of a store that compares the newest orders before and after: what came and went between is not in it.
+    Compare(Vec<Commit>),
     /// This reader takes one chunk, or all.
     Read(usize, bool),
     /// This reader is cut off, and comes back with the last id it has seen.
@@ -34,6 +38,7 @@ enum Step {
 fn commit() -> impl Strategy<Value = Commit> {
     prop_oneof![
         4 => Just(Commit::Create),
+        2 => Just(Commit::CreateFinished),
         1 => Just(Commit::CreateOld),
         1 => Just(Commit::CreateForgotten),
         4 => (0..40_usize).prop_map(Commit::Update),
@@ -44,6 +49,7 @@ fn commit() -> impl Strategy<Value = Commit> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => prop::collection::vec(commit(), 1..6).prop_map(Step::Apply),
+        2 => prop::collection::vec(commit(), 1..12).prop_map(Step::Compare),
         4 => (0..READERS, any::<bool>()).prop_map(|(reader, all)| Step::Read(reader, all)),
         2 => (0..READERS).prop_map(Step::Reconnect),
         2 => (1..5_usize).prop_map(Step::Poll),
@@ -93,6 +99,8 @@ struct Truth {
     outside: BTreeSet<String>,
     /// There were more open orders than are held.
     has_hidden: bool,
+    /// Orders that were the newest when they were placed, and when that was: every reader that was there learns of them.
+    news: BTreeMap<String, u64>,
 }
 
 impl Truth {
@@ -108,7 +116,10 @@ impl Truth {
                     .cloned()
             };
             match commit {
-                Commit::Create | Commit::CreateOld | Commit::CreateForgotten => {
+                Commit::Create
+                | Commit::CreateFinished
+                | Commit::CreateOld
+                | Commit::CreateForgotten => {
                     self.created += 1;
                     // Ids don't sort as they were made.
                     let id = format!("{}-{}", self.created * 7 % 10, self.created);
@@ -117,7 +128,14 @@ impl Truth {
                         Commit::CreateForgotten => micros - 2 * FORGOTTEN_AFTER_MICROS,
                         _ => micros,
                     };
-                    let order = order_placed(&id, placed, micros, micros, STATUSES[0]);
+                    let status = match commit {
+                        Commit::CreateFinished => "DELIVERED",
+                        _ => STATUSES[0],
+                    };
+                    if placed == micros {
+                        self.news.insert(id.clone(), micros);
+                    }
+                    let order = order_placed(&id, placed, micros, micros, status);
                     self.orders.insert(id.clone(), Arc::clone(&order));
                     changes.insert(id, Change::Upsert(order));
                 }
@@ -142,6 +160,32 @@ impl Truth {
         let mut changes: Vec<_> = changes.into_values().collect();
         changes.sort_by_cached_key(Change::position);
         changes
+    }
+
+    /// The same, as a store tells it that has seen the newest orders before and after, and all open ones.
+    fn compare(&mut self, commits: &[Commit], limits: WindowLimits) -> Snapshot {
+        let before = START + self.now;
+        let mut changes = self.commit(commits);
+        let newest = self.by_age();
+        let newest: BTreeSet<_> = newest
+            .iter()
+            .take(limits.orders)
+            .map(|order| &order.id)
+            .collect();
+        let mut has_gap = false;
+        changes.retain(|change| match change {
+            Change::Upsert(order) if order.created_micros > before => {
+                let is_told = newest.contains(&order.id) || !order.is_finished();
+                has_gap |= !is_told && order.placed_micros > before;
+                is_told
+            }
+            _ => true,
+        });
+        Snapshot {
+            changes,
+            has_gap,
+            ..Snapshot::default()
+        }
     }
 
     /// Newest first.
@@ -217,9 +261,9 @@ impl Truth {
         Snapshot {
             changes,
             initial: true,
-            repeats: false,
             complete_after: Some(complete_after),
             hidden_open: Some(hidden),
+            ..Snapshot::default()
         }
     }
 }
@@ -285,6 +329,10 @@ struct Reader {
     known: BTreeMap<String, String>,
     /// Orders that it was told are new.
     announced: BTreeSet<String>,
+    /// Orders of events.
+    told: BTreeSet<String>,
+    /// Since when it has learnt of everything by events.
+    since: Position,
 }
 
 impl Reader {
@@ -298,6 +346,8 @@ impl Reader {
             connection: None,
             known,
             announced: BTreeSet::new(),
+            told: BTreeSet::new(),
+            since: cursor,
         }
     }
 
@@ -342,10 +392,11 @@ impl Reader {
                 self.last_id = Some(id.clone());
             }
             let id = event.data["id"].as_str().unwrap_or_default().to_owned();
+            self.told.insert(id.clone());
             match event.name.as_str() {
                 "message" | "source" => continue,
                 "reset" => {
-                    self.known = fetch(hub, self.options.filter.as_ref()).0;
+                    (self.known, self.since) = fetch(hub, self.options.filter.as_ref());
                     // After a reset everything may come again.
                     self.announced.clear();
                     continue;
@@ -402,9 +453,25 @@ impl Reader {
             assert!(!self.known.contains_key(id), "{id} was removed");
         }
         let filter = self.options.filter.as_ref();
+        if filter.is_none() {
+            self.must_have_been_told(truth);
+        }
         must_know_open(&self.known, truth, |status| {
             filter.is_none_or(|filter| filter.has(status))
         });
+    }
+}
+
+impl Reader {
+    /// No order has come and gone in silence.
+    fn must_have_been_told(&self, truth: &Truth) {
+        for (id, created) in &truth.news {
+            let is_since = *created > self.since.micros();
+            assert!(
+                !is_since || self.told.contains(id),
+                "{id} has come in silence"
+            );
+        }
     }
 }
 
@@ -521,9 +588,12 @@ async fn story(limits: WindowLimits, options: Vec<Options>, steps: Vec<Step>) {
     };
     for step in steps {
         match step {
-            Step::Apply(commits) => {
-                let changes = truth.commit(&commits);
-                hub.take(live(changes));
+            Step::Apply(_) | Step::Compare(_) => {
+                hub.take(match step {
+                    Step::Compare(commits) => WatchEvent::Snapshot(truth.compare(&commits, limits)),
+                    Step::Apply(commits) => live(truth.commit(&commits)),
+                    _ => unreachable!(),
+                });
                 let open = truth.orders.values().filter(|order| !order.is_finished());
                 truth.has_hidden |= open.count() > limits.open;
                 must_hold(&hub, &truth, limits);

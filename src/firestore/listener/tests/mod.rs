@@ -1,5 +1,6 @@
 //! What no emulator does: incremental changes, counts, refused tokens, silence.
 
+mod gaps;
 mod properties;
 mod scripts;
 
