@@ -306,7 +306,7 @@ impl Place {
     }
 
     /// The connection has become a stream's: it is never ended to make room.
-    pub fn keep(&self) {
+    pub(super) fn keep(&self) {
         self.0.slot.waiting_since.store(0, Ordering::Relaxed);
         drop(self.0.slot.waker.take());
     }

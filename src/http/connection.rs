@@ -17,9 +17,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::admission::{Cut, Place};
 use super::exchange::{Deadlines, Exchange, Framing, Stage};
+use super::stream::DetachedSocket;
 
-/// Called with the socket, and with the connection's place among all connections.
-type DetachHandler = Box<dyn FnOnce(TcpStream, Place)>;
+type DetachHandler = Box<dyn FnOnce(DetachedSocket)>;
 
 /// A client's connection as actix reads and writes it.
 ///
@@ -64,8 +64,8 @@ impl ConnectionHandle {
     /// Calls `handler` with the socket as soon as everything that actix has to write was written to it.
     ///
     /// To be called when the answer's head is in actix's buffer, that is from the answer's body.
-    pub fn detach(&self, handler: impl FnOnce(TcpStream, Place) + 'static) {
-        self.shared.borrow_mut().detach = Some(Box::new(handler));
+    pub(super) fn detach(&self, handler: DetachHandler) {
+        self.shared.borrow_mut().detach = Some(handler);
     }
 
     /// The client has presented a good credential: connections from its address have a reserve.
@@ -110,7 +110,7 @@ impl Connection {
 }
 
 /// Middleware that tells the connection when a request is being answered, and when its answer ends. It has to be the outermost.
-pub async fn track_exchange<B: MessageBody>(
+pub(super) async fn track_exchange<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> actix_web::Result<ServiceResponse<TrackedBody<B>>> {
@@ -342,7 +342,7 @@ impl AsyncWrite for Connection {
         let handler = this.shared.borrow_mut().detach.take();
         if let Some(handler) = handler {
             if let Some(Open { socket, place, .. }) = this.open.take() {
-                handler(socket, place);
+                handler(DetachedSocket { socket, place });
                 // actix looks again and finds the connection closed.
                 cx.waker().wake_by_ref();
             }

@@ -1,14 +1,21 @@
 //! Connections of clients: what they may cost, and how a stream gets one for itself.
 //!
-//! actix parses requests and writes answers; this room stands between it and the sockets. [`Connection`] hands over one
-//! request at a time, ends connections that are too slow, and lets a stream take the socket. [`Admission`] limits how many
-//! connections there are, in all and for each address. Knows no order and no store.
+//! actix parses requests and writes answers; this room stands between it and the sockets, and is the only one that names
+//! actix's inner crates. [`serve`] runs an actix application on a listener. [`Connection`] hands over one request at a time,
+//! ends connections that are too slow, and can detach its socket. [`StreamConnection`] writes a stream to a detached socket.
+//! [`Admission`] limits how many connections there are, in all and for each address. Knows no order and no store.
 
 mod admission;
+mod chunked;
 mod connection;
 mod exchange;
-pub mod sockets;
+mod server;
+mod sockets;
+mod stream;
 
 pub use admission::{Admission, AdmissionLimits, Place};
-pub use connection::{Connection, ConnectionHandle, TrackedBody, track_exchange};
+pub use connection::{Connection, ConnectionHandle};
 pub use exchange::Deadlines;
+pub use server::{HttpServer, ServerSettings, serve};
+pub use sockets::{SocketLimits, listen, raise_file_limit};
+pub use stream::{DetachedSocket, StreamConnection, StreamSource, detached};

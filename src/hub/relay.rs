@@ -1,10 +1,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::unconstrained;
@@ -66,15 +67,15 @@ struct Joined {
     events: usize,
 }
 
-/// Somebody who is told that a subscriber has something to take.
+/// What a relay calls when its subscribers have something to take.
 pub trait Listener {
-    /// Takes it, as far as that can be done now. Nobody begins or ends to listen meanwhile.
+    /// Takes what its subscriber has, as much as is possible without waiting.
     fn notify(&self);
 }
 
 #[derive(Default)]
 struct Listeners {
-    listeners: Vec<Option<Rc<dyn Listener>>>,
+    listeners: Vec<Option<Weak<dyn Listener>>>,
     free: Vec<usize>,
 }
 
@@ -223,14 +224,21 @@ impl Shared {
         is_behind
     }
 
-    /// Tells the listeners of one turn, if there are any from `told` on.
+    /// Notifies the listeners of one turn, if there are any from `told` on. They may register and deregister meanwhile.
     fn tell(&self, told: usize) -> bool {
-        let listeners = self.listeners.borrow();
-        let rest = listeners.listeners.get(told..).unwrap_or_default();
-        for listener in rest.iter().take(TURN).flatten() {
+        let turn: SmallVec<[Rc<dyn Listener>; TURN]> = {
+            let listeners = self.listeners.borrow();
+            let rest = listeners.listeners.get(told..).unwrap_or_default();
+            if rest.is_empty() {
+                return false;
+            }
+            let turn = rest.iter().take(TURN).flatten();
+            turn.filter_map(Weak::upgrade).collect()
+        };
+        for listener in turn {
             listener.notify();
         }
-        !rest.is_empty()
+        true
     }
 
     pub(super) fn closed(&self) -> bool {
@@ -252,7 +260,7 @@ impl Shared {
         self.slots.borrow_mut().take(next, position, wish)
     }
 
-    pub(super) fn register(&self, listener: Rc<dyn Listener>) -> usize {
+    pub(super) fn register(&self, listener: Weak<dyn Listener>) -> usize {
         let mut listeners = self.listeners.borrow_mut();
         let free = listeners.free.pop();
         if let Some(number) = free {
@@ -265,10 +273,8 @@ impl Shared {
 
     pub(super) fn deregister(&self, number: usize) {
         let mut listeners = self.listeners.borrow_mut();
-        let listener = listeners.listeners[number].take();
+        listeners.listeners[number] = None;
         listeners.free.push(number);
-        drop(listeners);
-        drop(listener);
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::Weak;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -172,14 +172,14 @@ impl Subscriber {
         }));
     }
 
-    /// Has `listener` told whenever there may be something to take.
-    pub fn listen(&mut self, listener: Rc<dyn Listener>) {
+    /// Registers `listener` with the relay: it is notified whenever there may be something to take, until the subscriber is
+    /// dropped or another listener takes its place.
+    pub fn listen(&mut self, listener: Weak<dyn Listener>) {
         self.unlisten();
         self.number = Some(self.relay.shared().register(listener));
     }
 
-    /// Has nobody told any more. Whoever owns the subscriber and listens to it has to call this in the end, or both live on.
-    pub fn unlisten(&mut self) {
+    fn unlisten(&mut self) {
         if let Some(number) = self.number.take() {
             self.relay.shared().deregister(number);
         }
@@ -280,10 +280,10 @@ impl Subscriber {
     fn catch_up(&mut self) -> Option<Bytes> {
         let hub = Arc::clone(self.relay.hub());
         let state = hub.read();
-        let Some(position) = self.position.clone() else {
-            self.position = state.view.started().then(|| state.view.head().clone());
-            return None;
-        };
+        // A reader that was there before the first snapshot learns of what came after it.
+        let started_at = state.view.started_at().cloned();
+        let position = self.position.clone().or(started_at)?;
+        self.position = Some(position.clone());
         match hub.standing(&state.view, &position) {
             Standing::Behind { missed, head } => {
                 drop(state);

@@ -2,6 +2,7 @@
 
 mod model;
 
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -180,6 +181,21 @@ fn what_was_there_at_the_start_is_not_new() {
             "PENDING",
         ))]));
         assert_eq!(names(&drain(&mut early).await), ["new_order"]);
+    });
+}
+
+#[test]
+fn what_comes_right_after_the_start_is_told_to_those_who_waited_for_it() {
+    run(async {
+        let (hub, _) = hub_with(10);
+        let relay = Relay::start(Arc::clone(&hub));
+        let mut early = subscribe(&relay, Start::Now);
+        drain(&mut early).await;
+        let upsert = |id, micros| Change::Upsert(order(id, micros, micros, "PENDING"));
+        hub.take(initial(vec![upsert("A", START)]));
+        hub.take(live(vec![upsert("B", START + 5)]));
+        hub.take(live(vec![upsert("C", START + 6)]));
+        assert_eq!(names(&drain(&mut early).await), ["new_order", "new_order"]);
     });
 }
 
@@ -437,9 +453,51 @@ fn a_relay_that_panics_is_a_failure_of_the_hub() {
         let relay = Relay::start(Arc::clone(&hub));
         let mut reader = subscribe(&relay, Start::Now);
         drain(&mut reader).await;
-        reader.listen(Rc::new(Panics));
+        let panics: Rc<dyn Listener> = Rc::new(Panics);
+        reader.listen(Rc::downgrade(&panics));
         hub.take(initial(Vec::new()));
         assert_eq!(hub.failed().await.to_string(), "a relay has panicked");
+    });
+}
+
+/// Lets another listener register and deregister when it is notified.
+struct Subscribes {
+    relay: Relay,
+    other: RefCell<Option<Subscriber>>,
+    notified: Cell<usize>,
+}
+
+impl Listener for Subscribes {
+    fn notify(&self) {
+        self.notified.set(self.notified.get() + 1);
+        let mut other = subscribe(&self.relay, Start::Now);
+        let panics: Rc<dyn Listener> = Rc::new(Panics);
+        other.listen(Rc::downgrade(&panics));
+        // Its listener is gone, and nobody has deregistered it.
+        *self.other.borrow_mut() = Some(other);
+    }
+}
+
+#[test]
+fn listeners_come_and_go_while_others_are_notified() {
+    run(async {
+        let (hub, _) = hub_with(10);
+        let relay = Relay::start(Arc::clone(&hub));
+        let mut reader = subscribe(&relay, Start::Now);
+        let listener = Rc::new(Subscribes {
+            relay: relay.clone(),
+            other: RefCell::default(),
+            notified: Cell::new(0),
+        });
+        let weak: std::rc::Weak<dyn Listener> = Rc::downgrade(&listener) as _;
+        reader.listen(weak);
+        hub.take(initial(Vec::new()));
+        settle().await;
+        hub.take(live(vec![Change::Upsert(order(
+            "A", START, START, "PENDING",
+        ))]));
+        settle().await;
+        assert_eq!(listener.notified.get(), 2);
     });
 }
 

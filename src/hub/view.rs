@@ -14,7 +14,8 @@ use crate::store::ListQuery;
 /// between `floor` and `head` can be told exactly what they have missed.
 pub(super) struct View {
     limits: WindowLimits,
-    started: bool,
+    /// The head of the first snapshot, once it was applied.
+    started_at: Option<Position>,
     head: Position,
     floor: Position,
     by_position: BTreeMap<Position, Arc<Item>>,
@@ -65,7 +66,7 @@ impl View {
     pub(super) fn new(limits: WindowLimits) -> Self {
         Self {
             limits,
-            started: false,
+            started_at: None,
             head: Position::beginning(),
             floor: Position::beginning(),
             by_position: BTreeMap::new(),
@@ -82,7 +83,12 @@ impl View {
     }
 
     pub(super) fn started(&self) -> bool {
-        self.started
+        self.started_at.is_some()
+    }
+
+    /// Position of the newest change of the first snapshot; `None` before that.
+    pub(super) fn started_at(&self) -> Option<&Position> {
+        self.started_at.as_ref()
     }
 
     /// Position of the newest change.
@@ -125,7 +131,7 @@ impl View {
     /// Takes the state that a watch begins with.
     pub(super) fn start(&mut self, snapshot: &Snapshot) {
         self.apply(snapshot);
-        self.started = true;
+        self.started_at = Some(self.head.clone());
         self.hidden_open += snapshot.hidden_open.unwrap_or_default();
         let floor = match &snapshot.complete_after {
             Some(position) => Some(position.clone()),
@@ -208,7 +214,7 @@ impl View {
 
     /// A page of the list, and whether there is more; `None` where only the store can tell.
     pub(super) fn list(&self, query: &ListQuery) -> Option<(Vec<Arc<Item>>, bool)> {
-        if !self.started {
+        if !self.started() {
             return None;
         }
         let mut page = Vec::new();
@@ -243,7 +249,7 @@ impl View {
         &self,
         query: &ListQuery,
     ) -> Option<(Vec<Arc<Item>>, Option<Position>)> {
-        if !self.started || query.before.is_some() {
+        if !self.started() || query.before.is_some() {
             return None;
         }
         let mut page = Vec::new();
@@ -292,7 +298,7 @@ impl View {
                 return None;
             }
         } else if order.is_finished()
-            && self.started
+            && self.started()
             && oldest_before.is_some_and(|oldest| age(order) < *oldest)
         {
             // Held by no reader either: it was in no window.
@@ -341,7 +347,7 @@ impl View {
 
     fn after_head(&self, micros: u64, id: &OrderId) -> Position {
         let position = Position::new(micros, id);
-        if position > self.head || !self.started {
+        if position > self.head || !self.started() {
             position
         } else {
             Position::new(self.head.micros() + 1, id)

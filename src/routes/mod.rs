@@ -6,7 +6,6 @@ mod assets;
 mod body;
 pub mod client;
 mod cors;
-mod delivery;
 mod error;
 mod head;
 mod health;
@@ -76,8 +75,8 @@ pub struct AppState {
     pub pages: Arc<Semaphore>,
     /// Lists beyond the window that are being made or sent.
     pub lists: Arc<Semaphore>,
-    /// Streams, which actix doesn't wait for when it stops.
-    pub deliveries: TaskTracker,
+    /// Tasks of open streams, which actix doesn't wait for when it stops.
+    pub stream_tasks: TaskTracker,
 }
 
 /// Large answers of one kind at a time.

@@ -1,23 +1,21 @@
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::{Version, header};
-use actix_web::rt::{net::TcpStream, spawn};
+use actix_web::http::header;
+use actix_web::rt::spawn;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Deserialize;
 
 use super::access::{BearerAdmin, CookieAdmin, client_address, client_name};
 use super::assets::takes_gzip;
-use super::delivery::Delivery;
 use super::error::ApiError;
 use super::{AppState, recent};
-use crate::auth::{Principal, StreamKind, StreamRefusal};
-use crate::http::{ConnectionHandle, Place};
-use crate::hub::{Options, Relay, Start, Subscriber};
+use crate::auth::{OpenStream, Principal, StreamKind, StreamRefusal};
+use crate::clock::Clock;
+use crate::http::{self, StreamConnection, StreamSource};
+use crate::hub::{Listener, Options, Relay, Start, Subscriber};
 
 /// What a refused stream is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -63,11 +61,6 @@ fn open(
     let relay = request
         .app_data::<Relay>()
         .ok_or_else(|| ApiError::internal(anyhow::anyhow!("this thread has no relay")))?;
-    let connection = request.conn_data::<ConnectionHandle>().ok_or_else(|| {
-        ApiError::internal(anyhow::anyhow!(
-            "this connection's socket can't be detached"
-        ))
-    })?;
     let options = options(request, query, state)?;
     let name = query.name.as_ref().map(|name| {
         name.chars()
@@ -108,28 +101,57 @@ fn open(
     let mut response = HttpResponse::Ok();
     response
         .content_type("text/event-stream")
-        // The connection ends with the stream, which clients that keep connections have to know.
-        .force_close()
         .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
         .insert_header((header::VARY, "accept-encoding"))
         .insert_header(("x-accel-buffering", "no"));
     if gzip {
         response.insert_header((header::CONTENT_ENCODING, "gzip"));
     }
-    let (clock, deliveries) = (state.clock.clone(), state.deliveries.clone());
-    let is_chunked = request.version() >= Version::HTTP_11;
-    let begin = Box::new(move |socket, connection| {
-        let delivery = Delivery::new(socket, connection, subscriber, place, clock, is_chunked);
-        // Nobody waits for the task: it ends with the stream.
-        drop(spawn(deliveries.track_future(delivery)));
-    });
-    let mut response = response.body(StreamBody {
-        connection: connection.clone(),
-        begin: Some(begin),
-    });
-    // actix promises chunks to clients that don't know them.
-    response.head_mut().no_chunking(!is_chunked);
-    Ok(response)
+    let events = Events {
+        subscriber,
+        place,
+        clock: state.clock.clone(),
+    };
+    let (streams, version) = (state.stream_tasks.clone(), request.version());
+    http::detached(request, response, move |socket| {
+        let stream = StreamConnection::new(socket, events, version);
+        let listener: Weak<dyn Listener> = Rc::downgrade(&stream) as _;
+        stream.source().subscriber.listen(listener);
+        // The task ends with the stream.
+        drop(spawn(streams.track_future(stream.run())));
+    })
+    .map_err(ApiError::internal)
+}
+
+/// A subscriber's events, for as long as its admin may read them.
+struct Events {
+    subscriber: Subscriber,
+    place: OpenStream,
+    clock: Clock,
+}
+
+impl StreamSource for Events {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let chunk = if self.place.is_ended() {
+            self.subscriber.end()
+        } else {
+            ready!(self.subscriber.poll_chunk(cx))
+        };
+        if chunk.is_some() {
+            self.place.delivered(self.clock.millis());
+        }
+        Poll::Ready(chunk)
+    }
+
+    fn is_revoked(&mut self) -> bool {
+        self.place.is_ended()
+    }
+}
+
+impl Listener for StreamConnection<Events> {
+    fn notify(&self) {
+        Self::notify(self);
+    }
 }
 
 /// How long events are gathered.
@@ -175,31 +197,6 @@ fn start(request: &HttpRequest, query: &Query) -> Start {
     };
     text.and_then(|text| text.parse().ok())
         .map_or(Start::Unreadable, Start::After)
-}
-
-/// A stream's body, which makes the delivery take the connection over once the head has gone out.
-struct StreamBody {
-    connection: ConnectionHandle,
-    begin: Option<Box<dyn FnOnce(TcpStream, Place)>>,
-}
-
-impl MessageBody for StreamBody {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if let Some(begin) = self.begin.take() {
-            self.connection.detach(begin);
-        }
-        // actix drops the body with the connection that it has lost.
-        Poll::Pending
-    }
 }
 
 #[cfg(any(test, feature = "fuzzing"))]

@@ -5,21 +5,13 @@
 
 mod stores;
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol, Request};
-use actix_server::{Server, ServerHandle};
-use actix_service::{
-    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
-};
 use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, ServiceResponse};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
 use actix_web::{App as ActixApp, Error, web};
 use anyhow::Context as _;
 use tokio::sync::{Semaphore, oneshot};
@@ -31,7 +23,9 @@ use tracing_actix_web::TracingLogger;
 use crate::auth::firebase::FirebaseVerifier;
 use crate::auth::{Auth, FirstAdmin, OpenStreams, StreamLimits};
 use crate::clock::Clock;
-use crate::http::{Admission, AdmissionLimits, Connection, Deadlines, sockets, track_exchange};
+use crate::http::{
+    self, Admission, AdmissionLimits, Deadlines, HttpServer, ServerSettings, SocketLimits,
+};
 use crate::hub::{Hub, HubSettings, Relay};
 use crate::routes::{self, AppState, Assets, SubmitLimits, SubmitSource, Templates};
 use crate::settings::{AuthSettings, Settings, SubmitAuth};
@@ -60,13 +54,13 @@ const SHUTDOWN_PATIENCE_SECONDS: u64 = 2;
 
 /// The service, listening and not yet running.
 pub struct App {
-    server: Server,
+    server: HttpServer,
     address: SocketAddr,
     first_admin: Option<FirstAdmin>,
     store: Arc<dyn OrderStore>,
     hub: Arc<Hub>,
     auth: Arc<Auth>,
-    deliveries: TaskTracker,
+    stream_tasks: TaskTracker,
 }
 
 impl App {
@@ -100,7 +94,7 @@ impl App {
         };
 
         let host = SocketAddr::new(settings.server.host, settings.server.port);
-        let listener = sockets::listen(host).with_context(|| format!("can't listen on {host}"))?;
+        let listener = http::listen(host).with_context(|| format!("can't listen on {host}"))?;
         let address = listener.local_addr()?;
         let admission = admission(&settings);
         let metrics = RouteMetrics::default();
@@ -116,7 +110,7 @@ impl App {
                 Some(FirebaseVerifier::new(firebase.clone(), clock.clone()))
             }
         };
-        let deliveries = TaskTracker::new();
+        let stream_tasks = TaskTracker::new();
         let state = web::Data::new(AppState {
             store: Arc::clone(&store),
             hub: Arc::clone(&hub),
@@ -132,7 +126,7 @@ impl App {
             registry,
             pages: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
             lists: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
-            deliveries: deliveries.clone(),
+            stream_tasks: stream_tasks.clone(),
         });
         Ok(Self {
             server: serve(listener, state, admission)?,
@@ -141,7 +135,7 @@ impl App {
             store,
             hub,
             auth,
-            deliveries,
+            stream_tasks,
         })
     }
 
@@ -167,8 +161,8 @@ impl App {
 
     /// Serves until `shutdown` is cancelled, which is a success, or until a part of the process ends by itself.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let handle = self.server.handle();
-        let mut server = tokio::spawn(self.server);
+        let stop_server = self.server.stop();
+        let mut server = tokio::spawn(self.server.run());
         let recheck = recheck_streams(&self.auth, &self.hub);
         let result = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -178,7 +172,7 @@ impl App {
             never = recheck => match never {},
             never = deliver_open_orders(&*self.store, &self.hub) => match never {},
         };
-        stop(&handle, &self.hub, &self.deliveries).await;
+        stop(stop_server, &self.hub, &self.stream_tasks).await;
         server
             .await
             .context("the HTTP server has panicked")?
@@ -232,7 +226,7 @@ fn hub_settings(settings: &Settings) -> HubSettings {
 fn admission(settings: &Settings) -> Arc<Admission> {
     let wanted = settings.stream.max_connections + OTHER_CONNECTIONS;
     let limits = AdmissionLimits {
-        total: sockets::raise_file_limit(wanted),
+        total: http::raise_file_limit(wanted),
         per_address: settings.server.max_per_address,
     };
     let trusted = settings.server.trusted_proxies.clone();
@@ -245,111 +239,71 @@ fn serve(
     listener: TcpListener,
     state: web::Data<AppState>,
     admission: Arc<Admission>,
-) -> anyhow::Result<Server> {
+) -> anyhow::Result<HttpServer> {
     let settings = &state.settings;
-    let limits = sockets::SocketLimits {
-        write_timeout: settings.stream.write_timeout,
-        send_buffer: settings.stream.send_buffer,
-    };
-    let workers = settings.server.workers;
-    let deadlines = Deadlines {
-        request: settings.server.request_timeout,
-        idle: IDLE_TIMEOUT,
-        write: settings.stream.write_timeout,
-    };
     if settings.auth.insecure_cookies {
         tracing::warn!(
             "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"
         );
     }
-    let server = Server::build()
-        .workers(workers)
-        // Beyond its number a worker would take no connection at all; `Admission` chooses who has to go.
-        .max_concurrent_connections(usize::MAX)
-        .disable_signals()
-        .shutdown_timeout(SHUTDOWN_PATIENCE_SECONDS);
-    let stopping = server.graceful_shutdown_signal();
-    // What actix's HttpServer does as well, but with connections that can be taken over.
-    let server = server.listen("orderbell", listener, move || {
-        let stopping = stopping.clone();
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
-            })
-            .keep_alive(deadlines.idle)
-            .client_request_timeout(deadlines.request)
-            .client_disconnect_timeout(Duration::from_secs(2))
-            // A client that has closed its side is dropped at once.
-            .h1_allow_half_closed(false)
-            .on_connect_ext(|connection: &Connection, data| {
-                if let Some(handle) = connection.handle() {
-                    data.insert(handle);
-                }
-            })
-            .finish(map_config(service(state.clone()), |()| {
-                AppConfig::default()
-            }));
-        let admission = Arc::clone(&admission);
-        fn_service(move |socket: TcpStream| {
-            let admission = Arc::clone(&admission);
-            async move {
-                // A client that has gone already has no address any more.
-                let client = socket.peer_addr().map_err(DispatchError::Io)?;
-                let place = admission
-                    .admit(client.ip())
-                    .map_err(|_| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
-                limits.apply(&socket);
-                let connection = Connection::new(socket, place, deadlines);
-                Ok((connection, Protocol::Http1, Some(client)))
-            }
-        })
-        .and_then(http)
-    });
-    Ok(server.context("can't serve on the listener")?.run())
+    let server = ServerSettings {
+        workers: settings.server.workers,
+        deadlines: Deadlines {
+            request: settings.server.request_timeout,
+            idle: IDLE_TIMEOUT,
+            write: settings.stream.write_timeout,
+        },
+        sockets: SocketLimits {
+            write_timeout: settings.stream.write_timeout,
+            send_buffer: settings.stream.send_buffer,
+        },
+        shutdown_seconds: SHUTDOWN_PATIENCE_SECONDS,
+    };
+    http::serve(listener, server, admission, move || application(&state))
+        .context("can't serve on the listener")
 }
 
-/// One worker thread's requests.
-fn service(
-    state: web::Data<AppState>,
-) -> impl ServiceFactory<
-    Request,
-    Config = AppConfig,
-    Response = ServiceResponse<impl MessageBody>,
-    Error = Error,
-    InitError = (),
+/// One worker thread's addresses and middleware.
+fn application(
+    state: &web::Data<AppState>,
+) -> ActixApp<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
 > {
     let has_https = state.settings.has_public_https();
     let origins = state.settings.server.allowed_origins.clone();
     ActixApp::new()
         .app_data(Relay::start(Arc::clone(&state.hub)))
-        .app_data(state)
+        .app_data(state.clone())
         .wrap(from_fn(routes::translate_errors))
         .wrap(from_fn(routes::answer_head))
         .wrap(routes::default_headers(has_https))
         .wrap(TracingLogger::<telemetry::RequestSpan>::new())
-        .wrap(from_fn(track_exchange))
         .configure(|config| routes::configure(config, &origins))
-        .into_factory()
 }
 
 /// Streams say `bye`, requests come to their end, and what is left is cut.
-async fn stop(server: &ServerHandle, hub: &Hub, deliveries: &TaskTracker) {
+async fn stop(server: impl Future<Output = ()>, hub: &Hub, streams: &TaskTracker) {
     tracing::info!("stopping");
     hub.close();
-    deliveries.close();
+    streams.close();
     let patience = Duration::from_secs(SHUTDOWN_PATIENCE_SECONDS);
-    if tokio::time::timeout(patience, deliveries.wait())
+    if tokio::time::timeout(patience, streams.wait())
         .await
         .is_err()
     {
         tracing::info!(
-            streams = deliveries.len(),
+            streams = streams.len(),
             "cutting streams whose clients don't read"
         );
     }
     // The workers go, and what they run goes with them.
-    server.stop(true).await;
+    server.await;
 }
 
 /// Open orders that had to be left out come back once there is room.
