@@ -1,20 +1,30 @@
+mod place;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Context;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use atomic_waker::AtomicWaker;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::limits::network_of;
+pub(super) use place::Cut;
+pub use place::Place;
+use place::Slot;
 
 /// Connections ended at once to make room: each search goes through all of them.
 const EVICTED_AT_ONCE: usize = 32;
+/// A search among all connections that has found none to end is not repeated within this time: it costs a look at each.
+const SEARCH_PAUSE: Duration = if cfg!(test) {
+    Duration::ZERO
+} else {
+    Duration::from_millis(50)
+};
 /// Connections that were ended to make room and are still open, at most: descriptors beyond the cap.
 const MAX_EVICTED: usize = 96;
 /// Addresses from which good credentials have come, at most.
@@ -55,30 +65,10 @@ struct State {
     open: HashMap<u64, Arc<Slot>>,
     /// Connections that were ended to make room and are still open.
     evicted: usize,
-    by_network: HashMap<IpAddr, usize>,
+    by_network: HashMap<IpAddr, HashSet<u64>>,
+    /// When a search among all connections has found none to end.
+    searched: Option<Instant>,
     known: HashMap<IpAddr, Instant>,
-}
-
-/// What is known about a connection.
-struct Slot {
-    network: IpAddr,
-    is_exempt: bool,
-    /// Since when the connection waits for a request, in milliseconds since the start; 0 while it doesn't.
-    waiting_since: AtomicU64,
-    is_evicted: AtomicBool,
-    /// A good credential has come over this connection.
-    is_marked: AtomicBool,
-    waker: AtomicWaker,
-}
-
-/// A connection's place among all; given back when its last clone is dropped.
-#[derive(Clone)]
-pub struct Place(Arc<Held>);
-
-struct Held {
-    admission: Weak<Admission>,
-    number: u64,
-    slot: Arc<Slot>,
 }
 
 /// Why a connection is not taken.
@@ -90,21 +80,6 @@ pub enum Refusal {
     Full,
 }
 
-/// Why a connection was ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Cut {
-    /// No request came.
-    Idle,
-    /// A request's head did not end in time.
-    SlowHead,
-    /// A request's body did not end in time.
-    SlowBody,
-    /// The client took nothing of an answer.
-    NotRead,
-    /// It waited, and others needed its place.
-    Evicted,
-}
-
 /// `reason` and its value.
 type Labels = [(&'static str, &'static str); 1];
 
@@ -113,19 +88,6 @@ impl Refusal {
         let reason = match self {
             Self::Address => "address",
             Self::Full => "full",
-        };
-        [("reason", reason)]
-    }
-}
-
-impl Cut {
-    fn labels(self) -> Labels {
-        let reason = match self {
-            Self::Idle => "idle",
-            Self::SlowHead => "slow_head",
-            Self::SlowBody => "slow_body",
-            Self::NotRead => "not_read",
-            Self::Evicted => "evicted",
         };
         [("reason", reason)]
     }
@@ -186,12 +148,9 @@ impl Admission {
         let network = network_of(address);
         let is_exempt = (self.is_exempt)(address.to_canonical());
         let mut state = self.lock();
-        let held = state.by_network.get(&network).copied().unwrap_or_default();
+        let held = state.by_network.get(&network).map_or(0, HashSet::len);
         // Idle connections of one client must not keep out others behind the same address.
-        if !is_exempt
-            && held >= self.limits.per_address
-            && !state.make_room(|slot| slot.network == network)
-        {
+        if !is_exempt && held >= self.limits.per_address && !state.make_room_of(network) {
             return Err(Refusal::Address);
         }
         let is_known = is_exempt || state.is_known(network);
@@ -200,33 +159,35 @@ impl Admission {
         } else {
             self.limits.total - self.limits.reserve()
         };
-        if state.open.len() - state.evicted >= limit {
-            let known = state.known_networks();
-            // Strangers don't push out those who use the desk.
-            let may_go =
-                |slot: &Slot| is_known || !(slot.is_exempt || known.contains(&slot.network));
-            if !state.make_room(may_go) {
-                return Err(Refusal::Full);
-            }
+        if state.open.len() - state.evicted >= limit && !state.make_room(is_known) {
+            return Err(Refusal::Full);
         }
-        let slot = Arc::new(Slot {
-            network,
-            is_exempt,
-            waiting_since: AtomicU64::new(0),
-            is_evicted: AtomicBool::new(false),
-            is_marked: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
-        });
-        let number = state.next;
-        state.next += 1;
-        state.open.insert(number, Arc::clone(&slot));
-        *state.by_network.entry(network).or_default() += 1;
+        let slot = Arc::new(Slot::new(network, is_exempt));
+        let number = state.open(&slot);
         self.metrics.open.inc();
-        Ok(Place(Arc::new(Held {
-            admission: Arc::downgrade(self),
-            number,
-            slot,
-        })))
+        Ok(Place::new(Arc::downgrade(self), number, slot))
+    }
+
+    /// The connection is never ended to make room from now on.
+    fn keep(&self, slot: &Slot) {
+        let mut state = self.lock();
+        if slot.keep() {
+            state.evicted -= 1;
+        }
+    }
+
+    /// Connections of this network have a reserve from now on.
+    fn remember(&self, network: IpAddr) {
+        self.lock().remember(network);
+    }
+
+    fn give_back(&self, number: u64, slot: &Slot) {
+        self.lock().close(number, slot);
+        self.metrics.open.dec();
+    }
+
+    fn count_cut(&self, reason: Cut) {
+        self.metrics.cut.get_or_create(&reason.labels()).inc();
     }
 
     fn millis(&self) -> u64 {
@@ -254,22 +215,83 @@ impl State {
             .collect()
     }
 
-    /// Ends connections that wait for a request and that `may_go`: strangers' first, then the longest waiting. False where none
-    /// waits, or where connections that were ended before are still open.
-    fn make_room(&mut self, may_go: impl Fn(&Slot) -> bool) -> bool {
+    fn open(&mut self, slot: &Arc<Slot>) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.open.insert(number, Arc::clone(slot));
+        self.by_network
+            .entry(slot.network)
+            .or_default()
+            .insert(number);
+        number
+    }
+
+    fn close(&mut self, number: u64, slot: &Slot) {
+        self.open.remove(&number);
+        if slot.is_evicted() {
+            self.evicted -= 1;
+        }
+        if let Some(held) = self.by_network.get_mut(&slot.network) {
+            held.remove(&number);
+            if held.is_empty() {
+                self.by_network.remove(&slot.network);
+            }
+        }
+    }
+
+    fn remember(&mut self, network: IpAddr) {
+        if self.known.len() >= MAX_KNOWN && !self.known.contains_key(&network) {
+            self.known.retain(|_, since| since.elapsed() < KNOWN_FOR);
+            let oldest = self.known.iter().min_by_key(|(_, since)| **since);
+            if let Some(oldest) = oldest.map(|(network, _)| *network)
+                && self.known.len() >= MAX_KNOWN
+            {
+                self.known.remove(&oldest);
+            }
+        }
+        self.known.insert(network, Instant::now());
+    }
+
+    /// Ends connections of a network that wait for a request. False where none does.
+    fn make_room_of(&mut self, network: IpAddr) -> bool {
+        let held = self.by_network.get(&network).into_iter().flatten();
+        let slots = held.filter_map(|number| self.open.get(number));
+        let waiting = slots.filter(|slot| slot.waiting_since().is_some());
+        self.evict(waiting.cloned().collect())
+    }
+
+    /// Ends connections that wait for a request. Strangers don't push out those who use the desk. False where none waits.
+    fn make_room(&mut self, is_known: bool) -> bool {
+        if self
+            .searched
+            .is_some_and(|searched| searched.elapsed() < SEARCH_PAUSE)
+        {
+            return false;
+        }
+        let known = self.known_networks();
+        let may_go =
+            |slot: &&Arc<Slot>| is_known || !(slot.is_exempt || known.contains(&slot.network));
+        let slots = self.open.values().filter(may_go);
+        let waiting = slots.filter(|slot| slot.waiting_since().is_some());
+        let has_room = self.evict(waiting.cloned().collect());
+        if !has_room {
+            self.searched = Some(Instant::now());
+        }
+        has_room
+    }
+
+    /// Ends those that wait for a request: strangers' first, then the longest waiting. False where none waits, or where too many
+    /// that were ended before are still open.
+    fn evict(&mut self, slots: Vec<Arc<Slot>>) -> bool {
         if self.evicted >= MAX_EVICTED {
             return false;
         }
-        let mut waiting: Vec<(bool, u64, &Arc<Slot>)> = self
-            .open
-            .values()
-            .filter(|slot| !slot.is_evicted.load(Ordering::Relaxed) && may_go(slot))
+        let mut waiting: Vec<(bool, u64, Arc<Slot>)> = slots
+            .into_iter()
             .filter_map(|slot| {
-                let since = slot.waiting_since.load(Ordering::Relaxed);
-                let is_known = slot.is_exempt
-                    || slot.is_marked.load(Ordering::Relaxed)
-                    || self.is_known(slot.network);
-                (since > 0).then_some((is_known, since, slot))
+                let since = slot.waiting_since()?;
+                let is_known = slot.is_exempt || slot.is_marked() || self.is_known(slot.network);
+                Some((is_known, since, slot))
             })
             .collect();
         let count = EVICTED_AT_ONCE.min(waiting.len());
@@ -277,185 +299,10 @@ impl State {
             return false;
         }
         waiting.select_nth_unstable_by_key(count - 1, |(is_known, since, _)| (*is_known, *since));
-        let chosen: Vec<_> = waiting[..count].iter().map(|(_, _, slot)| *slot).collect();
-        for slot in &chosen {
-            slot.is_evicted.store(true, Ordering::Release);
-            slot.waker.wake();
+        for (_, _, slot) in &waiting[..count] {
+            slot.evict();
         }
-        self.evicted += chosen.len();
+        self.evicted += count;
         true
-    }
-}
-
-impl Place {
-    /// Whether the connection has to end to make room. Called whenever the connection is polled; registers for the next time.
-    pub(super) fn poll_evicted(&self, is_waiting: bool, cx: &mut Context<'_>) -> bool {
-        let slot = &self.0.slot;
-        if !is_waiting {
-            slot.waiting_since.store(0, Ordering::Relaxed);
-            return false;
-        }
-        if slot.waiting_since.load(Ordering::Relaxed) == 0
-            && let Some(admission) = self.0.admission.upgrade()
-        {
-            slot.waiting_since
-                .store(admission.millis(), Ordering::Relaxed);
-        }
-        slot.waker.register(cx.waker());
-        slot.is_evicted.load(Ordering::Acquire)
-    }
-
-    /// The connection has become a stream's: it is never ended to make room.
-    pub(super) fn keep(&self) {
-        self.0.slot.waiting_since.store(0, Ordering::Relaxed);
-        drop(self.0.slot.waker.take());
-    }
-
-    pub(super) fn mark_known(&self) {
-        let slot = &self.0.slot;
-        if slot.is_exempt || slot.is_marked.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        if let Some(admission) = self.0.admission.upgrade() {
-            let mut state = admission.lock();
-            if state.known.len() >= MAX_KNOWN && !state.known.contains_key(&slot.network) {
-                state.known.retain(|_, since| since.elapsed() < KNOWN_FOR);
-                let oldest = state.known.iter().min_by_key(|(_, since)| **since);
-                if let Some(oldest) = oldest.map(|(network, _)| *network)
-                    && state.known.len() >= MAX_KNOWN
-                {
-                    state.known.remove(&oldest);
-                }
-            }
-            state.known.insert(slot.network, Instant::now());
-        }
-    }
-
-    pub(super) fn count_cut(&self, reason: Cut) {
-        if let Some(admission) = self.0.admission.upgrade() {
-            admission.metrics.cut.get_or_create(&reason.labels()).inc();
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let Some(admission) = self.admission.upgrade() else {
-            return;
-        };
-        let mut state = admission.lock();
-        state.open.remove(&self.number);
-        if self.slot.is_evicted.load(Ordering::Relaxed) {
-            state.evicted -= 1;
-        }
-        if let Some(held) = state.by_network.get_mut(&self.slot.network) {
-            *held -= 1;
-            if *held == 0 {
-                state.by_network.remove(&self.slot.network);
-            }
-        }
-        admission.metrics.open.dec();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::task::Waker;
-
-    use super::*;
-
-    fn admission(total: usize, per_address: usize) -> Arc<Admission> {
-        Admission::new(AdmissionLimits { total, per_address }, |address| {
-            address.is_loopback()
-        })
-    }
-
-    fn address(text: &str) -> IpAddr {
-        text.parse().expect("an address")
-    }
-
-    fn is_evicted(place: &Place) -> bool {
-        place.poll_evicted(true, &mut Context::from_waker(Waker::noop()))
-    }
-
-    #[test]
-    fn an_address_has_so_many_connections_and_this_machine_has_all() {
-        let admission = admission(100, 2);
-        let first = admission.admit(address("2001:db8::1")).expect("a place");
-        let _second = admission.admit(address("2001:db8::2")).expect("a place");
-        assert_eq!(
-            admission.admit(address("2001:db8::3")).err(),
-            Some(Refusal::Address)
-        );
-        let clone = first.clone();
-        drop(first);
-        assert_eq!(
-            admission.admit(address("2001:db8::3")).err(),
-            Some(Refusal::Address)
-        );
-        assert!(!is_evicted(&clone), "it waits from now on");
-        let _third = admission
-            .admit(address("2001:db8::3"))
-            .expect("the place of one that waits");
-        assert!(is_evicted(&clone));
-        drop(clone);
-        let local: Vec<_> = (0..10)
-            .map(|_| {
-                admission
-                    .admit(address("::ffff:127.0.0.1"))
-                    .expect("a place")
-            })
-            .collect();
-        drop(local);
-        assert_eq!(admission.lock().by_network.len(), 1);
-    }
-
-    #[test]
-    fn connections_that_wait_make_room_and_busy_ones_do_not() {
-        let admission = admission(8, 100);
-        let places: Vec<_> = (0..7)
-            .map(|_| admission.admit(address("192.0.2.1")).expect("a place"))
-            .collect();
-        assert_eq!(
-            admission.admit(address("192.0.2.2")).err(),
-            Some(Refusal::Full),
-            "all are busy, and one place is in reserve"
-        );
-        assert!(!is_evicted(&places[3]));
-        let place = admission.admit(address("192.0.2.2"));
-        assert!(place.is_ok() && is_evicted(&places[3]));
-        assert!(!is_evicted(&places[2]));
-    }
-
-    #[test]
-    fn known_addresses_have_a_reserve_and_are_ended_last() {
-        let admission = admission(40, 100);
-        let staff = admission.admit(address("192.0.2.9")).expect("a place");
-        staff.mark_known();
-        let strangers: Vec<_> = (0..34)
-            .map(|_| admission.admit(address("192.0.2.1")).expect("a place"))
-            .collect();
-        assert_eq!(
-            admission.admit(address("192.0.2.1")).err(),
-            Some(Refusal::Full)
-        );
-        let more: Vec<_> = (0..5)
-            .map(|_| {
-                admission
-                    .admit(address("192.0.2.9"))
-                    .expect("a place in reserve")
-            })
-            .collect();
-        assert!(strangers.iter().all(|place| !is_evicted(place)));
-        assert!(!is_evicted(&staff));
-        let _last = admission
-            .admit(address("192.0.2.9"))
-            .expect("a stranger's place");
-        assert_eq!(
-            strangers.iter().filter(|place| is_evicted(place)).count(),
-            EVICTED_AT_ONCE
-        );
-        assert!(!is_evicted(&staff));
-        drop(more);
     }
 }
