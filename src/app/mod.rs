@@ -13,6 +13,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{App as ActixApp, Error, web};
+use actix_web_lab::middleware::CatchPanic;
 use anyhow::Context as _;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
@@ -280,9 +281,10 @@ fn application(
     ActixApp::new()
         .app_data(Relay::start(Arc::clone(&state.hub)))
         .app_data(state.clone())
+        .wrap(CatchPanic::default())
         .wrap(from_fn(routes::translate_errors))
         .wrap(from_fn(routes::answer_head))
-        .wrap(routes::default_headers(has_https))
+        .wrap(routes::add_default_headers(has_https))
         .wrap(TracingLogger::<telemetry::RequestSpan>::new())
         .configure(|config| routes::configure(config, &origins))
 }

@@ -8,6 +8,7 @@ pub mod client;
 mod cors;
 mod error;
 mod head;
+mod headers;
 mod health;
 mod metrics;
 mod openapi;
@@ -24,8 +25,7 @@ mod submit_source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header;
-use actix_web::middleware::{Compress, DefaultHeaders};
+use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -99,11 +99,6 @@ impl AppState {
     }
 }
 
-/// Pages load scripts, styles and data from this server only, and nobody frames them.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-     connect-src 'self'; media-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
-     object-src 'none'; frame-ancestors 'none'";
-
 /// Makes all addresses known. Pages of `origins` may submit orders.
 pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
     config
@@ -166,25 +161,9 @@ fn configure_admin(config: &mut ServiceConfig) {
         .service(web::resource("/password").post(account::change_password));
 }
 
-/// Headers that every answer has unless it says otherwise.
-pub fn default_headers(has_https: bool) -> DefaultHeaders {
-    let headers = DefaultHeaders::new()
-        .add((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        // Not "no-referrer": with it, browsers send `Origin: null` with forms, and over plain HTTP nothing else tells our own
-        // pages from others.
-        .add((header::REFERRER_POLICY, "same-origin"))
-        .add(("cross-origin-opener-policy", "same-origin"))
-        .add((header::CACHE_CONTROL, "no-store"));
-    if has_https {
-        headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
-    } else {
-        headers
-    }
-}
-
 pub use error::translate_errors;
 pub use head::answer_head;
+pub use headers::add_default_headers;
 
 /// The harnesses of what is read here.
 #[cfg(any(test, feature = "fuzzing"))]
