@@ -12,7 +12,7 @@ use crate::store::ListQuery;
 use crate::zone::Zone;
 
 /// Longest text to search for, in characters.
-pub(super) const MAX_TEXT: usize = 100;
+const MAX_TEXT: usize = 100;
 /// The last millisecond of the year 9999. Later times are refused as mistakes.
 pub(super) const MAX_MILLIS: u64 = 253_402_300_799_999;
 

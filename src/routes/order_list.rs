@@ -33,11 +33,11 @@ pub(super) async fn list(
     if query.limit >= window.orders
         && let Some((items, next)) = state.hub.list_held(&query, &search)
     {
-        return Ok(page(held_rows(&items, next, state)));
+        return Ok(page(held_rows(&items, next.as_ref(), state)));
     }
     query.limit = query.limit.min(window.orders);
     if let Some((items, next)) = state.hub.list(&query, &search) {
-        return Ok(page(held_rows(&items, next, state)));
+        return Ok(page(held_rows(&items, next.as_ref(), state)));
     }
     let permit = state.large_answer(&state.lists).await?;
     let (orders, next) = stored(query, &search, &state).await?;
@@ -92,9 +92,13 @@ fn page(rows: OrderRows) -> HttpResponse {
         .body(rows)
 }
 
-fn held_rows(items: &[Arc<Item>], next: Option<Position>, state: web::Data<AppState>) -> OrderRows {
+fn held_rows(
+    items: &[Arc<Item>],
+    next: Option<&Position>,
+    state: web::Data<AppState>,
+) -> OrderRows {
     let rows: Vec<Row> = items.iter().map(|item| Row::document(item)).collect();
-    OrderRows::new("{\"orders\":[", rows, end(next.as_ref()), state)
+    OrderRows::new("{\"orders\":[", rows, end(next), state)
 }
 
 /// The end of a page, with the place where the next one begins: by the time of placing, not by the last change.
