@@ -11,7 +11,7 @@
 //! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
 //! * [`http`]: clients' connections: their limits, and how a stream gets a socket for itself.
 //! * [`limits`]: rate limits by address.
-//! * [`settings`], [`telemetry`], [`clock`]: what all of them need.
+//! * [`settings`], [`telemetry`], [`clock`], [`zone`]: what all of them need.
 
 pub mod app;
 pub mod auth;
@@ -28,6 +28,7 @@ pub mod settings;
 pub mod store;
 mod sync;
 pub mod telemetry;
+pub mod zone;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

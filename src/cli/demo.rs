@@ -178,8 +178,7 @@ async fn advance(store: &dyn OrderStore) {
         .collect();
     let query = ListQuery {
         statuses: open,
-        limit: 30,
-        before: None,
+        ..ListQuery::newest(30)
     };
     let Ok(orders) = store.list(&query).await else {
         return;

@@ -26,6 +26,10 @@ const OLD_ORDER: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut report = Report::default();
     report.good("settings are valid");
+    report.good(&format!(
+        "the shop's days begin at midnight in the time zone {} (shop.time_zone)",
+        settings.shop.time_zone.name()
+    ));
     check_address(
         &mut report,
         SocketAddr::new(settings.server.host, settings.server.port),

@@ -211,21 +211,21 @@ fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Vec<Held
     } else {
         format!("AND status IN ({marks})")
     };
-    let before = query.before.as_ref();
-    let micros = before
-        .and_then(|place| i64::try_from(place.micros()).ok())
-        .unwrap_or(i64::MAX);
-    let id = before
-        .map(|place| place.id().to_owned())
-        .unwrap_or_default();
-    let mut values: Vec<SqlValue> = vec![micros.into(), id.into()];
+    let signed = |micros: u64| i64::try_from(micros).unwrap_or(i64::MAX);
+    let (micros, id) = query
+        .upper_bound()
+        .map_or((i64::MAX, String::new()), |place| {
+            (signed(place.micros()), place.id().to_owned())
+        });
+    let oldest = signed(query.placed.start);
+    let mut values: Vec<SqlValue> = vec![micros.into(), id.into(), oldest.into()];
     values.extend(query.statuses.iter().cloned().map(SqlValue::from));
     values.push(SqlValue::from(
         i64::try_from(query.limit).unwrap_or(i64::MAX),
     ));
     connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM orders WHERE (placed_micros, id) < (?, ?) {by_status}
+            "SELECT {COLUMNS} FROM orders WHERE (placed_micros, id) < (?, ?) AND placed_micros >= ? {by_status}
              ORDER BY placed_micros DESC, id DESC LIMIT ?"
         ))?
         .query_map(rusqlite::params_from_iter(values), |row| {

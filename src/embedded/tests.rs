@@ -62,11 +62,7 @@ async fn submit(store: &EmbeddedStore, key: Option<&str>) -> Placed {
 }
 
 async fn newest(store: &EmbeddedStore) -> Vec<crate::orders::HeldOrder> {
-    let all = ListQuery {
-        statuses: Vec::new(),
-        limit: 1_000,
-        before: None,
-    };
+    let all = ListQuery::newest(1_000);
     store.list(&all).await.expect("listed")
 }
 

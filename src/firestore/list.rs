@@ -32,11 +32,13 @@ impl FirestoreStore {
     /// never runs ahead of the commit. An order is listed once nothing unread can stand before it.
     pub(super) async fn list_orders(&self, query: &ListQuery) -> Result<Vec<Order>, Fault> {
         let now = signed(self.clock.millis());
-        let top = query
-            .before
+        let bound = query.upper_bound();
+        let top = bound
             .as_ref()
-            .map_or(now, |before| signed(before.micros() / 1_000));
+            .map_or(now, |bound| now.min(signed(bound.micros() / 1_000)));
         let top = top.saturating_add(SLACK_MILLIS);
+        // An order is placed no later than its `timestamp` says, so none of the range has an older one.
+        let oldest = Some(signed(query.placed.start / 1_000)).filter(|oldest| *oldest > 0);
         let mut found = Vec::new();
         for of in [TimeType::Number, TimeType::Timestamp] {
             let (orders, _) = self
@@ -59,12 +61,13 @@ impl FirestoreStore {
         while let Some(cursor) = next_cursor(&mut cursors) {
             let from = cursor.unread_below.unwrap_or(top);
             let size = (query.limit + 1).max(LEAST_CHUNK);
-            let (orders, oldest) = self.chunk(query, cursor.of, None, Some(from), size).await?;
+            let (orders, last) = self
+                .chunk(query, cursor.of, oldest, Some(from), size)
+                .await?;
             scanned += size;
             // A whole chunk within one millisecond can't be told from its own end.
-            cursor.done =
-                oldest.is_none_or(|oldest| oldest >= from && cursor.unread_below.is_some());
-            cursor.unread_below = oldest;
+            cursor.done = last.is_none_or(|last| last >= from && cursor.unread_below.is_some());
+            cursor.unread_below = last;
             found.extend(orders);
             let horizon = cursors
                 .iter()
@@ -131,12 +134,7 @@ fn next_cursor(cursors: &mut [Cursor; 2]) -> Option<&mut Cursor> {
 }
 
 fn belongs(query: &ListQuery, order: &Order) -> bool {
-    let before = query.before.as_ref().is_none_or(|before| {
-        (order.placed_micros(), order.id.as_str()) < (before.micros(), before.id())
-    });
-    before
-        && (query.statuses.is_empty()
-            || query.statuses.iter().any(|status| status == order.status()))
+    query.has_place(order.placed_micros(), &order.id) && query.wants(order.status())
 }
 
 fn page(mut found: Vec<Order>, query: &ListQuery) -> Vec<Order> {

@@ -32,7 +32,7 @@ pub use subscriber::{Options, Start, Subscriber};
 pub use view::Holding;
 
 use crate::clock::Clock;
-use crate::orders::{Position, Snapshot, WindowLimits};
+use crate::orders::{Position, Search, Snapshot, WindowLimits};
 use crate::store::{ListQuery, SourceState, WatchEvent};
 use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use frame::{Batch, Frame};
@@ -290,15 +290,24 @@ impl Hub {
         }
     }
 
-    /// The orders that `query` asks for, and whether there are more; `None` where the window doesn't reach that far.
-    pub fn list(&self, query: &ListQuery) -> Option<(Vec<Arc<Item>>, bool)> {
-        self.read().view.list(query)
+    /// The orders that `query` and `search` ask for, and where the next page begins if there may be one; `None` where the window
+    /// doesn't reach that far. With a `search`, a page may be short or empty because the window has ended.
+    pub fn list(
+        &self,
+        query: &ListQuery,
+        search: &Search,
+    ) -> Option<(Vec<Arc<Item>>, Option<Position>)> {
+        self.read().view.list(query, search)
     }
 
-    /// The newest orders in memory that `query` asks for, and where the next page begins if there may be older ones; `None` where
-    /// only the store can tell.
-    pub fn list_held(&self, query: &ListQuery) -> Option<(Vec<Arc<Item>>, Option<Position>)> {
-        self.read().view.list_held(query)
+    /// The newest orders in memory that `query` and `search` ask for, and where the next page begins if there may be older ones;
+    /// `None` where only the store can tell.
+    pub fn list_held(
+        &self,
+        query: &ListQuery,
+        search: &Search,
+    ) -> Option<(Vec<Arc<Item>>, Option<Position>)> {
+        self.read().view.list_held(query, search)
     }
 
     /// The order with this id, if it is in the window.

@@ -1,5 +1,6 @@
 //! The hub against a simple model: whatever happens in whatever order, a reader that follows the events knows what is.
 
+mod list;
 mod model;
 
 use std::cell::{Cell, RefCell};
@@ -524,13 +525,9 @@ fn polls_are_cut_short_without_a_gap() {
 fn a_full_window_is_listed_from_memory_and_tells_where_the_next_page_begins() {
     let (hub, _) = hub_with(4);
     let finished = |n: u64| order(&format!("O{n}"), START + n, START + n, "DELIVERED");
-    let query = |limit| ListQuery {
-        statuses: Vec::new(),
-        limit,
-        before: None,
-    };
+    let all_orders = Search::default();
     let held = |limit| {
-        let (items, next) = hub.list_held(&query(limit))?;
+        let (items, next) = hub.list_held(&ListQuery::newest(limit), &all_orders)?;
         Some((ids(&items), next))
     };
     assert_eq!(held(4), None, "before the watch has begun");
@@ -540,9 +537,11 @@ fn a_full_window_is_listed_from_memory_and_tells_where_the_next_page_begins() {
     let oldest = position(START, "O0");
     let all = ["O3", "O2", "O1", "O0"].map(str::to_owned).to_vec();
     assert_eq!(held(9), Some((all.clone(), Some(oldest.clone()))));
-    let (items, more) = hub.list(&query(4)).expect("a page");
-    assert_eq!((ids(&items), more), (all, true));
-    assert!(hub.list(&query(5)).is_none());
+    let (items, next) = hub
+        .list(&ListQuery::newest(4), &all_orders)
+        .expect("a page");
+    assert_eq!((ids(&items), next), (all, Some(oldest.clone())));
+    assert!(hub.list(&ListQuery::newest(5), &all_orders).is_none());
     let removed = |n: u64| Change::Remove {
         id: OrderId::parse(&format!("O{n}")).expect("an id"),
         micros: START + 10 + n,

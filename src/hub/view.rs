@@ -1,3 +1,5 @@
+mod list;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -6,7 +8,6 @@ use super::Item;
 use crate::orders::{
     Change, FORGOTTEN_AFTER_MICROS, HeldOrder, OrderId, Position, Snapshot, WindowLimits,
 };
-use crate::store::ListQuery;
 
 /// The newest state of the newest orders and of all open orders, by position: a compacted log.
 ///
@@ -42,11 +43,6 @@ type Age = (u64, OrderId);
 
 fn age(order: &HeldOrder) -> Age {
     (order.placed_micros, order.id.clone())
-}
-
-/// The place in a list of orders that [`ListQuery::before`] takes.
-fn place((micros, id): &Age) -> Position {
-    Position::new(*micros, id)
 }
 
 /// What a view holds.
@@ -210,69 +206,6 @@ impl View {
     /// The order with this id.
     pub(super) fn get(&self, id: &OrderId) -> Option<&Arc<Item>> {
         self.by_id.get(id).filter(|item| item.order().is_some())
-    }
-
-    /// A page of the list, and whether there is more; `None` where only the store can tell.
-    pub(super) fn list(&self, query: &ListQuery) -> Option<(Vec<Arc<Item>>, bool)> {
-        if !self.started() {
-            return None;
-        }
-        let mut page = Vec::new();
-        for (placed, id) in self.without_gap() {
-            let is_before =
-                |before: &Position| (*placed, id.as_str()) < (before.micros(), before.id());
-            if !query.before.as_ref().is_none_or(is_before) {
-                continue;
-            }
-            let Some(item) = self.by_id.get(id) else {
-                continue;
-            };
-            let Some(order) = item.order() else { continue };
-            if query.wants(order.status()) {
-                if page.len() == query.limit {
-                    return Some((page, true));
-                }
-                page.push(Arc::clone(item));
-            }
-        }
-        match self.gap {
-            None => Some((page, false)),
-            Some(_) if page.len() == query.limit => Some((page, true)),
-            Some(_) => None,
-        }
-    }
-
-    /// The newest orders that are held without a gap, as a page: those of them that `query` asks for, and where the next page
-    /// begins if there may be older ones. `None` where less than half of the window is left of them, because many were removed:
-    /// only the store can tell then.
-    pub(super) fn list_held(
-        &self,
-        query: &ListQuery,
-    ) -> Option<(Vec<Arc<Item>>, Option<Position>)> {
-        if !self.started() || query.before.is_some() {
-            return None;
-        }
-        let mut page = Vec::new();
-        let mut last = None;
-        let mut seen = 0;
-        for age in self.without_gap() {
-            if page.len() == query.limit {
-                return Some((page, last.map(place)));
-            }
-            seen += 1;
-            last = Some(age);
-            if let Some(item) = self.by_id.get(&age.1)
-                && item
-                    .order()
-                    .is_some_and(|order| query.wants(order.status()))
-            {
-                page.push(Arc::clone(item));
-            }
-        }
-        if self.gap.is_none() {
-            return Some((page, None));
-        }
-        (seen >= self.limits.orders.div_ceil(2)).then(|| (page, last.map(place)))
     }
 
     /// The newest orders down to the first one of which the store may know newer ones that are not held.

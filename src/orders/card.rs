@@ -19,6 +19,14 @@ const NOTES: usize = 1_200;
 /// Longest price, in bytes.
 const PRICE: usize = 40;
 
+/// Fields that may hold the customer's phone number.
+pub(super) const PHONE: [&str; 5] = [
+    "customerPhone",
+    "phone",
+    "phoneNumber",
+    "userPhone",
+    "contactNumber",
+];
 /// Parts of an address that come first, in this order.
 const STREET: [&str; 5] = ["street", "addressLine1", "line1", "address", "addressLine2"];
 /// Parts of an address that are a point on the map.
@@ -110,16 +118,7 @@ impl From<&Order> for Card {
             acknowledged_by: some(first(&["acknowledgedBy"], SHORT)),
             updated_by: some(first(&["updatedBy"], SHORT)),
             customer_name: first(&CUSTOMER_NAME, NAME),
-            phone: first(
-                &[
-                    "customerPhone",
-                    "phone",
-                    "phoneNumber",
-                    "userPhone",
-                    "contactNumber",
-                ],
-                SHORT,
-            ),
+            phone: first(&PHONE, SHORT),
             email: first(&["customerEmail", "email", "userEmail"], NAME),
             total: order.total_amount(),
             item_count: order.item_count(),
@@ -197,19 +196,26 @@ fn items(order: &Order, text: &mut Text) -> Vec<CardItem> {
 }
 
 fn item(value: &Value, text: &mut Text) -> CardItem {
-    let first = |names: &[&str]| {
-        let found = names.iter().find_map(|name| value.get(name));
-        found.map(plain).unwrap_or_default()
-    };
-    let name = match value {
-        Value::Object(_) => first(&["productName", "name", "title", "productId"]),
-        other => plain(other),
-    };
+    let price = first(value, &["productPrice", "price"]);
     CardItem {
-        name: text.take(name, NAME),
+        name: text.take(item_name(value), NAME),
         quantity: quantity(value),
-        price: text.take(first(&["productPrice", "price"]), PRICE),
+        price: text.take(price, PRICE),
     }
+}
+
+/// The name of an entry of `items`, or nothing.
+pub(super) fn item_name(item: &Value) -> String {
+    match item {
+        Value::Object(_) => first(item, &["productName", "name", "title", "productId"]),
+        other => plain(other),
+    }
+}
+
+/// The first of `names` that the entry has, as text.
+fn first(item: &Value, names: &[&str]) -> String {
+    let found = names.iter().find_map(|name| item.get(name));
+    found.map(plain).unwrap_or_default()
 }
 
 /// How much of an entry: one where it is not said.

@@ -5,7 +5,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 
 use super::status::is_finished;
-use super::{Card, Order, OrderId, Position};
+use super::{Card, Order, OrderId, Position, search};
 
 /// What holding an order costs beside its texts, in bytes.
 const OVERHEAD: usize = 600;
@@ -29,6 +29,8 @@ pub struct HeldOrder {
     summary: Bytes,
     /// The order's [`Card`] as JSON, but for its position.
     card: Bytes,
+    /// See [`Search`](super::Search).
+    searched: Box<str>,
     /// The whole document as JSON; `None` once it had to make room.
     document: Mutex<Option<Bytes>>,
 }
@@ -44,6 +46,7 @@ impl From<&Order> for HeldOrder {
             status: order.status().into(),
             summary: json(&order.summary()),
             card: json(&Card::from(order)),
+            searched: search::text_of(order),
             document: Mutex::new(Some(order.whole_json())),
         }
     }
@@ -68,6 +71,11 @@ impl HeldOrder {
     /// The order's [`Summary`](super::Summary) as JSON.
     pub fn summary(&self) -> &Bytes {
         &self.summary
+    }
+
+    /// What a search for text looks at.
+    pub(super) fn searched_text(&self) -> &str {
+        &self.searched
     }
 
     /// Appends the order's [`Card`] as JSON, with the position that readers know the order's last change by.
@@ -95,7 +103,7 @@ impl HeldOrder {
     /// Memory that the order takes, in bytes.
     pub fn size(&self) -> usize {
         let document = self.lock().as_ref().map_or(0, Bytes::len);
-        OVERHEAD + 2 * self.summary.len() + self.card.len() + document
+        OVERHEAD + 2 * self.summary.len() + self.card.len() + self.searched.len() + document
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Bytes>> {

@@ -12,6 +12,7 @@ mod id;
 mod numeric;
 mod order;
 mod position;
+mod search;
 mod status;
 
 pub use card::Card;
@@ -21,4 +22,5 @@ pub use held::HeldOrder;
 pub use id::{InvalidOrderId, OrderId};
 pub use order::{Order, Summary};
 pub use position::{InvalidCursor, Position};
+pub use search::Search;
 pub use status::{FINISHED, Status, UnknownStatus, is_finished};

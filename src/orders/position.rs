@@ -32,10 +32,12 @@ pub struct InvalidCursor;
 impl Position {
     /// Before every order.
     pub fn beginning() -> Self {
-        Self {
-            micros: 0,
-            id: None,
-        }
+        Self::at(0)
+    }
+
+    /// Before every order of this time, and after all that are older.
+    pub fn at(micros: u64) -> Self {
+        Self { micros, id: None }
     }
 
     /// Where the change of `id` that was committed at `micros` stands.

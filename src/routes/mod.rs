@@ -10,8 +10,10 @@ mod error;
 mod head;
 mod headers;
 mod health;
+mod list_filters;
 mod metrics;
 mod openapi;
+mod order_list;
 mod order_rows;
 mod orders;
 mod pages;
@@ -145,7 +147,7 @@ pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
 fn configure_admin(config: &mut ServiceConfig) {
     config
         .service(web::resource("/login").post(sign_in::api))
-        .service(web::resource("/orders").get(orders::list))
+        .service(web::resource("/orders").get(order_list::list))
         .service(web::resource("/orders/recent").get(recent::recent))
         .service(
             web::resource("/orders/{id}")

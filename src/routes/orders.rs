@@ -1,107 +1,16 @@
-use std::num::IntErrorKind;
-use std::sync::Arc;
-
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::Admin;
 use super::error::ApiError;
-use super::order_rows::{OrderRows, Row};
 use super::{AppState, body, recent};
-use crate::hub::Item;
-use crate::orders::{Card, HeldOrder, Order, OrderId, OrderPatch, Position, Status};
-use crate::store::{ListQuery, StoreError};
-
-#[derive(Deserialize)]
-pub(super) struct List {
-    status: Option<String>,
-    limit: Option<String>,
-    before: Option<String>,
-}
+use crate::orders::{Card, Order, OrderId, OrderPatch, Status};
+use crate::store::StoreError;
 
 #[derive(Deserialize)]
 pub(super) struct View {
     view: Option<String>,
-}
-
-/// Orders from newest to oldest, page by page. Without a limit, the first page is all that memory holds.
-pub(super) async fn list(
-    _: Admin,
-    query: web::Query<List>,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let statuses = Status::parse_list(query.status.as_deref().unwrap_or_default())
-        .map_err(|error| ApiError::invalid("status", error.to_string()))?;
-    let window = state.hub.settings().window;
-    let limit = query
-        .limit
-        .as_deref()
-        .map(page_limit)
-        .transpose()?
-        .map(|limit| limit.min(window.orders));
-    let before = query
-        .before
-        .as_deref()
-        .map(str::parse::<Position>)
-        .transpose();
-    let mut query = ListQuery {
-        statuses: statuses.iter().map(ToString::to_string).collect(),
-        limit: limit.unwrap_or(window.orders + window.open),
-        before: before.map_err(|error| ApiError::invalid("before", error.to_string()))?,
-    };
-    if query.limit >= window.orders
-        && let Some((items, next)) = state.hub.list_held(&query)
-    {
-        return Ok(page(held_rows(&items, next_page(next.as_ref()), state)));
-    }
-    let limit = query.limit.min(window.orders);
-    query.limit = limit;
-    if let Some((items, more)) = state.hub.list(&query) {
-        let last = items.last().and_then(|item| item.order());
-        let next = last.filter(|_| more).map(|order| place(order));
-        return Ok(page(held_rows(&items, next_page(next.as_ref()), state)));
-    }
-    let permit = state.large_answer(&state.lists).await?;
-    query.limit += 1;
-    let mut orders = state.store.list(&query).await?;
-    let more = orders.len() > limit;
-    orders.truncate(limit);
-    let next = next_page(orders.last().filter(|_| more).map(place).as_ref());
-    let rows = orders.into_iter().map(Row::of_order);
-    Ok(page(
-        OrderRows::new("{\"orders\":[", rows, next, state).with_permit(permit),
-    ))
-}
-
-fn page(rows: OrderRows) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/json")
-        .body(rows)
-}
-
-fn held_rows(items: &[Arc<Item>], next: String, state: web::Data<AppState>) -> OrderRows {
-    let rows: Vec<Row> = items.iter().map(|item| Row::document(item)).collect();
-    OrderRows::new("{\"orders\":[", rows, next, state)
-}
-
-/// Where an order stands in the list: by the time of placing, not by the last change.
-fn place(order: &HeldOrder) -> Position {
-    Position::new(order.placed_micros, &order.id)
-}
-
-/// The end of a page, with the place where the next one begins.
-fn next_page(next: Option<&Position>) -> String {
-    format!("],\"next\":{}}}", json!(next))
-}
-
-/// A number from 1 on. More than a page can hold is no error: a page has at most the window's size.
-fn page_limit(text: &str) -> Result<usize, ApiError> {
-    match text.parse() {
-        Ok(limit) if limit >= 1 => Ok(limit),
-        Err(error) if matches!(error.kind(), IntErrorKind::PosOverflow) => Ok(usize::MAX),
-        _ => Err(ApiError::invalid("limit", "must be a number from 1 on")),
-    }
 }
 
 /// One order, whole.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::auth::firebase::{FirebaseSettings, GOOGLE_KEYS_URL};
 use crate::firestore::{Access, FirestoreSettings};
 use crate::orders::WindowLimits;
+use crate::zone::Zone;
 
 use super::{
     AllowedOrigins, AuthSettings, LogSettings, PublicUrl, SecureCookies, ServerSettings, Settings,
@@ -107,6 +108,7 @@ struct RawSubmit {
 struct RawShop {
     name: String,
     currency: String,
+    time_zone: String,
 }
 
 #[derive(Deserialize)]
@@ -511,6 +513,21 @@ impl<'a> Check<'a> {
         Ok(ShopSettings {
             name: raw.name,
             currency: raw.currency,
+            time_zone: self.time_zone(&raw.time_zone)?,
+        })
+    }
+
+    fn time_zone(&self, name: &str) -> Result<Zone, SettingsError> {
+        if matches!(name, "" | "auto") {
+            return Ok(Zone::of_machine());
+        }
+        Zone::named(name).ok_or_else(|| {
+            self.bad(
+                "shop.time_zone",
+                format_args!(
+                    "must be \"auto\" or an IANA name such as \"Africa/Algiers\", not {name:?}"
+                ),
+            )
         })
     }
 

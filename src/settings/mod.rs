@@ -21,6 +21,7 @@ use layers::Layers;
 use crate::auth::firebase::FirebaseSettings;
 use crate::firestore::FirestoreSettings;
 use crate::orders::WindowLimits;
+use crate::zone::Zone;
 
 /// What the operator has decided, checked.
 #[derive(Debug, Clone)]
@@ -200,6 +201,8 @@ pub struct ShopSettings {
     pub name: String,
     /// ISO 4217 code.
     pub currency: String,
+    /// Where days begin at midnight.
+    pub time_zone: Zone,
 }
 
 /// `log.*`

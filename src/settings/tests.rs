@@ -153,6 +153,11 @@ fn a_bad_value_is_named_with_its_source() {
         ("ORDERBELL_STORE__WINDOW_MIB", "0", "store.window_mib"),
         ("ORDERBELL_SUBMIT__AUTH", "nobody", "submit.auth"),
         ("ORDERBELL_SHOP__CURRENCY", "dollars", "shop.currency"),
+        (
+            "ORDERBELL_SHOP__TIME_ZONE",
+            "Africa/Algeria",
+            "shop.time_zone",
+        ),
         ("ORDERBELL_LOG__FORMAT", "xml", "log.format"),
         ("ORDERBELL_LOG__LEVEL", "orderbell=loud", "log.level"),
     ] {
@@ -164,6 +169,22 @@ fn a_bad_value_is_named_with_its_source() {
     }
     let error = refused(&[("PORT", "http")]);
     assert!(error.contains("variable PORT"), "{error}");
+}
+
+#[test]
+fn the_shops_days_are_those_of_a_named_zone_or_of_the_machine() {
+    let zone = |name: &str| {
+        Settings::load(None, &environment(&[("ORDERBELL_SHOP__TIME_ZONE", name)]))
+            .expect("accepted")
+            .shop
+            .time_zone
+    };
+    assert_eq!(zone("Africa/Algiers").name(), "Africa/Algiers");
+    for unset in ["auto", ""] {
+        assert_eq!(zone(unset), Zone::of_machine());
+    }
+    let error = refused(&[("ORDERBELL_SHOP__TIME_ZONE", "Africa/Algeria")]);
+    assert!(error.contains("\"Africa/Algeria\""), "{error}");
 }
 
 #[test]

@@ -12,6 +12,8 @@ pub(crate) mod story;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 pub use accounts::{
     AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewSession, Session, Token,
 };
@@ -132,9 +134,39 @@ pub struct ListQuery {
     pub limit: usize,
     /// Only orders that come after this place in the list: the time of placing in microseconds, and the id.
     pub before: Option<Position>,
+    /// Only orders that were placed within this time, in microseconds since the epoch. It ends at `u64::MAX` where it has no end.
+    pub placed: Range<u64>,
 }
 
 impl ListQuery {
+    /// The newest orders of all.
+    pub fn newest(limit: usize) -> Self {
+        Self {
+            statuses: Vec::new(),
+            limit,
+            before: None,
+            placed: 0..u64::MAX,
+        }
+    }
+
+    /// The place that every listed order comes after: `before`, or the end of `placed` where that is older. `None` where the
+    /// list begins with the newest order.
+    pub fn upper_bound(&self) -> Option<Position> {
+        let end = Some(self.placed.end).filter(|end| *end < u64::MAX);
+        self.before
+            .clone()
+            .into_iter()
+            .chain(end.map(Position::at))
+            .min()
+    }
+
+    /// Whether an order that was placed at this time, in microseconds, is listed.
+    pub fn has_place(&self, placed_micros: u64, id: &OrderId) -> bool {
+        let is_before =
+            |before: &Position| (placed_micros, id.as_str()) < (before.micros(), before.id());
+        self.placed.contains(&placed_micros) && self.before.as_ref().is_none_or(is_before)
+    }
+
     /// Whether orders with this status are listed.
     pub fn wants(&self, status: &str) -> bool {
         self.statuses.is_empty() || self.statuses.iter().any(|wanted| wanted == status)

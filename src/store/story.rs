@@ -3,6 +3,7 @@
 //! Compiled into the crate's own tests, where the embedded store tells it, and into those that need an emulator.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ macro_rules! tell {
             a_list_is_paged_from_newest_to_oldest, a_watch_tells_the_state_and_every_change,
             a_removal_is_known_to_a_later_watch, admins_are_found_and_disabled, sessions_begin_and_end,
             an_admin_has_so_many_sessions, tokens_are_kept_until_revoked, a_secret_is_made_once,
-            open_orders_are_watched_however_old);
+            open_orders_are_watched_however_old, a_list_can_be_of_a_time);
     };
     (@ $open:path: $($chapter:ident),+) => {
         $(
@@ -330,11 +331,63 @@ pub(crate) async fn a_list_is_paged_from_newest_to_oldest(store: Arc<impl Store>
     assert_eq!(pages(&*store, &["DELIVERED"]).await, Vec::<String>::new());
 }
 
+/// The beginning of a time belongs to it, its end doesn't.
+pub(crate) async fn a_list_can_be_of_a_time(store: Arc<impl Store>) {
+    for number in 1..=7 {
+        store.submit(draft("u1"), None).await.expect("placed");
+        if number % 2 == 0 {
+            store
+                .change(&OrderId::sequential(number), to_status("CONFIRMED"), "Ana")
+                .await
+                .expect("changed");
+        }
+    }
+    let orders = store.list(&ListQuery::newest(9)).await.expect("listed");
+    let time = |number: u64| {
+        let mut orders = orders.iter();
+        let order = orders.find(|order| order.id == OrderId::sequential(number));
+        order.expect("listed").placed_micros
+    };
+    let names = |numbers: &[u64]| -> Vec<String> {
+        let names = numbers.iter().map(|number| format!("ORD{number}"));
+        names.collect()
+    };
+    for from in 1..=7 {
+        for to in from..=7 {
+            let all: Vec<u64> = (from..to).rev().collect();
+            let placed = time(from)..time(to);
+            assert_eq!(
+                pages_of(&*store, &[], placed.clone()).await,
+                names(&all),
+                "{placed:?}"
+            );
+            let even: Vec<u64> = all.into_iter().filter(|number| number % 2 == 0).collect();
+            assert_eq!(
+                pages_of(&*store, &["CONFIRMED"], placed).await,
+                names(&even)
+            );
+        }
+    }
+    for (placed, numbers) in [
+        (time(3)..time(3) + 1, &[3][..]),
+        (time(6)..u64::MAX, &[7, 6]),
+        (0..time(2) + 1, &[2, 1]),
+        (time(7) + 1..u64::MAX, &[]),
+        (0..time(1), &[]),
+    ] {
+        assert_eq!(pages_of(&*store, &[], placed).await, names(numbers));
+    }
+}
+
 async fn pages(store: &impl Store, statuses: &[&str]) -> Vec<String> {
+    pages_of(store, statuses, 0..u64::MAX).await
+}
+
+async fn pages_of(store: &impl Store, statuses: &[&str], placed: Range<u64>) -> Vec<String> {
     let mut query = ListQuery {
         statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
-        limit: 3,
-        before: None,
+        placed,
+        ..ListQuery::newest(3)
     };
     let mut ids = Vec::new();
     for _ in 0..10 {

@@ -13,6 +13,7 @@ mod limits;
 mod logs;
 mod open;
 mod openapi;
+mod order_filters;
 mod orders;
 mod passwords;
 mod process;

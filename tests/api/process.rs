@@ -520,7 +520,10 @@ async fn admins_and_tokens_come_and_go_while_the_server_runs() {
         "{told}"
     );
     let accepting = ("ORDERBELL_AUTH__ACCEPT_ADMIN_IDS", "true");
-    let doctor = command(&store, &[accepting], &["doctor"]).output().await;
+    let abroad = ("TZ", "Asia/Tokyo");
+    let doctor = command(&store, &[accepting, abroad], &["doctor"])
+        .output()
+        .await;
     let doctor = doctor.expect("an end");
     assert!(doctor.status.success(), "a warning is no problem");
     let told = String::from_utf8_lossy(&doctor.stdout).into_owned();
@@ -528,6 +531,7 @@ async fn admins_and_tokens_come_and_go_while_the_server_runs() {
         told.contains("WARN") && told.contains("auth.accept_admin_ids"),
         "{told}"
     );
+    assert!(told.contains("time zone Asia/Tokyo"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

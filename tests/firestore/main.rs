@@ -6,6 +6,7 @@ mod accounts;
 mod deadline;
 mod faults;
 mod keys;
+mod lists;
 mod others;
 mod outside;
 mod proxy;

@@ -11,6 +11,7 @@
 
 mod account;
 mod events;
+mod list_schemas;
 mod order_schemas;
 mod orders;
 mod refusals;
@@ -78,7 +79,14 @@ use crate::settings::Settings;
         service::sign_in_form,
         service::sign_out,
     ),
-    components(schemas(events::StreamEvent, order_schemas::StatusFilter, orders::View, submit::FieldValue)),
+    components(schemas(
+        events::StreamEvent,
+        list_schemas::AmountFilter,
+        list_schemas::DayOrTime,
+        order_schemas::StatusFilter,
+        orders::View,
+        submit::FieldValue
+    )),
 )]
 struct Description;
 

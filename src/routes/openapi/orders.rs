@@ -2,6 +2,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Object, Schema};
 use utoipa::{IntoParams, ToSchema};
 
+use super::list_schemas::{AmountFilter, DayOrTime};
 use super::order_schemas::{
     Change, Changed, Cursor, OneOrder, OrderPage, Recent, Removed, Stats, StatusFilter,
 };
@@ -19,6 +20,18 @@ pub(super) struct ListQuery {
     /// Only orders after this place in the list: the `next` of the page before.
     #[param(value_type = Option<Cursor>)]
     before: Option<String>,
+    /// Only orders that were placed on this day of the shop or later, or at this millisecond or later.
+    date_from: Option<DayOrTime>,
+    /// Only orders that were placed on this day of the shop or earlier, or at this millisecond or earlier.
+    date_to: Option<DayOrTime>,
+    /// Only orders of this amount or more.
+    min_amount: Option<AmountFilter>,
+    /// Only orders of this amount or less.
+    max_amount: Option<AmountFilter>,
+    /// Only orders that have this text in their number, their id, the customer's name or phone number, or the name of an item.
+    /// The case of letters doesn't count.
+    #[param(max_length = 100, example = "tomato")]
+    q: Option<String>,
 }
 
 #[derive(IntoParams)]
@@ -72,7 +85,8 @@ pub(super) struct ChangeQuery {
 
 /// List orders
 ///
-/// From newest to oldest by the time of placing, page by page.
+/// From newest to oldest by the time of placing, page by page. Where the store has to be searched for an amount or a text, a
+/// request looks through 500 orders at most: the page may be short or empty, and its `next` goes on.
 #[utoipa::path(
     get,
     path = "/api/admin/orders",

@@ -1,0 +1,148 @@
+//! Lists that are answered from memory.
+
+use std::ops::Range;
+
+use super::*;
+use crate::orders::Search;
+
+const MINUTE: u64 = 60_000_000;
+
+/// Order `n` was placed in minute `n`, by `Customer n`, for `n` dollars, and is finished.
+fn finished(n: u64) -> Change {
+    let placed = START + n * MINUTE;
+    let fields = json!({
+        "status": "DELIVERED",
+        "timestamp": placed / 1_000,
+        "customerName": format!("Customer {n}"),
+        "totalAmount": n,
+    });
+    let Value::Object(fields) = fields else {
+        panic!("fields are an object")
+    };
+    Change::Upsert(Arc::new(HeldOrder::from(&Order {
+        id: OrderId::parse(&format!("O{n}")).expect("an id"),
+        fields,
+        created_micros: placed,
+        updated_micros: placed,
+    })))
+}
+
+/// A hub whose window holds the orders from 10 to 19; the store may know older ones.
+fn full_window() -> Arc<Hub> {
+    let (hub, _) = hub_with(10);
+    hub.take(initial((10..20).map(finished).collect()));
+    hub
+}
+
+fn minutes(range: Range<u64>) -> ListQuery {
+    ListQuery {
+        placed: START + range.start * MINUTE..START + range.end * MINUTE,
+        ..ListQuery::newest(100)
+    }
+}
+
+fn place(n: u64) -> Position {
+    position(START + n * MINUTE, &format!("O{n}"))
+}
+
+fn names(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
+    numbers.into_iter().map(|n| format!("O{n}")).collect()
+}
+
+type Page = Option<(Vec<Arc<Item>>, Option<Position>)>;
+
+fn told(page: Page) -> Option<(Vec<String>, Option<Position>)> {
+    page.map(|(items, next)| (ids(&items), next))
+}
+
+#[test]
+fn a_time_within_the_window_needs_no_store() {
+    let hub = full_window();
+    let all = Search::default();
+    for range in [11..15, 11..16, 15..99, 19..20, 20..99] {
+        let held = names((range.start..range.end.min(20)).rev());
+        let query = minutes(range.clone());
+        let expected = Some((held, None));
+        assert_eq!(told(hub.list_held(&query, &all)), expected, "{range:?}");
+        assert_eq!(told(hub.list(&query, &all)), expected, "{range:?}");
+    }
+}
+
+#[test]
+fn a_time_that_begins_before_the_window_goes_on_in_the_store() {
+    let hub = full_window();
+    let all = Search::default();
+    let query = minutes(5..12);
+    let held = Some((names([11, 10]), Some(place(10))));
+    assert_eq!(told(hub.list_held(&query, &all)), held);
+    assert_eq!(told(hub.list(&query, &all)), None, "the page isn't full");
+    for range in [3..10, 0..4] {
+        let query = minutes(range);
+        assert_eq!(told(hub.list_held(&query, &all)), None);
+        assert_eq!(told(hub.list(&query, &all)), None);
+        let customer = Search::default().with_text("customer");
+        assert_eq!(told(hub.list(&query, &customer)), None);
+    }
+}
+
+#[test]
+fn a_search_ends_where_memory_ends_and_says_where_to_go_on() {
+    let hub = full_window();
+    let one = Search::default().with_text("CUSTOMER 13");
+    let page = |before, limit, search: &Search| {
+        let query = ListQuery {
+            before,
+            ..ListQuery::newest(limit)
+        };
+        told(hub.list(&query, search))
+    };
+    let found = Some((names([13]), Some(place(10))));
+    assert_eq!(page(None, 3, &one), found);
+    assert_eq!(
+        told(hub.list_held(&ListQuery::newest(99), &one)),
+        found,
+        "and so without a limit"
+    );
+    let nothing_left = Some((Vec::new(), Some(place(10))));
+    assert_eq!(page(Some(place(12)), 3, &one), nothing_left);
+    assert_eq!(page(Some(place(10)), 3, &one), None, "the store's turn");
+    let cheap = Search::default().with_amount(None, Some(15.0));
+    let first = Some((names([15, 14]), Some(place(14))));
+    assert_eq!(page(None, 2, &cheap), first);
+    let second = Some((names([13, 12]), Some(place(12))));
+    assert_eq!(page(Some(place(14)), 2, &cheap), second);
+    let dear = Search::default().with_amount(Some(18.0), None);
+    assert_eq!(
+        page(None, 2, &dear),
+        Some((names([19, 18]), Some(place(10))))
+    );
+}
+
+proptest! {
+    #[test]
+    fn pages_from_memory_are_the_list_without_a_gap_or_a_repeat(
+        orders in 0..30_u64, limit in 1..8_usize, from in 0..30_u64, length in 0..30_u64, dollars in 0..30_u32, digit in "[0-9]?",
+    ) {
+        let (hub, _) = hub_with(100);
+        hub.take(initial((0..orders).map(finished).collect()));
+        let mut search = Search::default().with_amount(None, Some(dollars.into()));
+        if !digit.is_empty() {
+            search = search.with_text(&digit);
+        }
+        let wanted = |n: &u64| {
+            (from..from + length).contains(n) && *n <= dollars.into() && format!("O{n}").contains(&digit)
+        };
+        let mut query = ListQuery { limit, ..minutes(from..from + length) };
+        let mut seen = Vec::new();
+        loop {
+            let (page, next) = told(hub.list(&query, &search)).expect("all is held");
+            prop_assert!(page.len() <= limit);
+            seen.extend(page);
+            match next {
+                Some(next) => query.before = Some(next),
+                None => break,
+            }
+        }
+        prop_assert_eq!(seen, names((0..orders).rev().filter(wanted)));
+    }
+}

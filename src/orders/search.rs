@@ -1,0 +1,156 @@
+use super::card::{PHONE, item_name};
+use super::{HeldOrder, Order};
+
+/// Most bytes of an order that a search for text looks at.
+const TEXT: usize = 4_096;
+
+/// What is wanted of an order beside its status and its time: an amount, a text in it. Wants every order unless told otherwise.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Search {
+    min_amount: Option<f64>,
+    max_amount: Option<f64>,
+    text: Option<Box<str>>,
+}
+
+impl Search {
+    /// Only orders with an amount from `min` to `max`, both inclusive, as far as they are given. An order whose amount can't be
+    /// read is not among them.
+    pub fn with_amount(mut self, min: Option<f64>, max: Option<f64>) -> Self {
+        (self.min_amount, self.max_amount) = (min, max);
+        self
+    }
+
+    /// Only orders that have `text` in their number, their id, the customer's name or phone number, or the name of an item. The
+    /// case of letters doesn't count. Of an order with very many items, the first 4 KiB of these texts are looked at.
+    pub fn with_text(mut self, text: &str) -> Self {
+        self.text = Some(folded(text).collect());
+        self
+    }
+
+    /// Whether every order is wanted.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether the order is wanted.
+    pub fn matches(&self, order: &HeldOrder) -> bool {
+        let is_amount = |wanted: Option<f64>, is_within: fn(&f64, &f64) -> bool| {
+            wanted.is_none_or(|wanted| order.total.is_some_and(|total| is_within(&total, &wanted)))
+        };
+        is_amount(self.min_amount, f64::ge)
+            && is_amount(self.max_amount, f64::le)
+            && self
+                .text
+                .as_deref()
+                .is_none_or(|text| order.searched_text().contains(text))
+    }
+}
+
+/// The texts of an order that a search looks at, one a line.
+pub(super) fn text_of(order: &Order) -> Box<str> {
+    let mut text = String::new();
+    let mut add = |part: &str| {
+        let room = TEXT.saturating_sub(text.len());
+        let part = &part[..part.floor_char_boundary(room)];
+        if !part.is_empty() {
+            text.extend(folded(part));
+            // Some letters get longer.
+            text.truncate(text.floor_char_boundary(TEXT));
+            text.push('\n');
+        }
+        room > 0
+    };
+    let number = order.order_id();
+    add(&number);
+    if number != order.id.as_str() {
+        add(order.id.as_str());
+    }
+    add(&order.customer_name());
+    add(&order.text(&PHONE));
+    let items = order.fields.get("items").and_then(|items| items.as_array());
+    for item in items.into_iter().flatten() {
+        if !add(&item_name(item)) {
+            break;
+        }
+    }
+    text.into()
+}
+
+/// Letters that differ in case alone become the same: to upper case first, since some have two lower cases.
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::orders::OrderId;
+
+    fn held(fields: Value) -> HeldOrder {
+        let Value::Object(fields) = fields else {
+            panic!("fields are an object")
+        };
+        HeldOrder::from(&Order {
+            id: OrderId::sequential(7),
+            fields,
+            created_micros: 1,
+            updated_micros: 1,
+        })
+    }
+
+    #[test]
+    fn text_is_found_in_number_id_name_phone_and_items_in_any_case() {
+        let order = held(json!({
+            "orderId": "A-12", "customerName": "Zoë Γιώργος", "customerPhone": "+213 555 01", "notes": "ring twice",
+            "items": [{"productName": "Crème brûlée"}, {"name": "Tea"}, "Bread", {"productId": 77}],
+        }));
+        order.drop_document();
+        for text in [
+            "a-12",
+            "ord7",
+            "RD7",
+            "zoË",
+            "ΓΙΏΡΓΟΣ",
+            "213 555",
+            "BRÛLÉE",
+            "tea",
+            "bread",
+            "77",
+        ] {
+            assert!(Search::default().with_text(text).matches(&order), "{text}");
+        }
+        for text in ["ring", "coffee", "8", "tea bread"] {
+            assert!(!Search::default().with_text(text).matches(&order), "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_inclusive_and_an_unreadable_one_is_in_no_range() {
+        let wants = |min, max, total: Value| {
+            let search = Search::default().with_amount(min, max);
+            search.matches(&held(json!({"totalAmount": total})))
+        };
+        assert!(wants(Some(7.5), Some(7.5), json!("$7.50")));
+        assert!(!wants(Some(7.51), None, json!(7.5)));
+        assert!(!wants(None, Some(7.49), json!(7.5)));
+        assert!(!wants(Some(9.0), Some(1.0), json!(5)));
+        assert!(!wants(Some(0.0), None, json!("free")));
+        assert!(!wants(None, Some(9.0), json!(null)));
+        assert!(wants(None, None, json!("free")));
+    }
+
+    #[test]
+    fn an_order_of_any_size_has_a_bounded_text() {
+        let names =
+            |length: usize| json!({"items": vec![json!({"name": "ΐ".repeat(length)}); 500]});
+        for length in [1, 200, 100_000] {
+            let order = held(names(length));
+            let bytes = order.searched_text().len();
+            assert!(bytes <= TEXT + 1, "{bytes}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Orders from newest to oldest, page by page.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use super::AppState;
+use super::access::Admin;
+use super::error::ApiError;
+use super::list_filters::{Filters, Listing};
+use super::order_rows::{OrderRows, Row};
+use crate::hub::Item;
+use crate::orders::{HeldOrder, Position, Search};
+use crate::store::ListQuery;
+
+/// Orders of the store that one request looks through where it searches for an amount or a text. The next page goes on there.
+const MOST_SEARCHED: usize = 500;
+/// How many of them it looks through first; then twice as many, as long as the page isn't full.
+const LEAST_SEARCHED: usize = 100;
+
+/// Without a limit, the first page is all that memory holds.
+pub(super) async fn list(
+    _: Admin,
+    filters: web::Query<Filters>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let window = state.hub.settings().window;
+    let Listing { mut query, search } = filters.read(window, &state.settings.shop.time_zone)?;
+    if query.placed.is_empty() {
+        return Ok(page(held_rows(&[], None, state)));
+    }
+    if query.limit >= window.orders
+        && let Some((items, next)) = state.hub.list_held(&query, &search)
+    {
+        return Ok(page(held_rows(&items, next.as_ref(), state)));
+    }
+    query.limit = query.limit.min(window.orders);
+    if let Some((items, next)) = state.hub.list(&query, &search) {
+        return Ok(page(held_rows(&items, next.as_ref(), state)));
+    }
+    let permit = state.large_answer(&state.lists).await?;
+    let (orders, next) = stored(query, &search, &state).await?;
+    let rows = orders.into_iter().map(Row::of_order);
+    Ok(page(
+        OrderRows::new("{\"orders\":[", rows, end(next.as_ref()), state).with_permit(permit),
+    ))
+}
+
+/// A page from the store, and the place where the next one begins if there may be one: that of the last order looked at.
+async fn stored(
+    mut query: ListQuery,
+    search: &Search,
+    state: &AppState,
+) -> Result<(Vec<HeldOrder>, Option<Position>), ApiError> {
+    let limit = query.limit;
+    // One more than the page holds, to know whether there is another page.
+    query.limit = limit + 1;
+    let mut left = query.limit;
+    if !search.is_everything() {
+        query.limit = query.limit.max(LEAST_SEARCHED);
+        left = MOST_SEARCHED;
+    }
+    let mut page = Vec::new();
+    let mut last = None;
+    while left > 0 && page.len() < limit {
+        query.limit = query.limit.min(left);
+        left -= query.limit;
+        let orders = state.store.list(&query).await?;
+        let is_end = orders.len() < query.limit;
+        for order in orders {
+            if page.len() == limit {
+                return Ok((page, last));
+            }
+            last = Some(Position::new(order.placed_micros, &order.id));
+            if search.matches(&order) {
+                page.push(order);
+            }
+        }
+        if is_end {
+            return Ok((page, None));
+        }
+        query.before.clone_from(&last);
+        query.limit *= 2;
+    }
+    Ok((page, last))
+}
+
+fn page(rows: OrderRows) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(rows)
+}
+
+fn held_rows(
+    items: &[Arc<Item>],
+    next: Option<&Position>,
+    state: web::Data<AppState>,
+) -> OrderRows {
+    let rows: Vec<Row> = items.iter().map(|item| Row::document(item)).collect();
+    OrderRows::new("{\"orders\":[", rows, end(next), state)
+}
+
+/// The end of a page, with the place where the next one begins: by the time of placing, not by the last change.
+fn end(next: Option<&Position>) -> String {
+    format!("],\"next\":{}}}", json!(next))
+}
