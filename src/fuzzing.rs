@@ -76,7 +76,10 @@ pub fn order_draft(bytes: &[u8]) {
         "acknowledged",
         "acknowledgedBy",
         "statusHistory",
+        "historyCheckedAt",
         "updatedBy",
+        "staffNote",
+        "driverName",
     ] {
         assert!(!fields.contains_key(name), "{name}");
     }

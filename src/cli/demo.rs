@@ -194,6 +194,7 @@ async fn advance(store: &dyn OrderStore) {
         status: next.and_then(|next| next.parse().ok()),
         acknowledged: Some(true),
         expected_status: Some(order.status().to_owned()),
+        ..OrderPatch::default()
     };
     // Somebody at the desk may have been faster, which is as good.
     let _ = store.change(&order.id, patch, "demo").await;

@@ -47,7 +47,8 @@ impl OrderStore for EmbeddedStore {
                     return Err(StoreError::Conflict(Box::new(order)));
                 }
                 let micros = write.stamp();
-                let Some(fields) = order.patched(&patch, &by, micros / 1_000) else {
+                let patched = order.patched(&patch, &by, micros / 1_000);
+                let Some(fields) = patched.map_err(StoreError::Invalid)? else {
                     return Ok(order);
                 };
                 let order = Order {

@@ -159,25 +159,36 @@ impl Connection {
         names: Vec<String>,
         cause: Cause,
     ) -> Result<Vec<Option<Document>>, Fault> {
+        Ok(self.batch_get(names, cause).await?.0)
+    }
+
+    /// The same, and when the last of them was read.
+    async fn batch_get(
+        &self,
+        names: Vec<String>,
+        cause: Cause,
+    ) -> Result<(Vec<Option<Document>>, Option<Timestamp>), Fault> {
         let request = BatchGetDocumentsRequest {
             database: self.settings.database(),
             documents: names.clone(),
             ..BatchGetDocumentsRequest::default()
         };
-        let mut found = self
+        let (mut found, time) = self
             .call("reading", async |mut client: Client| {
                 let mut stream = client.batch_get_documents(request).await?.into_inner();
-                let mut found = HashMap::new();
+                let (mut found, mut time) = (HashMap::new(), None);
                 while let Some(message) = stream.message().await? {
+                    time = message.read_time.or(time);
                     if let Some(Found::Found(document)) = message.result {
                         found.insert(document.name.clone(), document);
                     }
                 }
-                Ok(found)
+                Ok((found, time))
             })
             .await?;
         self.meter.read(cause, names.len() as u64);
-        Ok(names.iter().map(|name| found.remove(name)).collect())
+        let documents = names.iter().map(|name| found.remove(name)).collect();
+        Ok((documents, time))
     }
 
     /// One document.
@@ -187,6 +198,16 @@ impl Connection {
         cause: Cause,
     ) -> Result<Option<Document>, Fault> {
         Ok(self.get(vec![name], cause).await?.pop().flatten())
+    }
+
+    /// One document, and when it was read by Firestore's clock, in microseconds.
+    pub(super) async fn get_timed(
+        &self,
+        name: String,
+        cause: Cause,
+    ) -> Result<(Option<Document>, Option<u64>), Fault> {
+        let (mut documents, time) = self.batch_get(vec![name], cause).await?;
+        Ok((documents.pop().flatten(), time.as_ref().map(value::micros)))
     }
 
     /// The documents that a query finds.

@@ -80,6 +80,14 @@ impl OrderStore for FirestoreStore {
     }
 }
 
+/// An order as it was read before it is changed.
+struct ReadOrder {
+    document: Document,
+    order: Order,
+    /// When, by the store's clock: what the change records must compare with the store's own times.
+    millis: u64,
+}
+
 /// Whether a commit was sent whose outcome isn't known.
 #[derive(Default)]
 struct Sent(AtomicBool);
@@ -117,17 +125,15 @@ impl FirestoreStore {
         let mut unsure = None;
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
-            let (document, order) = match self.find(id).await {
+            let read = match self.find(id).await {
                 Ok(found) => found.ok_or(StoreError::NotFound)?,
                 Err(fault) => {
                     retry(fault, &mut unsure)?;
                     continue;
                 }
             };
-            let Some((write, changed)) =
-                self.changing(&document, &order, patch, by, unsure.is_some())?
-            else {
-                return Ok(order);
+            let Some((write, changed)) = self.changing(&read, patch, by, unsure.is_some())? else {
+                return Ok(read.order);
             };
             sent.set(true);
             match self.connection.commit(vec![write]).await {
@@ -189,14 +195,18 @@ impl FirestoreStore {
         tokio::spawn(self.stopping.clone().run_until_cancelled_owned(sweeping));
     }
 
-    async fn find(&self, id: &OrderId) -> Result<Option<(Document, Order)>, Fault> {
-        let document = self
+    async fn find(&self, id: &OrderId) -> Result<Option<ReadOrder>, Fault> {
+        let (document, time) = self
             .connection
-            .get_one(self.connection.order_name(id), Cause::Write)
+            .get_timed(self.connection.order_name(id), Cause::Write)
             .await?;
         Ok(document.and_then(|document| {
             let order = to_order(&document).ok()?;
-            Some((document, order))
+            Some(ReadOrder {
+                document,
+                order,
+                millis: time.map_or_else(|| self.clock.millis(), |micros| micros / 1_000),
+            })
         }))
     }
 
@@ -205,15 +215,19 @@ impl FirestoreStore {
     /// Only the fields that change are written: the others may hold what JSON can't.
     fn changing(
         &self,
-        document: &Document,
-        order: &Order,
+        read: &ReadOrder,
         change: &OrderPatch,
         by: &str,
         unsure: bool,
     ) -> Result<Option<(Write, Order)>, StoreError> {
-        let patched = order.patched(change, by, self.clock.millis());
+        let ReadOrder {
+            document,
+            order,
+            millis,
+        } = read;
+        let patched = order.patched(change, by, *millis);
         // After a lost answer, an order that is as it should be is what our own commit has left.
-        if unsure && patched.is_none() {
+        if unsure && matches!(patched, Ok(None)) {
             return Ok(None);
         }
         if change
@@ -223,7 +237,7 @@ impl FirestoreStore {
         {
             return Err(StoreError::Conflict(Box::new(order.clone())));
         }
-        let Some(fields) = patched else {
+        let Some(fields) = patched.map_err(StoreError::Invalid)? else {
             return Ok(None);
         };
         let changed = fields

@@ -1,8 +1,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::changed_by::{ChangedBy, changed_by};
 use super::order::{self, CUSTOMER_NAME, Order};
-use super::{OrderId, numeric};
+use super::{OrderId, Status, numeric};
 
 /// Most bytes of text that a card carries in all; the order's own page shows the whole.
 const CARD_TEXT: usize = 4_096;
@@ -16,8 +17,14 @@ const NAME: usize = 254;
 const ADDRESS: usize = 600;
 /// Longest note, in bytes.
 const NOTES: usize = 1_200;
-/// Longest price, in bytes.
+/// Longest price, or reason of a cancellation, in bytes.
 const PRICE: usize = 40;
+/// Longest name of a driver, in bytes.
+const DRIVER: usize = 200;
+/// Longest note of an admin, in bytes: what a board has room for.
+const STAFF_NOTE: usize = 250;
+/// Latest time that a browser can show, in milliseconds.
+const END_OF_TIME: u64 = 8_640_000_000_000_000;
 
 /// Fields that may hold the customer's phone number.
 pub(super) const PHONE: [&str; 5] = [
@@ -54,8 +61,11 @@ pub struct Card {
     pub acknowledged_at: Option<u64>,
     /// And who.
     pub acknowledged_by: Option<String>,
-    /// Who changed the order last in the desk.
-    pub updated_by: Option<String>,
+    /// Name of the admin who has set the status, only where the document proves it.
+    pub changed_by: Option<String>,
+    /// Whether another program has set the status, or may have.
+    #[serde(skip_serializing_if = "is_false")]
+    pub changed_elsewhere: bool,
     /// The customer's name, or nothing.
     pub customer_name: String,
     /// The customer's telephone number, or nothing.
@@ -79,6 +89,33 @@ pub struct Card {
     /// Keyed hash of the address that the order was submitted from, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// What admins have written on the order.
+    #[serde(flatten)]
+    pub staff: StaffFields,
+}
+
+/// What admins have written on an order; absent where they have not.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StaffFields {
+    /// When the order will be ready, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<u64>,
+    /// Why the order was cancelled; only of a cancelled one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_reason: Option<String>,
+    /// The same in the admin's words, shortened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_note: Option<String>,
+    /// A note for the shop's staff, shortened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staff_note: Option<String>,
+    /// Who brings the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver_name: Option<String>,
+    /// Indexes of listed items that are ticked off, ascending.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items_done: Vec<usize>,
 }
 
 /// One entry of an order.
@@ -105,6 +142,10 @@ impl From<&Order> for Card {
     fn from(order: &Order) -> Self {
         let place = order.fields.get("deliveryLocation");
         let mut text = Text::default();
+        let (changed_by, changed_elsewhere) = match changed_by(order) {
+            ChangedBy::Admin(name) => (some(text.take(name.to_owned(), SHORT)), false),
+            other => (None, other == ChangedBy::Elsewhere),
+        };
         let mut first = |names: &[&str], limit| text.take(order.text(names), limit);
         let card = Self {
             id: order.id.clone(),
@@ -116,7 +157,8 @@ impl From<&Order> for Card {
             acknowledged: order.acknowledged(),
             acknowledged_at: order.fields.get("acknowledgedAt").and_then(Value::as_u64),
             acknowledged_by: some(first(&["acknowledgedBy"], SHORT)),
-            updated_by: some(first(&["updatedBy"], SHORT)),
+            changed_by,
+            changed_elsewhere,
             customer_name: first(&CUSTOMER_NAME, NAME),
             phone: first(&PHONE, SHORT),
             email: first(&["customerEmail", "email", "userEmail"], NAME),
@@ -138,14 +180,18 @@ impl From<&Order> for Card {
             address: String::new(),
             location: place.and_then(Value::as_object).and_then(location),
             source: some(first(&["submitSource"], SHORT)),
+            staff: StaffFields::default(),
         };
         let address = text.take(address(order), ADDRESS);
         let order_id = match card.order_id {
             id if id.is_empty() => text.take(order.id.to_string(), SHORT),
             id => id,
         };
+        let mut staff = staff_fields(order, &mut text);
         let items = items(order, &mut text);
+        staff.items_done = items_done(order, items.len());
         Self {
+            staff,
             order_id,
             status: text.take(order.status().to_owned(), SHORT),
             more_items: card.item_count - items.len(),
@@ -173,6 +219,46 @@ impl Text {
         self.used += text.len();
         text
     }
+}
+
+/// But for `items_done`, which depends on how many items are listed.
+fn staff_fields(order: &Order, text: &mut Text) -> StaffFields {
+    let mut first = |name: &str, limit| some(text.take(order.text(&[name]), limit));
+    let is_cancelled = order.status() == Status::CANCELLED.as_str();
+    let mut of_cancelled = |name, limit| is_cancelled.then(|| first(name, limit)).flatten();
+    StaffFields {
+        cancel_reason: of_cancelled("cancelReason", PRICE),
+        cancel_note: of_cancelled("cancelNote", STAFF_NOTE),
+        staff_note: first("staffNote", STAFF_NOTE),
+        driver_name: first("driverName", DRIVER),
+        ready_at: order
+            .fields
+            .get("readyAt")
+            .and_then(Value::as_u64)
+            .filter(|millis| *millis <= END_OF_TIME),
+        items_done: Vec::new(),
+    }
+}
+
+fn items_done(order: &Order, listed: usize) -> Vec<usize> {
+    let done = order.fields.get("itemsDone").and_then(Value::as_array);
+    let mut indexes: Vec<usize> = done
+        .into_iter()
+        .flatten()
+        .filter_map(|index| usize::try_from(index.as_u64()?).ok())
+        .filter(|index| *index < listed)
+        .collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    indexes
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn some(text: String) -> Option<String> {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{HeldOrder, OrderId, Position, Status};
+use super::{HeldOrder, OrderId, Position};
 
 /// One order's newest state, as a store's watch tells of it.
 #[derive(Debug, Clone)]
@@ -56,15 +56,4 @@ pub struct WindowLimits {
     pub open: usize,
     /// Bytes of all orders held. Beyond it documents leave memory; cards stay.
     pub bytes: usize,
-}
-
-/// A change that an admin asks for. At least one of `status` and `acknowledged` is set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderPatch {
-    /// The status to set.
-    pub status: Option<Status>,
-    /// Whether somebody has taken note of the order.
-    pub acknowledged: Option<bool>,
-    /// Refuse the change unless the order has this status now.
-    pub expected_status: Option<String>,
 }

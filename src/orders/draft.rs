@@ -11,13 +11,21 @@ use super::{OrderId, Status, numeric};
 /// Keyed hash of the address that an order came from, as [`OrderDraft::from_source`] writes it.
 const SOURCE_FIELD: &str = "submitSource";
 /// Fields that only the server writes; what a customer sends for them is dropped.
-const SERVER_FIELDS: [&str; 7] = [
+const SERVER_FIELDS: [&str; 15] = [
     "id",
     "acknowledged",
     "acknowledgedAt",
     "acknowledgedBy",
     "statusHistory",
+    "historyCheckedAt",
     "updatedBy",
+    "readyAt",
+    "cancelReason",
+    "cancelNote",
+    "staffNote",
+    "driverId",
+    "driverName",
+    "itemsDone",
     SOURCE_FIELD,
 ];
 
@@ -46,6 +54,16 @@ pub struct FieldError {
     pub field: String,
     /// What it must be.
     pub message: String,
+}
+
+impl FieldError {
+    /// `field` must be short: it may come from a client.
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
 }
 
 /// The order can't be placed; says why for every field concerned.

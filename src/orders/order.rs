@@ -2,14 +2,12 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{OrderId, OrderPatch, Position, Status, numeric};
+use super::{OrderId, Position, Status, numeric};
 
 /// Longest customer's name in a summary, in bytes: summaries wait in memory for slow readers.
 const SUMMARY_NAME: usize = 500;
 /// Longest of its other texts, in bytes.
 const SUMMARY_TEXT: usize = 120;
-/// How many status changes an order remembers in `statusHistory`.
-const HISTORY_LIMIT: usize = 50;
 
 /// Fields that may hold the customer's name.
 pub(super) const CUSTOMER_NAME: [&str; 4] = ["customerName", "userName", "customer", "name"];
@@ -175,54 +173,6 @@ impl Order {
         whole.put_u8(b'}');
         whole.freeze()
     }
-
-    /// The document's fields after `patch` by the admin called `by`, `None` where nothing would change.
-    ///
-    /// The caller has checked `expected_status`. Only the fields that the patch speaks of are touched, and
-    /// `statusHistory`, `updatedBy` beside them, which say who did it.
-    pub fn patched(
-        &self,
-        patch: &OrderPatch,
-        by: &str,
-        now_millis: u64,
-    ) -> Option<Map<String, Value>> {
-        let status = patch
-            .status
-            .filter(|status| status.as_str() != self.status());
-        let acknowledged = patch
-            .acknowledged
-            .filter(|acknowledged| *acknowledged != self.acknowledged());
-        if status.is_none() && acknowledged.is_none() {
-            return None;
-        }
-        let mut fields = self.fields.clone();
-        if let Some(status) = status {
-            let mut history = match fields.remove("statusHistory") {
-                Some(Value::Array(history)) => history,
-                _ => Vec::new(),
-            };
-            history.push(json!({"status": status.as_str(), "at": now_millis, "by": by}));
-            let excess = history.len().saturating_sub(HISTORY_LIMIT);
-            history.drain(..excess);
-            fields.insert("status".to_owned(), json!(status.as_str()));
-            fields.insert("statusHistory".to_owned(), Value::Array(history));
-        }
-        match acknowledged {
-            Some(true) => {
-                fields.insert("acknowledged".to_owned(), json!(true));
-                fields.insert("acknowledgedAt".to_owned(), json!(now_millis));
-                fields.insert("acknowledgedBy".to_owned(), json!(by));
-            }
-            Some(false) => {
-                fields.insert("acknowledged".to_owned(), json!(false));
-                fields.shift_remove("acknowledgedAt");
-                fields.shift_remove("acknowledgedBy");
-            }
-            None => {}
-        }
-        fields.insert("updatedBy".to_owned(), json!(by));
-        Some(fields)
-    }
 }
 
 /// JSON text of what always has one: maps with text keys.
@@ -286,23 +236,6 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_touches_its_own_fields_only() {
-        let before = order(json!({"status": "PENDING", "x": {"y": [1, null]}}));
-        let patch = OrderPatch {
-            status: "CONFIRMED".parse().ok(),
-            acknowledged: Some(true),
-            expected_status: None,
-        };
-        let after = before.patched(&patch, "Ana", 99);
-        assert_eq!(
-            after.map(Value::Object),
-            Some(json!({"status": "CONFIRMED", "x": {"y": [1, null]},
-                "statusHistory": [{"status": "CONFIRMED", "at": 99, "by": "Ana"}],
-                "acknowledged": true, "acknowledgedAt": 99, "acknowledgedBy": "Ana", "updatedBy": "Ana"}))
-        );
-    }
-
-    #[test]
     fn the_whole_document_as_text_is_the_whole_document() {
         for fields in [
             json!({}),
@@ -314,17 +247,5 @@ mod tests {
             assert_eq!(text, order.whole());
             assert_eq!(text.to_string(), order.whole().to_string());
         }
-    }
-
-    #[test]
-    fn saying_it_again_changes_nothing() {
-        let before =
-            order(json!({"status": "CONFIRMED", "acknowledged": true, "acknowledgedBy": "Ana"}));
-        let again = OrderPatch {
-            status: "CONFIRMED".parse().ok(),
-            acknowledged: Some(true),
-            expected_status: None,
-        };
-        assert_eq!(before.patched(&again, "Ben", 100), None);
     }
 }

@@ -23,6 +23,8 @@ pub fn is_finished(status: &str) -> bool {
 impl Status {
     /// What every new order starts with.
     pub const PENDING: Self = Self("PENDING");
+    /// The shop or the customer has called the order off.
+    pub const CANCELLED: Self = Self("CANCELLED");
 
     /// All known statuses; the last two are found in older documents.
     pub const ALL: [&'static str; 13] = [

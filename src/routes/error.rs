@@ -154,6 +154,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound => Self::not_found("order"),
             StoreError::Conflict(order) => Self::conflict(order.whole()),
+            StoreError::Invalid(error) => Self::invalid(&error.field, error.message),
             StoreError::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "KEY_REUSED",

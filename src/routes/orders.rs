@@ -37,7 +37,7 @@ pub(super) async fn get(
         .body(body))
 }
 
-/// Changes an order's status, or takes note of it.
+/// Changes an order: its status, whether it is acknowledged, and what else admins write.
 pub(super) async fn change(
     Admin(admin): Admin,
     id: web::Path<String>,
@@ -48,7 +48,9 @@ pub(super) async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let desk = recent::is_desk(view.view.as_deref())?;
     let id = order_id(&id)?;
-    let patch = patch(body::json(&request, payload, &state).await?)?;
+    let body = body::json(&request, payload, &state).await?;
+    let patch = OrderPatch::parse(body, &id)
+        .map_err(|error| ApiError::invalid(&error.field, error.message))?;
     match state.store.change(&id, patch, &admin.name).await {
         Ok(order) => {
             tracing::info!(order = ?id, status = order.status(), by = admin.name, "order changed");
@@ -89,35 +91,4 @@ fn card(order: &Order) -> Value {
     let mut card = json!(Card::from(order));
     card["position"] = json!(order.position());
     card
-}
-
-/// Reads `{status?, acknowledged?, expectedStatus?}`; other fields are passed over, as they are today.
-fn patch(body: Value) -> Result<OrderPatch, ApiError> {
-    let Value::Object(body) = body else {
-        return Err(ApiError::invalid("body", "must be a JSON object"));
-    };
-    let text = |name: &str| match body.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(ApiError::invalid(name, "must be text")),
-    };
-    let patch = OrderPatch {
-        status: text("status")?
-            .map(str::parse::<Status>)
-            .transpose()
-            .map_err(|error| ApiError::invalid("status", error.to_string()))?,
-        acknowledged: match body.get("acknowledged") {
-            None | Some(Value::Null) => None,
-            Some(Value::Bool(acknowledged)) => Some(*acknowledged),
-            Some(_) => return Err(ApiError::invalid("acknowledged", "must be true or false")),
-        },
-        expected_status: text("expectedStatus")?.map(str::to_owned),
-    };
-    if patch.status.is_none() && patch.acknowledged.is_none() {
-        return Err(ApiError::invalid(
-            "status",
-            "is missing: say `status`, `acknowledged` or both",
-        ));
-    }
-    Ok(patch)
 }

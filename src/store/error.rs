@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::orders::Order;
+use crate::orders::{FieldError, Order};
 
 /// Why a store didn't do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum StoreError {
     /// The order isn't in the status that the caller expected; here is what it is.
     #[error("the order has changed meanwhile")]
     Conflict(Box<Order>),
+    /// A field of the change doesn't fit the order as it is. Nothing was changed.
+    #[error("{}: {}", .0.field, .0.message)]
+    Invalid(FieldError),
     /// An admin with this e-mail address exists.
     #[error("an admin with this e-mail address exists already")]
     Exists,

@@ -41,7 +41,7 @@ pub trait OrderStore: Send + Sync {
 
     /// Changes an order in the name of `by`, and answers with the order as it is then.
     ///
-    /// [`StoreError::Conflict`] when `expected_status` doesn't hold.
+    /// [`StoreError::Conflict`] when `expected_status` doesn't hold, [`StoreError::Invalid`] when a field doesn't fit the order.
     async fn change(&self, id: &OrderId, patch: OrderPatch, by: &str) -> Result<Order, StoreError>;
 
     /// Removes an order, and records who did it and when.

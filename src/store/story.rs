@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orderbell::orders::{
-    Change, DraftLimits, HeldOrder, Order, OrderDraft, OrderId, OrderPatch, Position, WindowLimits,
+    Card, Change, DraftLimits, HeldOrder, Order, OrderDraft, OrderId, OrderPatch, Position,
+    WindowLimits,
 };
 use orderbell::store::{
     AccountStore, IdempotencyKey, ListQuery, MAX_SESSIONS, NewAdmin, NewSession, OrderStore,
@@ -27,7 +28,8 @@ macro_rules! tell {
     ($open:path) => {
         story::tell!(@ $open: submits_are_numbered, fifty_at_once_are_numbered_one_to_fifty,
             a_repeated_key_places_nothing_new, a_key_counts_for_one_user_and_one_body,
-            a_change_touches_what_it_says, a_removed_order_is_gone,
+            a_change_touches_what_it_says, what_admins_write_is_kept_until_null_removes_it,
+            a_field_has_to_fit_the_order_as_it_is, whoever_sets_the_status_is_named, a_removed_order_is_gone,
             a_list_is_paged_from_newest_to_oldest, a_watch_tells_the_state_and_every_change,
             a_removal_is_known_to_a_later_watch, admins_are_found_and_disabled, sessions_begin_and_end,
             an_admin_has_so_many_sessions, tokens_are_kept_until_revoked, a_secret_is_made_once,
@@ -74,8 +76,7 @@ fn draft_with(user: &str, more: &Value) -> OrderDraft {
 pub(crate) fn to_status(status: &str) -> OrderPatch {
     OrderPatch {
         status: Some(status.parse().expect("a status")),
-        acknowledged: None,
-        expected_status: None,
+        ..OrderPatch::default()
     }
 }
 
@@ -248,17 +249,15 @@ pub(crate) async fn a_change_touches_what_it_says(store: Arc<impl Store>) {
     assert_eq!(again, changed);
 
     let seen = OrderPatch {
-        status: None,
         acknowledged: Some(true),
-        expected_status: None,
+        ..OrderPatch::default()
     };
     let seen = store.change(&id, seen, "Ben").await.expect("changed");
     assert!(seen.acknowledged());
     assert_eq!(seen.fields["acknowledgedBy"], json!("Ben"));
     let unseen = OrderPatch {
-        status: None,
         acknowledged: Some(false),
-        expected_status: None,
+        ..OrderPatch::default()
     };
     let unseen = store.change(&id, unseen, "Ben").await.expect("changed");
     assert!(!unseen.fields.contains_key("acknowledgedBy"));
@@ -286,6 +285,140 @@ pub(crate) async fn a_change_touches_what_it_says(store: Arc<impl Store>) {
         .filter(|taken| *taken)
         .count();
     assert_eq!(taken, 1);
+}
+
+fn patch(id: &OrderId, body: Value) -> OrderPatch {
+    OrderPatch::parse(body, id).expect("a good change")
+}
+
+pub(crate) async fn what_admins_write_is_kept_until_null_removes_it(store: Arc<impl Store>) {
+    let id = store
+        .submit(draft("u1"), None)
+        .await
+        .expect("placed")
+        .order_id;
+    let change = async |body: Value| {
+        let changed = store.change(&id, patch(&id, body), "Ana").await;
+        let changed = changed.expect("changed");
+        assert_eq!(changed, order(&*store, &id).await);
+        changed
+    };
+    let before = change(json!({"status": "CANCELLED"})).await;
+    for (name, value) in [
+        ("readyAt", json!(1_771_842_312_000_u64)),
+        ("cancelReason", json!("OUT_OF_STOCK")),
+        ("cancelNote", json!("no tomatoes\nuntil Monday")),
+        ("staffNote", json!("ring twice")),
+        ("driverId", json!("d-1")),
+        ("driverName", json!("Sami")),
+        ("itemsDone", json!([0])),
+    ] {
+        let with = change(json!({ name: value })).await;
+        assert_eq!(with.fields[name], value);
+        assert_eq!(with.fields["updatedBy"], json!("Ana"));
+        assert_eq!(with.fields["statusHistory"], before.fields["statusHistory"]);
+        assert!(with.updated_micros > before.updated_micros);
+        let again = change(json!({ name: value })).await;
+        assert_eq!(again, with, "nothing to do");
+        let without = change(json!({ name: null })).await;
+        assert!(!without.fields.contains_key(name), "{name}");
+        let rest = |order: &Order| {
+            let mut fields = order.fields.clone();
+            fields.retain(|name, _| name != "historyCheckedAt");
+            fields
+        };
+        assert_eq!(rest(&without), rest(&before), "{name}");
+        let again = change(json!({ name: null })).await;
+        assert_eq!(again, without, "nothing to do");
+    }
+    let all = json!({"status": "ON_WAY", "acknowledged": true, "staffNote": "x", "driverId": "d-1", "driverName": "Sami"});
+    let all = change(all).await;
+    assert_eq!(all.status(), "ON_WAY");
+    assert_eq!(all.fields["driverName"], json!("Sami"));
+}
+
+pub(crate) async fn a_field_has_to_fit_the_order_as_it_is(store: Arc<impl Store>) {
+    let id = store
+        .submit(draft("u1"), None)
+        .await
+        .expect("placed")
+        .order_id;
+    let before = order(&*store, &id).await;
+    for (body, field) in [
+        (
+            json!({"acknowledged": true, "itemsDone": [0, 1]}),
+            "itemsDone",
+        ),
+        (
+            json!({"acknowledged": true, "cancelReason": "CLOSED"}),
+            "cancelReason",
+        ),
+        (
+            json!({"status": "CONFIRMED", "cancelReason": "CLOSED"}),
+            "cancelReason",
+        ),
+        (
+            json!({"acknowledged": true, "cancelNote": "x"}),
+            "cancelNote",
+        ),
+    ] {
+        let refused = store.change(&id, patch(&id, body), "Ana").await;
+        let Err(StoreError::Invalid(error)) = refused else {
+            panic!("a refusal: {refused:?}")
+        };
+        assert_eq!(error.field, field);
+    }
+    assert_eq!(order(&*store, &id).await, before, "nothing was changed");
+    // An order that has changed meanwhile is the more useful answer.
+    let stale = json!({"expectedStatus": "CANCELLED", "cancelReason": "CLOSED"});
+    let refused = store.change(&id, patch(&id, stale), "Ana").await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(_))),
+        "{refused:?}"
+    );
+
+    let reason = json!({"status": "CANCELLED", "cancelReason": "CLOSED", "cancelNote": "x"});
+    let cancelled = store.change(&id, patch(&id, reason), "Ana").await;
+    assert_eq!(
+        cancelled.expect("changed").fields["cancelReason"],
+        json!("CLOSED")
+    );
+    let other = patch(&id, json!({"cancelReason": "OTHER"}));
+    let cancelled = store.change(&id, other, "Ana").await.expect("changed");
+    assert_eq!(cancelled.fields["cancelReason"], json!("OTHER"));
+    let back = store.change(&id, to_status("PENDING"), "Ana").await;
+    let back = back.expect("changed").fields;
+    assert!(!back.contains_key("cancelReason") && !back.contains_key("cancelNote"));
+}
+
+pub(crate) async fn whoever_sets_the_status_is_named(store: Arc<impl Store>) {
+    let id = store
+        .submit(draft("u1"), None)
+        .await
+        .expect("placed")
+        .order_id;
+    let named = |order: &Order| {
+        let card = Card::from(order);
+        (card.changed_by, card.changed_elsewhere)
+    };
+    assert_eq!(named(&order(&*store, &id).await), (None, false));
+    for (body, by, name) in [
+        (json!({"acknowledged": true}), "Ben", None),
+        (json!({"status": "CONFIRMED"}), "Ana", Some("Ana")),
+        (json!({"acknowledged": false}), "Ben", Some("Ana")),
+        (json!({"staffNote": "x"}), "Ben", Some("Ana")),
+        (
+            json!({"status": "ON_WAY", "driverName": "Sami"}),
+            "Ben",
+            Some("Ben"),
+        ),
+        (json!({"driverName": null}), "Ana", Some("Ben")),
+    ] {
+        let changed = store.change(&id, patch(&id, body.clone()), by).await;
+        let expected = (name.map(str::to_owned), false);
+        assert_eq!(named(&changed.expect("changed")), expected, "{body}");
+        assert_eq!(named(&order(&*store, &id).await), expected, "{body}");
+    }
 }
 
 pub(crate) async fn a_removed_order_is_gone(store: Arc<impl Store>) {

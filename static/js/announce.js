@@ -96,6 +96,12 @@ export class Announcer {
   }
 }
 
+/** Why a change was not made. @param {Card} card as it was changed here @param {Card} now */
+export function conflictText(card, now) {
+  const facts = { number: numberOf(card), status: statusName(plain(now.status, 60)), name: plain(now.changedBy, 60) };
+  return t(facts.name ? 'conflict' : 'conflict.elsewhere', facts);
+}
+
 /** @param {number} n @param {number} minutes */
 export function floodTitle(n, minutes) {
   return t('flood.title', { n, minutes: t('flood.minutes', { n: minutes }) });

@@ -10,7 +10,7 @@ import { Bell } from './alarm/bell.js';
 import { Sound } from './alarm/sound.js';
 import { startTicker } from './alarm/ticker.js';
 import { WakeLock } from './alarm/wake.js';
-import { Announcer } from './announce.js';
+import { Announcer, conflictText } from './announce.js';
 import { allOrders, ordersSince, updateOrder } from './api.js';
 import { monotonic, wall } from './clock.js';
 import { wireControls } from './controls.js';
@@ -72,8 +72,7 @@ const actions = new Actions(desk, updateOrder, {
   undone: (move) => toasts.show({ text: t('undo.done', { number: move.number, status: statusName(move.from) }), key: `move ${move.id}`, ms: 3000 }),
   conflict: (card, now) => {
     toasts.close(`move ${card.id}`);
-    const facts = { number: numberOf(card), status: statusName(plain(now.status, 60)), name: plain(now.updatedBy, 60) };
-    announcer.problem(t(facts.name ? 'conflict' : 'conflict.nobody', facts));
+    announcer.problem(conflictText(card, now));
   },
   failed: (card, answer, again) => {
     toasts.close(`move ${card.id}`);

@@ -130,6 +130,70 @@ async fn a_change_says_who_and_when_and_refuses_a_stale_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_takes_the_fields_it_knows_and_names_any_other() {
+    let app = TestApp::start().await;
+    app.submit().await;
+    // What existing dashboards send.
+    let old = json!({"orderId": "ORD1", "status": "OUT_FOR_DELIVERY", "driverId": "d1", "driverName": "Sami"});
+    let order = json_of(app.put("ORD1", &old).await).await["order"].clone();
+    assert_eq!(
+        (&order["status"], &order["driverId"], &order["driverName"]),
+        (&json!("OUT_FOR_DELIVERY"), &json!("d1"), &json!("Sami"))
+    );
+    let rest = json!({"status": "CANCELLED", "cancelReason": "TOO_FAR", "cancelNote": "beyond the river", "staffNote": "sorry",
+        "readyAt": 1_771_842_312_000_u64, "itemsDone": [0]});
+    let changed = app
+        .request(Method::PUT, "/api/admin/orders/ORD1?view=desk")
+        .json(&rest)
+        .send()
+        .await
+        .expect("an answer");
+    let card = json_of(changed).await["order"].clone();
+    for (name, value) in rest.as_object().expect("an object") {
+        assert_eq!(&card[name], value, "{name}");
+    }
+    assert_eq!(card["driverName"], "Sami");
+    assert!(card["changedBy"].is_string() && card["changedElsewhere"].is_null());
+
+    for (body, field) in [
+        (json!({"status": "CONFIRMED", "tip": 5}), "tip"),
+        (
+            json!({"status": "CONFIRMED", "acknowledgedBy": "me"}),
+            "acknowledgedBy",
+        ),
+        (json!({"status": "CONFIRMED", "orderId": "ORD2"}), "orderId"),
+        (
+            json!({"status": "CONFIRMED", "cancelReason": "CLOSED"}),
+            "cancelReason",
+        ),
+        (
+            json!({"status": "CONFIRMED", "staffNote": "x".repeat(1_001)}),
+            "staffNote",
+        ),
+        (
+            json!({"status": "CONFIRMED", "itemsDone": [1]}),
+            "itemsDone",
+        ),
+        (json!({"status": "CONFIRMED", "readyAt": 5}), "readyAt"),
+    ] {
+        let refused = refusal(app.put("ORD1", &body).await, 400).await;
+        assert_eq!(
+            (&refused["code"], &refused["details"][0]["field"]),
+            (&json!("INVALID_REQUEST"), &json!(field))
+        );
+    }
+    let same = app.get("/api/admin/orders/ORD1").await;
+    assert_eq!(same["order"]["status"], "CANCELLED", "nothing was changed");
+    let cleared = json!({"driverId": null, "driverName": null, "readyAt": null, "staffNote": null, "cancelReason": null,
+        "cancelNote": null, "itemsDone": []});
+    let order = json_of(app.put("ORD1", &cleared).await).await["order"].clone();
+    for name in cleared.as_object().expect("an object").keys() {
+        assert!(order.get(name).is_none(), "{name}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_404_and_what_is_removed_is_gone() {
     let app = TestApp::start().await;
     app.submit().await;

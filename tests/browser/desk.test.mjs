@@ -47,9 +47,23 @@ test('a conflict shows what the other one did', () =>
       await route.continue();
     });
     await press(card, 'next');
-    await page.locator('.toast[data-kind=bad]', { hasText: 'Cancelled' }).waitFor();
+    await page.locator('.toast[data-kind=bad]', { hasText: /: \S.* set it to Cancelled meanwhile/ }).waitFor();
     await page.waitForFunction((cardId) => !document.querySelector(`[data-list="preparing"] [data-id="${cardId}"]`), id);
     assert.equal((await stage.server.order(id)).status, 'CANCELLED');
+  }));
+
+test('the details show what admins have written', () =>
+  stage.onDevice({}, async ({ page }) => {
+    const id = await stage.place();
+    await stage.server.update(id, { status: 'CANCELLED', cancelReason: 'TOO_FAR', cancelNote: 'beyond the <b>river</b>', staffNote: 'call back' });
+    const card = cardOf(page, id);
+    await card.locator('[data-act=open]').first().click();
+    const detail = page.locator('#detail[open] .detail-grid').first();
+    await detail.getByText('Too far away').waitFor();
+    assert.match((await detail.textContent()) ?? '', /beyond the <b>river<\/b>.*call back/s);
+    await stage.server.update(id, { status: 'OUT_FOR_DELIVERY', driverName: 'Sami', readyAt: Date.now() });
+    await detail.getByText('Sami').waitFor();
+    assert.doesNotMatch((await detail.textContent()) ?? '', /Too far|beyond/, 'it is no longer cancelled');
   }));
 
 test('a cancelled order stays in sight, struck through, until it was seen', () =>

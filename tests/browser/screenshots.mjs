@@ -119,7 +119,7 @@ async function spreadOverTime(page) {
       const age = (n + 0.4) * (desk.orders.length > 30 ? 17_000 : 72_000) * (1 + n / 12);
       card.timestamp -= age;
       card.createdAt -= age;
-      if (card.updatedBy) card.updatedBy = n % 3 ? 'Lina' : 'Omar';
+      if (card.changedBy) card.changedBy = n % 3 ? 'Lina' : 'Omar';
       if (card.acknowledgedBy) card.acknowledgedBy = 'Lina';
     });
   });

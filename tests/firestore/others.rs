@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orderbell::clock::Clock;
 use orderbell::firestore::{FirestoreSettings, FirestoreStore};
-use orderbell::orders::{OrderId, Position};
+use orderbell::orders::{Card, OrderId, OrderPatch, Position};
 use orderbell::store::{AccountStore as _, IdempotencyKey, NewSession, OrderStore as _, Session};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -290,4 +290,86 @@ async fn two_instances_share_numbers_keys_and_sessions() {
         instances[1].session(&[1; 32]).await.expect("answers"),
         Some(session)
     );
+}
+
+/// Who is named on the card of the order, and whether the status may be another program's.
+async fn named(store: &FirestoreStore, id: &OrderId) -> (Option<String>, bool) {
+    let order = store.get(id).await.expect("an answer").expect("an order");
+    let card = Card::from(&order);
+    (card.changed_by, card.changed_elsewhere)
+}
+
+#[tokio::test]
+async fn nobody_is_named_for_a_status_that_another_program_has_set() {
+    let settings = settings();
+    // A clock that is wrong doesn't matter: times are compared with Firestore's own.
+    let store = FirestoreStore::start(settings.clone(), Clock::from_fn(|| 1_000_000));
+    let phone = Outside::new(&settings);
+    let placed = store.submit(draft("u1"), None).await.expect("placed");
+    let (id, path) = (
+        placed.order_id.clone(),
+        format!("orders/{}", placed.order_id),
+    );
+    let elsewhere = (None, true);
+    let change = async |body: Value| {
+        let patch = OrderPatch::parse(body, &id).expect("a good change");
+        store.change(&id, patch, "Sara").await.expect("changed")
+    };
+    change(json!({"status": "CONFIRMED"})).await;
+    assert_eq!(named(&store, &id).await, (Some("Sara".to_owned()), false));
+    phone.set(&path, "status", "CANCELLED").await;
+    assert_eq!(named(&store, &id).await, elsewhere);
+    change(json!({"acknowledged": true})).await;
+    assert_eq!(named(&store, &id).await, elsewhere);
+    change(json!({"status": "CONFIRMED"})).await;
+    assert_eq!(named(&store, &id).await, (Some("Sara".to_owned()), false));
+
+    // Sara's entry is from long ago; since then it was cancelled and confirmed by others.
+    let mut fields = order("CONFIRMED", &millis(0));
+    fields["statusHistory"] = json!({"arrayValue": {"values": [{"mapValue": {"fields": {
+        "status": {"stringValue": "CONFIRMED"}, "at": {"integerValue": "1771842312000"}, "by": {"stringValue": "Sara"}}}}]}});
+    phone.put("orders/again", &fields).await;
+    let again = OrderId::parse("again").expect("an id");
+    phone.set("orders/again", "position", "moved").await;
+    assert_eq!(named(&store, &again).await, elsewhere);
+    let note = OrderPatch::parse(json!({"staffNote": "x"}), &again).expect("a good change");
+    store.change(&again, note, "Sara").await.expect("changed");
+    assert_eq!(named(&store, &again).await, elsewhere);
+}
+
+#[tokio::test]
+async fn a_change_writes_its_own_fields_and_no_other() {
+    let settings = settings();
+    let (store, phone) = (start(&settings), Outside::new(&settings));
+    let mut fields = order("ON_WAY", &millis(0));
+    let position = json!({"geoPointValue": {"latitude": 36.7, "longitude": 3.0}});
+    fields["driverPosition"] = position.clone();
+    fields["bytes"] = json!({"bytesValue": "AAECAw=="});
+    phone.put("orders/A", &fields).await;
+    let id = OrderId::parse("A").expect("an id");
+    // Several changes at once, and another program beside them: nothing is lost.
+    let mut changes = JoinSet::new();
+    let store = Arc::new(store);
+    for body in [
+        json!({"staffNote": "ring twice"}),
+        json!({"driverId": "d1", "driverName": "Sami"}),
+        json!({"readyAt": 1_771_842_312_000_u64}),
+        json!({"acknowledged": true}),
+    ] {
+        let patch = OrderPatch::parse(body, &id).expect("a good change");
+        let (store, id) = (Arc::clone(&store), id.clone());
+        changes.spawn(async move { store.change(&id, patch, "Ana").await.map(drop) });
+    }
+    phone.set("orders/A", "gate", "open").await;
+    for result in changes.join_all().await {
+        result.expect("changed");
+    }
+    let kept = phone.get("orders/A").await["fields"].clone();
+    assert_eq!(kept["driverPosition"], position);
+    assert_eq!(kept["bytes"], fields["bytes"]);
+    assert_eq!(kept["gate"], json!({"stringValue": "open"}));
+    assert_eq!(kept["staffNote"], json!({"stringValue": "ring twice"}));
+    assert_eq!(kept["driverName"], json!({"stringValue": "Sami"}));
+    assert_eq!(kept["readyAt"], json!({"integerValue": "1771842312000"}));
+    assert_eq!(kept["acknowledged"], json!({"booleanValue": true}));
 }

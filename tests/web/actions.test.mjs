@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { conflictText } from '../../static/js/announce.js';
 import { Actions } from '../../static/js/actions.js';
 import { Desk } from '../../static/js/desk.js';
 import { moveAll as moveMany } from '../../static/js/order/bulk.js';
@@ -36,7 +37,7 @@ function room(orders) {
       changed: () => {},
       moved: (move) => said.push(`moved ${move.id} ${move.to}`),
       undone: (move) => said.push(`undone ${move.id} ${move.from}`),
-      conflict: (was, now) => said.push(`conflict ${was.id} ${now.status} ${now.updatedBy}`),
+      conflict: (was, now) => said.push(`conflict ${was.id} ${now.status} ${now.changedBy}`),
       failed: (was, answer) => said.push(`failed ${was.id} ${answer.status}`),
       ended: () => said.push('ended'),
     },
@@ -63,7 +64,7 @@ test('a conflict takes the tap back and tells who was faster', async () => {
   const { desk, actions, writes, said } = room([card('B')]);
   void actions.advance('B');
   await turn();
-  await writes[0].answer(409, { order: card('B', { status: 'CANCELLED', updatedBy: 'Omar', updatedAt: T0 + 500 }) });
+  await writes[0].answer(409, { order: card('B', { status: 'CANCELLED', changedBy: 'Omar', updatedAt: T0 + 500 }) });
   assert.equal(desk.shown('B')?.status, 'CANCELLED');
   assert.deepEqual(said, ['moved B CONFIRMED', 'conflict B CANCELLED Omar']);
   assert.equal(desk.edits.undoable(T0), null);
@@ -201,4 +202,21 @@ test('the queue of an order is forgotten when its last write was answered', asyn
   await turn();
   await writes[0].answer(200, { order: card('B', { acknowledged: true, updatedAt: T0 + 500 }) });
   assert.equal(actions.queues.size, 0);
+});
+
+test('a tap does not bear the name of whoever set the status before', async () => {
+  const { desk, actions, writes } = room([card('B', { status: 'CONFIRMED', acknowledged: true, changedBy: 'Sara' })]);
+  void actions.advance('B');
+  assert.equal(desk.shown('B')?.changedBy, null);
+  await turn();
+  await writes[0].answer(200, { order: card('B', { status: 'PREPARING_ORDER', changedBy: 'Ana', updatedAt: T0 + 500 }) });
+  assert.equal(desk.shown('B')?.changedBy, 'Ana');
+});
+
+test('a conflict names an admin only where the server does', () => {
+  const was = card('B');
+  const said = (/** @type {Partial<import('../../static/js/order/card.js').Card>} */ change) => conflictText(was, card('B', { status: 'CANCELLED', ...change }));
+  assert.equal(said({ changedBy: 'Omar' }), 'B was not changed: Omar set it to Cancelled meanwhile.');
+  assert.equal(said({ changedElsewhere: true }), 'B was not changed: it is Cancelled now, changed elsewhere.');
+  assert.equal(said({ changedElsewhere: true, acknowledgedBy: 'Omar' }).includes('Omar'), false);
 });

@@ -125,3 +125,12 @@ test('whatever the order of arrival, the outcome is the newest state of each ord
     }
   }
 });
+
+test('a change of unknown origin bears no name until its details come', () => {
+  const book = new Book([card('A', { status: 'CONFIRMED', changedBy: 'Sara' })]);
+  const at = cursor(T0 + 1000, 'A');
+  const [change] = book.applySummary('order_update', at, summary('A', { status: 'CANCELLED' }), T0);
+  assert.equal(change.after?.changedBy, null);
+  book.applyCards([card('A', { position: at, status: 'CANCELLED', changedElsewhere: true })], at);
+  assert.equal(book.get('A')?.changedElsewhere, true);
+});

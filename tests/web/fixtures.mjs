@@ -16,7 +16,7 @@ export function card(id, change = {}) {
   const timestamp = change.timestamp ?? T0;
   return {
     id, orderId: id, position: cursor(change.updatedAt ?? timestamp, id), createdAt: timestamp, updatedAt: timestamp, timestamp,
-    status: 'PENDING', acknowledged: false, acknowledgedAt: null, acknowledgedBy: null, updatedBy: null, customerName: 'Ana',
+    status: 'PENDING', acknowledged: false, acknowledgedAt: null, acknowledgedBy: null, changedBy: null, customerName: 'Ana',
     phone: '', email: '', total: 5, itemCount: 1, items: [{ name: 'Tomato', quantity: 2, price: '$2.50' }], notes: '', address: '',
     location: null, ...change,
   };

@@ -50,7 +50,7 @@ test('what the page loads first finds its words in the first file', () => {
 
 test('no text is left that nobody says', () => {
   const said = `${pages}\n${scripts}`;
-  const families = ['pill.', 'lane.empty.', 'card.age.', 'status.', 'do.', 'mark.', 'say.', 'banner.', 'tone.', 'theme.', 'size.', 'paper.', 'sort.', 'chip.', 'keys.', 'flood.', 'old.'];
+  const families = ['pill.', 'lane.empty.', 'card.age.', 'status.', 'do.', 'mark.', 'say.', 'banner.', 'tone.', 'theme.', 'size.', 'paper.', 'sort.', 'chip.', 'keys.', 'flood.', 'old.', 'reason.'];
   for (const key of Object.keys(en)) {
     const used = said.includes(`'${key}'`) || said.includes(`"${key}"`) || said.includes(`\`${key}`);
     assert.ok(used || families.some((family) => key.startsWith(family)), key);

@@ -4,11 +4,12 @@ import { formatAge, urgencyOf } from '../../static/js/order/age.js';
 import { csvOfDay, field } from '../../static/js/order/csv.js';
 import { dayOf, hoursToShow, summarizeDay } from '../../static/js/order/day.js';
 import { isNarrow, matcher, NO_FILTER, readFilter, writeFilter } from '../../static/js/order/filter.js';
-import { fieldsOf, itemsOf, timelineOf } from '../../static/js/order/whole.js';
+import { fieldsOf, itemsOf, staffTexts, timelineOf } from '../../static/js/order/whole.js';
 import { DEFAULTS, readPrefs } from '../../static/js/prefs.js';
 import { formats, shortAge } from '../../static/js/text/format.js';
 import { commandFor } from '../../static/js/view/keys.js';
 import { card, T0 } from './fixtures.mjs';
+import { byLine } from '../../static/js/view/card.js';
 
 const HOUR = 3_600_000;
 
@@ -183,6 +184,31 @@ test('items beyond those that a card lists are told in the CSV and read from the
   ]);
   assert.equal(itemsOf(null), null);
   assert.equal(itemsOf({ items: 'x' }), null);
+});
+
+test('a card names an admin only where the server does', () => {
+  assert.equal(byLine(card('A', { status: 'CONFIRMED', changedBy: 'Sara' })), 'Accepted by Sara');
+  const noticed = { acknowledged: true, acknowledgedBy: 'Sara' };
+  assert.equal(byLine(card('A', { status: 'CANCELLED', changedElsewhere: true, ...noticed })), 'Changed elsewhere');
+  assert.equal(byLine(card('A', { status: 'PENDING', changedElsewhere: true, ...noticed })), 'Noticed by Sara');
+  assert.equal(byLine(card('A', { status: 'CONFIRMED' })), '');
+});
+
+test('what another program has changed ends the way of an order, and bears no name', () => {
+  const history = { statusHistory: [{ status: 'CONFIRMED', at: T0 + 20, by: 'Sara' }] };
+  const last = (/** @type {Partial<import('../../static/js/order/card.js').Card>} */ change) => timelineOf(card('A', change), history).at(-1);
+  assert.deepEqual(last({ status: 'CONFIRMED', changedBy: 'Sara' }), { at: T0 + 20, kind: 'status', status: 'CONFIRMED', by: 'Sara' });
+  assert.deepEqual(last({ status: 'CANCELLED', changedElsewhere: true }), { at: null, kind: 'elsewhere', status: 'CANCELLED', by: '' });
+  assert.deepEqual(last({ status: 'CONFIRMED', changedElsewhere: true }), { at: null, kind: 'elsewhere', status: '', by: '' });
+});
+
+test('notes of admins are whole where the stored order is here', () => {
+  const order = card('A', { status: 'CANCELLED', staffNote: 'ring…', cancelReason: 'CLOSED', driverName: 'Sami\u202e' });
+  assert.deepEqual(staffTexts(order, null), { driver: 'Sami', staff: 'ring…', reason: 'CLOSED', note: '' });
+  assert.equal(staffTexts(order, { staffNote: 'ring twice' }).staff, 'ring twice');
+  // The stored order may be of an earlier or later state than the card.
+  assert.deepEqual(staffTexts(card('A'), { staffNote: 'x', cancelNote: 'x' }), { driver: '', staff: '', reason: '', note: '' });
+  assert.equal(staffTexts(order, { staffNote: 5 }).staff, 'ring…');
 });
 
 test('the way of an order, as far as it is known, whatever is stored', () => {

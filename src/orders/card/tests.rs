@@ -103,14 +103,31 @@ fn a_card_is_bounded_whatever_the_document_holds() {
         "phone",
         "email",
         "acknowledgedBy",
-        "updatedBy",
         "submitSource",
+        "cancelReason",
+        "cancelNote",
+        "staffNote",
+        "driverName",
     ] {
         fields[name] = json!(long);
     }
+    // The name of whoever has set the status is shortened as well.
+    fields["status"] = json!("CANCELLED");
+    fields["statusHistory"] = json!([{"status": "CANCELLED", "at": 6_000, "by": long}]);
+    fields["itemsDone"] = (0..500).map(|index| json!(499 - index)).collect();
     let card = card(fields);
     assert!(card.notes.len() <= NOTES + '…'.len_utf8() && card.notes.ends_with('…'));
     assert!(!card.items.is_empty() && card.items.len() + card.more_items == 500);
+    assert!(
+        card.changed_by
+            .as_ref()
+            .is_some_and(|name| name.len() <= SHORT + '…'.len_utf8())
+    );
+    assert!(card.staff.staff_note.is_some() && card.staff.cancel_note.is_some());
+    assert_eq!(
+        card.staff.items_done,
+        (0..card.items.len()).collect::<Vec<_>>()
+    );
     let text = serde_json::to_string(&card).expect("JSON");
     assert!(text.len() < 2 * CARD_TEXT + 2_000, "{}", text.len());
     assert!(!text.contains("u0001"));
@@ -123,4 +140,42 @@ fn an_ordinary_order_is_shown_whole() {
         card(json!({"items": vec![item; 40], "notes": "x".repeat(1_000), "customerName": "Amina"}));
     assert_eq!((card.items.len(), card.more_items), (40, 0));
     assert_eq!(card.notes.len(), 1_000);
+}
+
+#[test]
+fn what_admins_have_written_is_shown_where_it_can_be_read() {
+    let mut fields = json!({"items": [{"name": "a"}, {"name": "b"}], "status": "CANCELLED", "readyAt": 1_771_842_312_000_u64,
+        "cancelReason": "TOO_BUSY", "cancelNote": "until 8", "staffNote": "ring twice", "driverId": "d1", "driverName": "Sami",
+        "itemsDone": [1, 0, 1, 9, "x"]});
+    let written = |fields: &Value| {
+        let Value::Object(card) = serde_json::to_value(card(fields.clone())).expect("JSON") else {
+            panic!("a card is an object")
+        };
+        let names = [
+            "readyAt",
+            "cancelReason",
+            "cancelNote",
+            "staffNote",
+            "driverName",
+            "itemsDone",
+        ];
+        names.map(|name| card.get(name).cloned().unwrap_or_default())
+    };
+    assert_eq!(
+        json!(written(&fields)),
+        json!([
+            1_771_842_312_000_u64,
+            "TOO_BUSY",
+            "until 8",
+            "ring twice",
+            "Sami",
+            [0, 1]
+        ])
+    );
+    // Another program has brought it back, and left the reason.
+    fields["status"] = json!("CONFIRMED");
+    assert_eq!(written(&fields)[1..3], [Value::Null, Value::Null]);
+    let odd = json!({"readyAt": "soon", "cancelReason": {}, "staffNote": [], "driverName": null, "itemsDone": 5});
+    assert_eq!(written(&odd), [const { Value::Null }; 6]);
+    assert_eq!(written(&json!({"readyAt": u64::MAX}))[0], Value::Null);
 }

@@ -10,6 +10,7 @@
 )]
 
 mod account;
+mod change_schemas;
 mod events;
 mod list_schemas;
 mod order_schemas;

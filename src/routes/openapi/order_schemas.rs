@@ -101,12 +101,34 @@ pub(super) struct Order {
     /// Name of the admin: text.
     #[schema(required = false)]
     acknowledged_by: Value,
-    /// The last 50 changes of the status: an array of `{status, at, by}`.
+    /// The last 50 statuses that were set through this API: an array of `{status, at, by}`. Other writers of the store may have
+    /// set the status since.
     #[schema(required = false)]
     status_history: Value,
-    /// Name of the admin who has changed the order last: text.
+    /// Name of the admin who has changed the order last through this API: text.
     #[schema(required = false)]
     updated_by: Value,
+    /// When the order will be ready: an integer.
+    #[schema(required = false)]
+    ready_at: Value,
+    /// Why it was cancelled: text, see `CancelReason`.
+    #[schema(required = false)]
+    cancel_reason: Value,
+    /// The same in the shop's words: text.
+    #[schema(required = false)]
+    cancel_note: Value,
+    /// A note for the shop's staff: text.
+    #[schema(required = false)]
+    staff_note: Value,
+    /// Who brings it: text.
+    #[schema(required = false)]
+    driver_id: Value,
+    /// Who brings it: text.
+    #[schema(required = false)]
+    driver_name: Value,
+    /// Indexes of the items that are ticked off: an array of integers.
+    #[schema(required = false)]
+    items_done: Value,
 }
 
 /// An order as the desk shows it: the many shapes that writers use, read into one.
@@ -136,9 +158,12 @@ pub(super) struct Card {
     /// Name of the admin.
     #[schema(required = true)]
     acknowledged_by: Option<String>,
-    /// Name of the admin who has changed the order last.
+    /// Name of the admin who has set the status; null where that isn't certain.
     #[schema(required = true)]
-    updated_by: Option<String>,
+    changed_by: Option<String>,
+    /// Present, and true, where another writer of the store has set the status, or may have.
+    #[schema(value_type = bool, required = false)]
+    changed_elsewhere: Option<bool>,
     /// Empty where it is not known, like the texts that follow.
     customer_name: String,
     phone: String,
@@ -157,6 +182,24 @@ pub(super) struct Card {
     /// Where to bring it, on the map.
     #[schema(required = true)]
     location: Option<Location>,
+    /// When the order will be ready.
+    #[schema(value_type = u64, required = false)]
+    ready_at: Option<u64>,
+    /// Why it was cancelled; see `CancelReason`. Only of a cancelled order.
+    #[schema(value_type = String, required = false)]
+    cancel_reason: Option<String>,
+    /// The same in the shop's words, at most 250 bytes of it.
+    #[schema(value_type = String, required = false)]
+    cancel_note: Option<String>,
+    /// A note for the shop's staff, at most 250 bytes of it.
+    #[schema(value_type = String, required = false)]
+    staff_note: Option<String>,
+    /// Who brings it.
+    #[schema(value_type = String, required = false)]
+    driver_name: Option<String>,
+    /// Indexes of those of `items` that are ticked off, ascending.
+    #[schema(value_type = Vec<u64>, required = false)]
+    items_done: Option<Vec<u64>>,
 }
 
 /// One entry of an order.
@@ -263,33 +306,6 @@ pub(super) struct OneOrder {
     order: Order,
 }
 
-/// A new status.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct StatusChange {
-    /// The new status.
-    status: Status,
-    /// Whether an admin has taken note of the order; who and when are kept with it.
-    acknowledged: Option<bool>,
-    /// The status that the order must still have.
-    expected_status: Option<String>,
-}
-
-/// That an admin has taken note of the order, or has not.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Acknowledgement {
-    /// Who and when are kept with the order.
-    acknowledged: bool,
-    /// The new status, if it changes as well.
-    status: Option<Status>,
-    /// The status that the order must still have.
-    expected_status: Option<String>,
-}
-
-/// What to change: the status, whether an admin has taken note of the order, or both. Other fields are not looked at.
-pub(super) struct Change;
-
 /// Implements a schema as any of others. Derived enums would say "exactly one of", and a whole order may look like a card.
 macro_rules! any_of {
     ($name:ident: $description:literal = $($kind:ident)|+) => {
@@ -315,7 +331,6 @@ macro_rules! any_of {
 
 any_of!(RecentOrder: "A card, a removed order, or a whole order." = Card | RemovedOrder | Order);
 any_of!(ChangedOrder: "A card, or a whole order." = Card | Order);
-any_of!(Change: "The status, whether an admin has taken note of the order, or both. Other fields are not looked at." = StatusChange | Acknowledgement);
 
 /// The order after the change: whole, or as a card with `view=desk`.
 #[derive(ToSchema)]

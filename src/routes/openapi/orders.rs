@@ -2,9 +2,10 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Object, Schema};
 use utoipa::{IntoParams, ToSchema};
 
+use super::change_schemas::Change;
 use super::list_schemas::{AmountFilter, DayOrTime};
 use super::order_schemas::{
-    Change, Changed, Cursor, OneOrder, OrderPage, Recent, Removed, Stats, StatusFilter,
+    Changed, Cursor, OneOrder, OrderPage, Recent, Removed, Stats, StatusFilter,
 };
 use super::refusals::{OfAdmins, OfBodies, OfConflicts, OfMissing, OfParameters};
 
@@ -136,7 +137,8 @@ pub(super) fn get() {}
 
 /// Change an order
 ///
-/// Sets the status, takes note of the order, or both. A change that changes nothing succeeds.
+/// Sets the status, takes note of the order, or sets what else admins write. Only the fields of the body are written, and those
+/// that record who has changed the order. A change that changes nothing succeeds.
 #[utoipa::path(
     put,
     path = "/api/admin/orders/{id}",

@@ -23,7 +23,8 @@ pub(super) struct Submit {
 /// What is ordered.
 ///
 /// Unknown fields are kept as they are; as text, `phone` has at most 60 characters, `email` 254, any other 4,000. `id`, `orderId`, `status`, `timestamp`, `userId`, `acknowledged`, `acknowledgedAt`,
-/// `acknowledgedBy`, `statusHistory` and `updatedBy` are the server's: what is sent for them is dropped.
+/// `acknowledgedBy`, `statusHistory`, `historyCheckedAt`, `updatedBy`, `readyAt`, `cancelReason`, `cancelNote`, `staffNote`, `driverId`,
+/// `driverName` and `itemsDone` are the server's: what is sent for them is dropped.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SubmitOrder {

@@ -120,6 +120,29 @@ fn the_statuses_are_those_that_the_server_knows() {
 }
 
 #[test]
+fn a_change_has_the_fields_that_the_server_knows_and_no_other() {
+    let schemas = document()["components"]["schemas"].clone();
+    let change = &schemas["ChangeFields"];
+    assert_eq!(change["additionalProperties"], false);
+    assert_eq!(
+        schemas["Change"]["allOf"][0]["$ref"],
+        "#/components/schemas/ChangeFields"
+    );
+    assert_eq!(
+        schemas["CancelReason"]["enum"],
+        serde_json::json!(crate::orders::CancelReason::ALL)
+    );
+    let id = crate::orders::OrderId::sequential(1);
+    for name in change["properties"].as_object().expect("an object").keys() {
+        // With a null that changes nothing, or removes the field.
+        let body = serde_json::json!({"acknowledged": true, name: null});
+        let is_acknowledged = name == "acknowledged";
+        let patch = crate::orders::OrderPatch::parse(body, &id);
+        assert_eq!(patch.is_err(), is_acknowledged, "{name}: {patch:?}");
+    }
+}
+
+#[test]
 fn the_settings_decide_who_the_customer_is() {
     let of = |auth: &str| {
         let environment = [

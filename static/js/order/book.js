@@ -75,6 +75,9 @@ export class Book {
           total: fresh.total,
           itemCount: fresh.itemCount,
           customerName: fresh.customerName || before.customerName,
+          // Who has made this change comes with the details.
+          changedBy: null,
+          changedElsewhere: false,
           partial: true,
         }
       : fresh;

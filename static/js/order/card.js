@@ -14,7 +14,8 @@
  * @property {boolean} acknowledged
  * @property {number | null} acknowledgedAt
  * @property {string | null} acknowledgedBy
- * @property {string | null} updatedBy
+ * @property {string | null} changedBy    who has set the status, where that is certain
+ * @property {boolean} [changedElsewhere]  another program has set the status, or may have
  * @property {string} customerName
  * @property {string} phone
  * @property {string} email
@@ -26,6 +27,12 @@
  * @property {string} notes
  * @property {string} address
  * @property {{latitude: number, longitude: number} | null} location
+ * @property {number} [readyAt]         when it will be ready, ms
+ * @property {string} [cancelReason]
+ * @property {string} [cancelNote]      shortened
+ * @property {string} [staffNote]       shortened
+ * @property {string} [driverName]
+ * @property {number[]} [itemsDone]     indexes of `items` that are ticked off
  * @property {boolean} [partial]        known from a stream event only; the details are on their way
  *
  * @typedef {object} Summary            what a stream event carries
@@ -116,7 +123,7 @@ export function cardFromSummary(summary, position, now) {
     acknowledged: false,
     acknowledgedAt: null,
     acknowledgedBy: null,
-    updatedBy: null,
+    changedBy: null,
     customerName: summary.customerName ?? '',
     phone: '',
     email: '',

@@ -5,7 +5,7 @@ import { oldestFirst } from './book.js';
 
 const COLUMNS = [
   'order', 'placed', 'status', 'customer', 'phone', 'email', 'way', 'items', 'total', 'currency', 'notes', 'address',
-  'acknowledged_by', 'updated_by',
+  'acknowledged_by', 'changed_by',
 ];
 
 /**
@@ -54,7 +54,7 @@ export function csvOfDay(cards, day, currency) {
     .map((card) => [
       numberOf(card), localTime(card.timestamp), plain(card.status, 60), plain(card.customerName, 200), plain(card.phone, 60),
       plain(card.email, 200), isDelivery(card) ? 'delivery' : 'pickup', itemsText(card), card.total, currency,
-      plain(card.notes), placeOf(card), plain(card.acknowledgedBy, 200), plain(card.updatedBy, 200),
+      plain(card.notes), placeOf(card), plain(card.acknowledgedBy, 200), plain(card.changedBy, 200),
     ]);
   return `\ufeff${[COLUMNS, ...rows].map((row) => row.map(field).join(',')).join('\r\n')}\r\n`;
 }

@@ -51,7 +51,11 @@ export class Edits {
    */
   over(card) {
     const edit = this.pending.get(card.id);
-    return edit ? { ...card, ...edit.patch } : card;
+    if (!edit) return card;
+    const { status } = edit.patch;
+    // Whoever has set the status before has not set this one.
+    const by = status === undefined || status === card.status ? {} : { changedBy: null, changedElsewhere: false };
+    return { ...card, ...edit.patch, ...by };
   }
 
   /** @param {Move} move */

@@ -4,17 +4,18 @@ import { plain } from './card.js';
 /**
  * The order as it is stored: whatever its writers put there.
  *
- * @typedef {{at: number, kind: 'placed' | 'noticed' | 'status', status: string, by: string}} Moment
+ * @typedef {{at: number | null, kind: 'placed' | 'noticed' | 'status' | 'elsewhere', status: string, by: string}} Moment `at` is null where the time isn't known
  */
 
 /**
- * What is known of an order's way, oldest first.
+ * What is known of an order's way, oldest first. What another program has changed is the last line, without a time: documents don't
+ * tell when. It has the status where that is surely not one of the others.
  * @param {Card} card
  * @param {any} whole
  * @returns {Moment[]}
  */
 export function timelineOf(card, whole) {
-  /** @type {Moment[]} */
+  /** @type {(Moment & {at: number})[]} */
   const moments = [{ at: card.timestamp, kind: 'placed', status: '', by: '' }];
   if (card.acknowledgedAt) moments.push({ at: card.acknowledgedAt, kind: 'noticed', status: '', by: card.acknowledgedBy ?? '' });
   const history = Array.isArray(whole?.statusHistory) ? whole.statusHistory : [];
@@ -22,7 +23,27 @@ export function timelineOf(card, whole) {
     if (!Number.isFinite(entry?.at) || Math.abs(entry.at) > 8.64e15 || typeof entry.status !== 'string') continue;
     moments.push({ at: entry.at, kind: 'status', status: entry.status, by: typeof entry.by === 'string' ? entry.by : '' });
   }
-  return moments.sort((a, b) => a.at - b.at);
+  moments.sort((a, b) => a.at - b.at);
+  if (!card.changedElsewhere) return moments;
+  const last = moments.findLast(({ kind }) => kind === 'status')?.status;
+  return [...moments, { at: null, kind: 'elsewhere', status: last === card.status ? '' : card.status, by: '' }];
+}
+
+/**
+ * What admins have written on an order: names of texts and their values, in the order they are shown. Notes are whole where the order
+ * as stored is here.
+ * @param {Card} card
+ * @param {any} whole
+ * @returns {{driver: string, staff: string, reason: string, note: string}}
+ */
+export function staffTexts(card, whole) {
+  const note = (/** @type {unknown} */ stored, /** @type {string | undefined} */ short) => plain(short && typeof stored === 'string' ? stored : short, 4000);
+  return {
+    driver: plain(card.driverName, 200),
+    staff: note(whole?.staffNote, card.staffNote),
+    reason: plain(card.cancelReason, 40),
+    note: note(whole?.cancelNote, card.cancelNote),
+  };
 }
 
 /** What an order may call the name of an item, the best first; as the server reads it. */

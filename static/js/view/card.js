@@ -130,8 +130,11 @@ function fillFoot(element, { card, mark }, formats) {
 }
 
 /** Who did what last, for a team that shares the screen. @param {Card} card */
-function byLine(card) {
-  if (card.status !== 'PENDING' && card.updatedBy) return t('card.moved', { status: statusName(card.status), name: plain(card.updatedBy, 60) });
+export function byLine(card) {
+  if (card.status !== 'PENDING') {
+    if (card.changedBy) return t('card.moved', { status: statusName(card.status), name: plain(card.changedBy, 60) });
+    if (card.changedElsewhere) return t('card.elsewhere');
+  }
   if (!card.acknowledged) return '';
   return card.acknowledgedBy ? t('card.noticed', { name: plain(card.acknowledgedBy, 60) }) : t('card.noticed.nobody');
 }

@@ -5,10 +5,10 @@
 import { wholeOrder } from '../api.js';
 import { monotonic } from '../clock.js';
 import { mapLink, numberOf, placeOf, plain, telephone } from '../order/card.js';
-import { fieldsOf, itemsOf, timelineOf } from '../order/whole.js';
+import { fieldsOf, itemsOf, staffTexts, timelineOf } from '../order/whole.js';
 import { STEADY_MS } from '../order/places.js';
 import { laneOf, nextStatus, SETTABLE } from '../order/status.js';
-import { statusName, stepName, t } from '../text/index.js';
+import { hasText, statusName, stepName, t } from '../text/index.js';
 import '../text/later.js';
 import { byId, make } from './dom.js';
 
@@ -146,6 +146,12 @@ export class Detail {
     if (card.email) list.lastElementChild?.append(' · ', make('bdi', { text: plain(card.email, 200) }));
     const place = placeOf(card);
     if (place) add('detail.where', make('a', { href: mapLink(card), target: '_blank', rel: 'noopener noreferrer', text: place }));
+    const { driver, staff, reason, note } = staffTexts(card, this.whole);
+    if (driver) add('detail.driver', make('bdi', { text: driver }));
+    if (card.readyAt) add('detail.ready', this.formats.full(card.readyAt));
+    const because = [reason && (hasText(`reason.${reason}`) ? t(`reason.${reason}`) : reason), note].filter(Boolean);
+    add('detail.reason', because.join('\n'));
+    if (staff) add('detail.staff', make('bdi', { text: staff }));
     return list;
   }
 
@@ -173,7 +179,10 @@ export class Detail {
       let text = t('detail.placed');
       if (kind === 'noticed') text = name ? t('detail.noticed', { name }) : t('card.noticed.nobody');
       if (kind === 'status') text = name ? t('detail.by', { status: statusName(plain(status, 60)), name }) : statusName(plain(status, 60));
-      return make('li', {}, [make('time', { datetime: new Date(at).toISOString(), text: this.formats.full(at) }), make('span', { text })]);
+      if (kind === 'elsewhere') text = status ? t('detail.elsewhere', { status: statusName(plain(status, 60)) }) : t('card.elsewhere');
+      const line = [make('span', { text })];
+      if (at !== null) line.unshift(make('time', { datetime: new Date(at).toISOString(), text: this.formats.full(at) }));
+      return make('li', {}, line);
     });
     return make('section', {}, [make('h3', { text: t('detail.history') }), make('ol', { class: 'timeline' }, lines)]);
   }

@@ -1,0 +1,87 @@
+//! A change of an order: its body, checked, and the fields that it leaves behind.
+
+mod apply;
+mod details;
+
+use serde_json::{Map, Value};
+
+pub use details::{CancelReason, Details};
+
+use super::{FieldError, OrderId, Status};
+
+/// A change that an admin asks for. At least one of `status`, `acknowledged` and `details` is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderPatch {
+    /// The status to set.
+    pub status: Option<Status>,
+    /// Whether somebody has taken note of the order.
+    pub acknowledged: Option<bool>,
+    /// Refuse the change unless the order has this status now.
+    pub expected_status: Option<String>,
+    /// Further fields to set or to remove.
+    pub details: Details,
+}
+
+impl OrderPatch {
+    /// Reads the body of a change of the order `id`. The error names the first field that is unknown or has a bad value.
+    ///
+    /// `null` means "no change" for `status`, `acknowledged` and `expectedStatus`; it removes any other field.
+    /// A body may repeat the order's id as `id` or `orderId`.
+    pub fn parse(body: Value, id: &OrderId) -> Result<Self, FieldError> {
+        let Value::Object(body) = body else {
+            return Err(FieldError::new("body", "must be a JSON object"));
+        };
+        let patch = Self::of_fields(body, id)?;
+        if patch.status.is_none() && patch.acknowledged.is_none() && patch.details.is_empty() {
+            return Err(FieldError::new(
+                "status",
+                "is missing: a change needs `status`, `acknowledged` or another field to change",
+            ));
+        }
+        Ok(patch)
+    }
+
+    fn of_fields(body: Map<String, Value>, id: &OrderId) -> Result<Self, FieldError> {
+        let mut patch = Self::default();
+        for (name, value) in body {
+            match (name.as_str(), value) {
+                ("status" | "acknowledged" | "expectedStatus", Value::Null) => {}
+                ("status", value) => {
+                    let status = text("status", value)?.parse::<Status>();
+                    let status =
+                        status.map_err(|error| FieldError::new("status", error.to_string()))?;
+                    patch.status = Some(status);
+                }
+                ("acknowledged", Value::Bool(acknowledged)) => {
+                    patch.acknowledged = Some(acknowledged);
+                }
+                ("acknowledged", _) => {
+                    return Err(FieldError::new("acknowledged", "must be true or false"));
+                }
+                ("expectedStatus", value) => {
+                    patch.expected_status = Some(text("expectedStatus", value)?);
+                }
+                ("id" | "orderId", value) => {
+                    if value.as_str() != Some(id.as_str()) {
+                        return Err(FieldError::new(
+                            name,
+                            "must be the order's id in the address, or absent",
+                        ));
+                    }
+                }
+                (_, value) => patch.details.read(&name, value)?,
+            }
+        }
+        Ok(patch)
+    }
+}
+
+fn text(name: &str, value: Value) -> Result<String, FieldError> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err(FieldError::new(name, "must be text")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
