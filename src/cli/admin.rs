@@ -57,7 +57,7 @@ async fn add(
     );
     let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or("admin").to_owned());
     let admin = NewAdmin {
-        password_hash: hash_password(&password).await?,
+        password_hash: hash_password(accounts.password_scheme(), &password).await?,
         name,
         email: email.clone(),
     };

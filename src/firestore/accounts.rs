@@ -10,12 +10,14 @@ use super::account_directory::Contents;
 use super::connection::{commit_micros, delete, patch, put, unchanged};
 use super::fault::{Fault, FaultKind};
 use super::records::{
-    Fields, fields, hex, read_admin, read_session, read_token, session_fields, text_of, time,
+    FINGERPRINT, Fields, bytes, fields, hex, read_admin, read_session, read_token, session_fields,
+    text_of, time,
 };
 use super::usage::Cause;
 use super::{query, value};
 use crate::store::{
-    AccountStore, Admin, Digest, NewAdmin, NewSession, Session, StoreError, Token, random_id,
+    AccountStore, Admin, Digest, NewAdmin, NewPassword, NewSession, PasswordScheme, Session,
+    SessionUse, StoreError, Token, random_id,
 };
 
 /// Shared with the other programs of the shop.
@@ -67,7 +69,7 @@ impl FirestoreStore {
     }
 
     /// Commits, also when the first answer is lost. `false` when a precondition doesn't hold.
-    async fn write(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+    pub(super) async fn write(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
         let mut repeats = 0;
         loop {
             match self.connection.commit(writes.clone()).await {
@@ -125,6 +127,10 @@ impl AccountStore for FirestoreStore {
 
     fn answers_from_memory(&self) -> bool {
         self.accounts.is_live()
+    }
+
+    fn password_scheme(&self) -> PasswordScheme {
+        PasswordScheme::Werkzeug
     }
 
     async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError> {
@@ -209,15 +215,8 @@ impl AccountStore for FirestoreStore {
         Ok(())
     }
 
-    async fn set_password_hash(&self, id: &str, hash: &str) -> Result<(), StoreError> {
-        if self
-            .set(ADMINS, id, fields([("password", value::text(hash))]))
-            .await?
-        {
-            Ok(())
-        } else {
-            Err(StoreError::NotFound)
-        }
+    async fn set_password(&self, id: &str, new: NewPassword) -> Result<bool, StoreError> {
+        self.replace_password(id, &new).await
     }
 
     async fn begin_session(&self, new: NewSession) -> Result<(), StoreError> {
@@ -248,27 +247,39 @@ impl AccountStore for FirestoreStore {
             .map(read_session))
     }
 
-    async fn touch_session(
+    async fn session_and_admin(
         &self,
-        id: &str,
-        seen_at: u64,
-        expires_at: u64,
-    ) -> Result<(), StoreError> {
-        let writes: Vec<Write> = self
-            .session_names(id)
-            .await?
-            .into_iter()
-            .map(|name| {
-                let values = fields([("seenAt", time(seen_at)), ("expiresAt", time(expires_at))]);
-                // A session that has ended meanwhile must not come back.
-                patch(
-                    name,
-                    values,
-                    &["seenAt", "expiresAt"],
-                    ConditionType::Exists(true),
-                )
-            })
-            .collect();
+        digest: &Digest,
+        admin_id: &str,
+    ) -> Result<Option<(Session, Admin)>, StoreError> {
+        if !is_id(admin_id) {
+            return Ok(None);
+        }
+        let names = vec![
+            self.connection.name(SESSIONS, &hex(digest)),
+            self.connection.name(ADMINS, admin_id),
+        ];
+        let found = self.connection.get(names, Cause::Lookup).await;
+        let found = found.map_err(Fault::into_error)?;
+        Ok(match found.as_slice() {
+            [Some(session), Some(admin)] => Some((read_session(session), read_admin(admin))),
+            _ => None,
+        })
+    }
+
+    async fn touch_session(&self, id: &str, used: SessionUse) -> Result<(), StoreError> {
+        let mut values = fields([
+            ("seenAt", time(used.seen_at)),
+            ("expiresAt", time(used.expires_at)),
+        ]);
+        if let Some(password) = &used.password {
+            values.insert(FINGERPRINT.to_owned(), bytes(password));
+        }
+        let mask: Vec<&str> = values.keys().map(String::as_str).collect();
+        // A session that has ended meanwhile must not come back.
+        let touch = |name| patch(name, values.clone(), &mask, ConditionType::Exists(true));
+        let names = self.session_names(id).await?;
+        let writes: Vec<Write> = names.into_iter().map(touch).collect();
         if !writes.is_empty() {
             self.write(writes).await?;
         }
@@ -407,6 +418,6 @@ fn name_of(write: &Write) -> Option<String> {
 }
 
 /// Anything may come as an admin's id; what can't be a document's id belongs to nobody.
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     crate::orders::OrderId::parse(id).is_ok()
 }

@@ -5,6 +5,7 @@
 
 mod account_directory;
 mod account_names;
+mod account_passwords;
 mod account_stage;
 mod account_watch;
 mod accounts;

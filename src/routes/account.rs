@@ -7,6 +7,7 @@ use super::access::{Admin, client};
 use super::error::ApiError;
 use super::{AppState, body};
 use crate::auth::{AuthError, MIN_PASSWORD, StreamKind};
+use crate::store::SessionKind;
 
 #[derive(Deserialize)]
 struct PasswordChange {
@@ -56,6 +57,10 @@ pub(super) async fn sessions(
                 "name": session.client,
                 "createdAt": session.created_at,
                 "lastSeenAt": session.seen_at,
+                "kind": match session.kind {
+                    SessionKind::Browser => "browser",
+                    SessionKind::Api => "api",
+                },
                 "current": admin.session_id.as_ref() == Some(&session.id),
             })
         })

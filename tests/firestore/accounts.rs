@@ -128,7 +128,8 @@ async fn look_ups_are_answered_from_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_just_written_is_not_looked_up_in_memory() {
     let (store, listen, _server) = open().await;
-    store.set_password_hash("ana", "other").await.expect("set");
+    let disabled = store.set_admin_disabled("ana", false).await;
+    disabled.expect("set");
     store.end_session("s").await.expect("ended");
     for seconds in [50, COMMIT - 1] {
         listen.say([consistent(seconds)]);
