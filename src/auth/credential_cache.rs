@@ -79,8 +79,9 @@ impl Verdict {
     /// Whether the store needn't be asked; it is at `generation` now, if it tells of changes.
     pub(super) fn is_fresh(&self, now_millis: u64, generation: Option<u64>) -> bool {
         let life = match generation {
-            // Rights have changed since; perhaps this credential's.
-            Some(_) if generation != self.generation => return false,
+            // Rights have changed since (perhaps this credential's), or the store doesn't tell of changes any more and may have
+            // been silent for a while when it was asked.
+            _ if generation != self.generation => return false,
             Some(_) => WATCHED_LIFE,
             None => LIFE,
         };
@@ -241,8 +242,9 @@ mod tests {
         assert!(watched.is_fresh(millis(WATCHED_LIFE) - 1, Some(1)));
         assert!(!watched.is_fresh(millis(WATCHED_LIFE), Some(1)));
         assert!(!watched.is_fresh(1, Some(2)));
-        assert!(watched.is_fresh(millis(LIFE) - 1, None));
-        assert!(!watched.is_fresh(millis(LIFE), None));
+        assert!(!watched.is_fresh(1, None));
+        assert!(verdict(0, None).is_fresh(millis(LIFE) - 1, None));
+        assert!(!verdict(0, None).is_fresh(millis(LIFE), None));
         assert!(
             !verdict(5, None).is_fresh(4, None),
             "the clock was set back"

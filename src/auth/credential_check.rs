@@ -276,7 +276,7 @@ impl Auth {
     }
 
     /// The admin with this id, if it may use the desk.
-    async fn able_admin(&self, id: &str) -> Result<Admin, AuthError> {
+    pub(super) async fn able_admin(&self, id: &str) -> Result<Admin, AuthError> {
         let admin = self.accounts.admin_by_id(id).await?;
         let admin = admin.ok_or(AuthError::Unknown)?;
         if admin.disabled {

@@ -41,13 +41,17 @@ use touches::Touches;
 use crate::clock::Clock;
 use crate::limits::AddressLimiter;
 use crate::settings::AuthSettings;
-use crate::store::{self, AccountStore, Digest, NewAdmin, Session, SessionKind, StoreError, Token};
+use crate::store::{
+    self, AccountStore, Digest, FcmToken, NewAdmin, Session, SessionKind, StoreError, Token,
+};
 
 /// A browser's session ends after so long however much it is used.
 const SESSION_LIMIT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// A program's session ends when it wasn't used for so long. Existing dashboards sign in once, keep the token, and show an empty
 /// list when it has ended instead of asking to sign in again.
 const API_SESSION_IDLE: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// How long the FCM token of a phone app isn't written down again. Apps send it at every start.
+const FCM_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// How a token begins.
 const TOKEN_PREFIX: &str = "obt_";
 
@@ -188,6 +192,27 @@ impl Auth {
         self.streams
             .end(|stream| other(stream.credential(), stream.principal().admin_id.as_deref()));
         Ok(ended)
+    }
+
+    /// Keeps the FCM token of the phone app of `principal`'s admin, and writes nothing where it was kept within a day.
+    /// [`AuthError::Unknown`] for tokens that act as themselves.
+    pub async fn keep_fcm_token(
+        &self,
+        principal: &Principal,
+        token: &SecretString,
+    ) -> Result<(), AuthError> {
+        let admin_id = principal.admin_id.as_deref().ok_or(AuthError::Unknown)?;
+        let admin = self.able_admin(admin_id).await?;
+        let now = self.clock.millis();
+        let sent = FcmToken::new(token.expose_secret(), now);
+        let is_kept = admin.fcm_token.is_some_and(|kept| {
+            kept.digest == sent.digest && now < kept.updated_at + millis(FCM_TOKEN_LIFE)
+        });
+        if !is_kept {
+            let token = token.expose_secret();
+            self.accounts.set_fcm_token(admin_id, token).await?;
+        }
+        Ok(())
     }
 
     /// The sessions of `principal`'s admin. When one was last used is up to an hour behind where another instance has seen it,

@@ -4,11 +4,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::EmbeddedStore;
 use super::writer::sql;
 use crate::store::{
-    AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewPassword, NewSession, Session,
-    SessionKind, SessionUse, StoreError, Token,
+    AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
+    Session, SessionKind, SessionUse, StoreError, Token,
 };
 
-const ADMIN: &str = "SELECT id, email, name, password_hash, disabled FROM admins";
+const ADMIN: &str = "SELECT id, email, name, password_hash, disabled, fcm_token, fcm_token_updated_millis FROM admins";
 const SESSION: &str = "SELECT id, admin_id, client, created_millis, seen_millis, expires_millis, is_api, password FROM sessions";
 const TOKEN: &str = "SELECT id, name, created_millis, used_millis, admin_id FROM tokens";
 
@@ -112,6 +112,7 @@ impl AccountStore for EmbeddedStore {
                     name: admin.name,
                     password_hash: admin.password_hash,
                     disabled: false,
+                    fcm_token: None,
                 })
             })
             .await
@@ -165,6 +166,22 @@ impl AccountStore for EmbeddedStore {
                     ))?;
                 }
                 Ok(true)
+            })
+            .await
+    }
+
+    async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError> {
+        let (id, token) = (id.to_owned(), token.to_owned());
+        self.writer
+            .write(move |write| {
+                let found = sql(write.sql.execute(
+                    "UPDATE admins SET fcm_token = ?2, fcm_token_updated_millis = ?3 WHERE id = ?1",
+                    params![id, token, write.now_millis()],
+                ))?;
+                if found == 0 {
+                    return Err(StoreError::NotFound);
+                }
+                Ok(())
             })
             .await
     }
@@ -324,7 +341,9 @@ impl AccountStore for EmbeddedStore {
 }
 
 fn read_admin(row: &Row<'_>) -> rusqlite::Result<Admin> {
+    let (token, updated_at): (Option<String>, Option<u64>) = (row.get(5)?, row.get(6)?);
     Ok(Admin {
+        fcm_token: token.map(|token| FcmToken::new(&token, updated_at.unwrap_or_default())),
         id: row.get(0)?,
         email: row.get(1)?,
         name: row.get(2)?,

@@ -81,6 +81,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- it was begun under; NULL for sessions from before there were fingerprints.
     ALTER TABLE sessions ADD COLUMN is_api INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE sessions ADD COLUMN password BLOB;
+    -- How Firebase Cloud Messaging reaches the admin's phone app.
+    ALTER TABLE admins ADD COLUMN fcm_token TEXT;
+    ALTER TABLE admins ADD COLUMN fcm_token_updated_millis INTEGER;
 ",
 ];
 

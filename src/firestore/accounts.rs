@@ -7,11 +7,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::FirestoreStore;
 use super::account_directory::Contents;
-use super::connection::{commit_micros, delete, patch, put, unchanged};
+use super::connection::{commit_micros, delete, patch, put, server_time, unchanged};
 use super::fault::{Fault, FaultKind};
 use super::records::{
-    FINGERPRINT, Fields, bytes, fields, hex, read_admin, read_session, read_token, session_fields,
-    text_of, time,
+    FCM_TOKEN, FCM_TOKEN_UPDATED, FINGERPRINT, Fields, bytes, fields, hex, read_admin,
+    read_session, read_token, session_fields, text_of, time,
 };
 use super::usage::Cause;
 use super::{query, value};
@@ -201,6 +201,7 @@ impl AccountStore for FirestoreStore {
             name: admin.name,
             password_hash: admin.password_hash,
             disabled: false,
+            fcm_token: None,
         })
     }
 
@@ -217,6 +218,23 @@ impl AccountStore for FirestoreStore {
 
     async fn set_password(&self, id: &str, new: NewPassword) -> Result<bool, StoreError> {
         self.replace_password(id, &new).await
+    }
+
+    async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError> {
+        if !is_id(id) {
+            return Err(StoreError::NotFound);
+        }
+        let name = self.connection.name(ADMINS, id);
+        let values = fields([(FCM_TOKEN, value::text(token))]);
+        let write = Write {
+            update_transforms: vec![server_time(FCM_TOKEN_UPDATED)],
+            ..patch(name, values, &[FCM_TOKEN], ConditionType::Exists(true))
+        };
+        if self.write(vec![write]).await? {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
     }
 
     async fn begin_session(&self, new: NewSession) -> Result<(), StoreError> {

@@ -8,12 +8,16 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Value};
 
 use super::document::id_of;
 use super::value;
-use crate::store::{Admin, Digest, Session, SessionKind, Token};
+use crate::store::{Admin, Digest, FcmToken, Session, SessionKind, Token};
 
 /// The kind of a session that a program holds.
 const API: &str = "api";
 /// The field of a session's fingerprint.
 pub(super) const FINGERPRINT: &str = "passwordFingerprint";
+
+/// The FCM token of an admin's phone app, and when it was kept. Other programs use these fields as well.
+pub(super) const FCM_TOKEN: &str = "fcmToken";
+pub(super) const FCM_TOKEN_UPDATED: &str = "fcmTokenUpdated";
 
 /// The fields of a document.
 pub(super) type Fields = HashMap<String, Value>;
@@ -90,9 +94,13 @@ pub(super) fn hex(digest: &[u8]) -> String {
         })
 }
 
-/// Documents of the collection `admins`, which other programs share: `{email, password, name, disabled?}`.
+/// Documents of the collection `admins`, which other programs share:
+/// `{email, password, name, disabled?, fcmToken?, fcmTokenUpdated?}`.
 pub(super) fn read_admin(document: &Document) -> Admin {
+    let fcm_token = text_of(&document.fields, FCM_TOKEN);
+    let fcm_token_updated = time_of(&document.fields, FCM_TOKEN_UPDATED);
     Admin {
+        fcm_token: (!fcm_token.is_empty()).then(|| FcmToken::new(&fcm_token, fcm_token_updated)),
         id: id_of(&document.name).to_owned(),
         email: text_of(&document.fields, "email"),
         name: text_of(&document.fields, "name"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orderbell::store::{
-    MAX_SESSIONS, NewPassword, NewSession, Session, SessionKind, SessionUse, StoreError,
+    FcmToken, MAX_SESSIONS, NewPassword, NewSession, Session, SessionKind, SessionUse, StoreError,
 };
 
 use super::{Store, add_ana, session};
@@ -127,4 +127,30 @@ pub(crate) async fn each_kind_of_sessions_has_a_number_of_its_own(store: Arc<imp
         store.end_sessions(&ana, Some("s1")).await.expect("ended"),
         u64::from(most)
     );
+}
+
+pub(crate) async fn the_token_of_a_phone_is_kept(store: Arc<impl Store>) {
+    let ana = add_ana(&*store).await;
+    let kept = async || {
+        let admin = store.admin_by_id(&ana).await.expect("answers");
+        admin.expect("there")
+    };
+    assert_eq!(kept().await.fcm_token, None);
+    let began = orderbell::clock::Clock::system().millis();
+    for token in ["first", "second"] {
+        store.set_fcm_token(&ana, token).await.expect("kept");
+        let admin = kept().await;
+        let known = admin.fcm_token.expect("a token");
+        assert_eq!(known.digest, FcmToken::new(token, 0).digest);
+        // Both clocks are this machine's.
+        assert!(known.updated_at.abs_diff(began) < 60_000, "{known:?}");
+        assert_eq!(
+            (admin.email.as_str(), admin.password_hash.as_str()),
+            ("ana@shop.example", "hash")
+        );
+    }
+    for nobody in ["nobody", "no/body"] {
+        let missing = store.set_fcm_token(nobody, "x").await;
+        assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
+    }
 }

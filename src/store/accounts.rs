@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
 
 use super::StoreError;
 
@@ -22,6 +23,27 @@ pub struct Admin {
     pub password_hash: String,
     /// A disabled admin can't sign in, and loses sessions, tokens and streams.
     pub disabled: bool,
+    /// The FCM token of the admin's phone app, where it has sent one.
+    pub fcm_token: Option<FcmToken>,
+}
+
+/// What is known in memory of the token by which Firebase Cloud Messaging reaches a phone app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FcmToken {
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// When it was kept, in milliseconds; 0 where another program has kept it without a time.
+    pub updated_at: u64,
+}
+
+impl FcmToken {
+    /// Of the token itself.
+    pub fn new(token: &str, updated_at: u64) -> Self {
+        Self {
+            digest: Sha256::digest(token.as_bytes()).into(),
+            updated_at,
+        }
+    }
 }
 
 impl std::fmt::Debug for Admin {
@@ -166,6 +188,9 @@ pub trait AccountStore: Send + Sync {
     /// Replaces the hash of an admin's password, and the fingerprint of the session that goes on, in one step. Answers `false`,
     /// and changes nothing, where the store has another hash than the one to replace.
     async fn set_password(&self, id: &str, new: NewPassword) -> Result<bool, StoreError>;
+
+    /// Keeps the FCM token of an admin's phone app in place of the last one, and when that was.
+    async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError>;
 
     /// Begins a session, and forgets those that have expired, and the admin's least recently used ones of that kind beyond
     /// [`MAX_SESSIONS`].

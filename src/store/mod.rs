@@ -13,8 +13,8 @@ pub(crate) mod story;
 mod tests;
 
 pub use accounts::{
-    AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewPassword, NewSession, PasswordScheme,
-    Session, SessionKind, SessionUse, Token,
+    AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
+    PasswordScheme, Session, SessionKind, SessionUse, Token,
 };
 use async_trait::async_trait;
 pub use error::StoreError;

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::store::{
-    AccountStore, Admin, Digest, NewAdmin, NewPassword, NewSession, PasswordScheme, Session,
-    SessionUse, StoreError, Token, random_id,
+    AccountStore, Admin, Digest, FcmToken, NewAdmin, NewPassword, NewSession, PasswordScheme,
+    Session, SessionUse, StoreError, Token, random_id,
 };
 
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(super) struct Accounts {
     pub(super) generation: AtomicU64,
     /// Other programs check the passwords as well.
     pub(super) has_other_readers: AtomicBool,
+    /// The store's clock.
+    pub(super) now_millis: AtomicU64,
     /// What memory says of an admin that has changed since.
     remembered: Mutex<Option<Admin>>,
     /// Look-ups of sessions wait, once they have found one, until they are let go.
@@ -61,6 +63,7 @@ impl Accounts {
             name: email.to_owned(),
             password_hash: password_hash.to_owned(),
             disabled,
+            fcm_token: None,
         };
         let id = admin.id.clone();
         self.admins.lock().expect("not poisoned").push(admin);
@@ -164,6 +167,14 @@ impl AccountStore for Accounts {
             self.change_session(&session, |session| session.password = Some(fingerprint));
         }
         Ok(is_done)
+    }
+
+    async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError> {
+        self.called("set_fcm_token")?;
+        let now = self.now_millis.load(Ordering::Relaxed);
+        self.change(id, |admin| {
+            admin.fcm_token = Some(FcmToken::new(token, now));
+        })
     }
 
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {

@@ -253,3 +253,28 @@ async fn a_session_in_use_is_written_down_once_an_hour_and_shown_as_of_now() {
     let sessions = desk.auth.sessions(&principal).await.expect("answers");
     assert_eq!(sessions[0].seen_at, begun + 24 * 3_600_000 + 1_000);
 }
+
+#[tokio::test]
+async fn the_same_token_of_a_phone_is_written_once_a_day() {
+    let desk = desk();
+    let (principal, _) = desk.session().await;
+    let keep = async |token: &str| {
+        let now = desk.now.load(Ordering::Relaxed);
+        desk.accounts.now_millis.store(now, Ordering::Relaxed);
+        let kept = desk.auth.keep_fcm_token(&principal, &token.into()).await;
+        kept.expect("kept");
+        desk.accounts.calls().remove("set_fcm_token").unwrap_or(0)
+    };
+    assert_eq!(keep("one").await, 1);
+    assert_eq!(keep("one").await, 0);
+    assert_eq!(keep("other").await, 1);
+    assert_eq!(keep("one").await, 1, "two phones take turns");
+    desk.advance(24 * 3_600_000 - 1);
+    assert_eq!(keep("one").await, 0);
+    desk.advance(1);
+    assert_eq!(keep("one").await, 1);
+    let script = desk.auth.bearer("a token of the settings", HERE).await;
+    let script = script.expect("known");
+    let refused = desk.auth.keep_fcm_token(&script, &"one".into()).await;
+    assert!(is_unknown(&refused));
+}

@@ -110,6 +110,14 @@ pub(super) struct PasswordChange {
     new: String,
 }
 
+/// What Firebase Cloud Messaging has given to the phone app. Other fields are ignored.
+#[derive(ToSchema)]
+pub(super) struct FcmToken {
+    /// Text that isn't blank.
+    #[schema(write_only, min_length = 1, max_length = 4096, pattern = r"\S")]
+    token: String,
+}
+
 /// It is done.
 #[derive(ToSchema)]
 pub(super) struct Done {
@@ -182,3 +190,18 @@ pub(super) fn revoke_others() {}
     security(("bearer" = []), ("session" = []))
 )]
 pub(super) fn change_password() {}
+
+/// Keep a phone's FCM token
+///
+/// Keeps the token by which Firebase Cloud Messaging reaches the admin's phone app, in place of the last one. The same token is
+/// written once a day at most.
+#[utoipa::path(
+    post,
+    path = "/api/admin/fcm-token",
+    operation_id = "keepFcmToken",
+    tag = "account",
+    request_body = FcmToken,
+    responses((status = 200, description = "The token is kept.", body = Done), OfBodies, OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn fcm_token() {}
