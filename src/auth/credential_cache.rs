@@ -6,7 +6,7 @@ use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How long a verdict is believed without asking the store again.
 const LIFE: Duration = Duration::from_secs(30);
-/// How long it is believed while the store tells of changes: sessions have to be marked as used from time to time.
+/// How long it is believed while the store tells of changes: that a session is in use has to be written down in time.
 const WATCHED_LIFE: Duration = Duration::from_secs(300);
 /// How long an old verdict stands in while the store can't be asked.
 const LIFE_WHILE_AWAY: Duration = Duration::from_secs(3_600);
@@ -25,13 +25,19 @@ pub(super) struct CredentialCache {
 
 #[derive(Default)]
 struct State {
-    known: HashMap<Credential, Verdict>,
+    known: HashMap<Credential, Known>,
     refused: HashMap<Credential, Refused>,
     /// How often something was forgotten.
     forgettings: u64,
 }
 
-/// A credential that is good.
+/// A credential that is good, and when it was last presented.
+struct Known {
+    verdict: Verdict,
+    used_millis: u64,
+}
+
+/// What the store has said of a credential that is good.
 #[derive(Clone)]
 pub(super) struct Verdict {
     pub(super) principal: Principal,
@@ -73,8 +79,9 @@ impl Verdict {
     /// Whether the store needn't be asked; it is at `generation` now, if it tells of changes.
     pub(super) fn is_fresh(&self, now_millis: u64, generation: Option<u64>) -> bool {
         let life = match generation {
-            // Rights have changed since; perhaps this credential's.
-            Some(_) if generation != self.generation => return false,
+            // Rights have changed since (perhaps this credential's), or the store doesn't tell of changes any more and may have
+            // been silent for a while when it was asked.
+            _ if generation != self.generation => return false,
             Some(_) => WATCHED_LIFE,
             None => LIFE,
         };
@@ -103,9 +110,26 @@ impl CredentialCache {
         Ticket(self.lock().forgettings)
     }
 
-    /// The last verdict, also one that isn't fresh any more.
-    pub(super) fn get(&self, credential: &Credential) -> Option<Verdict> {
-        self.lock().known.get(credential).cloned()
+    /// The last verdict, also one that isn't fresh any more. The credential is presented now.
+    pub(super) fn get(&self, credential: &Credential, now_millis: u64) -> Option<Verdict> {
+        let mut state = self.lock();
+        let known = state.known.get_mut(credential)?;
+        known.used_millis = now_millis;
+        Some(known.verdict.clone())
+    }
+
+    /// When the sessions of an admin were last presented to this process, by their handles.
+    pub(super) fn last_used(&self, admin_id: &str) -> HashMap<String, u64> {
+        let state = self.lock();
+        let own = state
+            .known
+            .values()
+            .filter(|known| known.verdict.principal.admin_id.as_deref() == Some(admin_id));
+        own.filter_map(|known| {
+            let session = known.verdict.principal.session_id.clone()?;
+            Some((session, known.used_millis))
+        })
+        .collect()
     }
 
     /// Why the credential was refused a short time ago.
@@ -124,13 +148,20 @@ impl CredentialCache {
         }
         let known = &mut state.known;
         if known.len() >= MAX_KNOWN && !known.contains_key(&credential) {
-            known.retain(|_, known| known.is_fresh(verdict.at_millis, verdict.generation));
+            known.retain(|_, known| {
+                let (now, generation) = (verdict.at_millis, verdict.generation);
+                known.verdict.is_fresh(now, generation)
+            });
             if known.len() >= MAX_KNOWN {
                 return;
             }
         }
         state.refused.remove(&credential);
-        state.known.insert(credential, verdict);
+        let known = Known {
+            used_millis: verdict.at_millis,
+            verdict,
+        };
+        state.known.insert(credential, known);
     }
 
     /// The credential isn't good any more.
@@ -171,7 +202,7 @@ impl CredentialCache {
         state.forgettings += 1;
         state
             .known
-            .retain(|credential, known| !which(credential, &known.principal));
+            .retain(|credential, known| !which(credential, &known.verdict.principal));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -211,8 +242,9 @@ mod tests {
         assert!(watched.is_fresh(millis(WATCHED_LIFE) - 1, Some(1)));
         assert!(!watched.is_fresh(millis(WATCHED_LIFE), Some(1)));
         assert!(!watched.is_fresh(1, Some(2)));
-        assert!(watched.is_fresh(millis(LIFE) - 1, None));
-        assert!(!watched.is_fresh(millis(LIFE), None));
+        assert!(!watched.is_fresh(1, None));
+        assert!(verdict(0, None).is_fresh(millis(LIFE) - 1, None));
+        assert!(!verdict(0, None).is_fresh(millis(LIFE), None));
         assert!(
             !verdict(5, None).is_fresh(4, None),
             "the clock was set back"
@@ -237,9 +269,9 @@ mod tests {
             cache.remember(ticket, id(number), verdict(0, None));
         }
         cache.remember(ticket, id(MAX_KNOWN), verdict(1, None));
-        assert!(cache.get(&id(MAX_KNOWN)).is_none());
+        assert!(cache.get(&id(MAX_KNOWN), 0).is_none());
         cache.remember(ticket, id(MAX_KNOWN), verdict(millis(LIFE), None));
-        assert!(cache.get(&id(MAX_KNOWN)).is_some() && cache.get(&id(0)).is_none());
+        assert!(cache.get(&id(MAX_KNOWN), 0).is_some() && cache.get(&id(0), 0).is_none());
     }
 
     #[test]
@@ -250,7 +282,7 @@ mod tests {
             cache.refuse(id(number), Refusal::Unknown, 0, LIFE);
             assert!(cache.lock().refused.len() <= MAX_REFUSED);
         }
-        assert!(cache.get(&id(0)).is_some());
+        assert!(cache.get(&id(0), 0).is_some());
         let last = id(MAX_REFUSED * 2 + 5);
         assert_eq!(cache.refusal(&last, 1), Some(Refusal::Unknown));
         assert_eq!(cache.refusal(&last, millis(LIFE)), None);
@@ -264,8 +296,8 @@ mod tests {
         let ticket = cache.ticket();
         cache.forget(|credential, _| *credential == id(1));
         cache.remember(ticket, id(1), verdict(0, None));
-        assert!(cache.get(&id(1)).is_none());
+        assert!(cache.get(&id(1), 0).is_none());
         cache.remember(cache.ticket(), id(1), verdict(0, None));
-        assert!(cache.get(&id(1)).is_some());
+        assert!(cache.get(&id(1), 0).is_some());
     }
 }

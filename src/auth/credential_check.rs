@@ -4,10 +4,11 @@ use std::time::Duration;
 use super::credential_cache::{Refusal, Verdict};
 use super::session_key::SESSION_PREFIX;
 use super::{Auth, AuthError, Credential, Principal, SESSION_LIMIT, TOKEN_PREFIX, millis, sha256};
-use crate::store::{Admin, Digest, StoreError};
+use crate::store::{Admin, Digest, Session, SessionKind, SessionUse, StoreError};
 
-/// How often the use of a session or token is written down.
-const TOUCH_INTERVAL: Duration = Duration::from_secs(300);
+/// How often the use of a session or token is written down. Each write may be billed, and comes back through the watch of every
+/// instance, which is billed as well.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(3_600);
 /// How long a token or an admin's id stays unknown: one that has just been made is good soon.
 const REFUSAL_LIFE: Duration = Duration::from_secs(10);
 /// The same where a look-up costs nothing: only so that a script with a bad token doesn't use up what its address has.
@@ -105,7 +106,7 @@ impl Auth {
         let now = self.clock.millis();
         // Read before the store is asked, like the ticket: what changes meanwhile makes the answer an old one.
         let generation = self.accounts.generation();
-        let known = self.cache.get(&credential);
+        let known = self.cache.get(&credential, now);
         if let Some(known) = &known
             && known.is_fresh(now, generation)
         {
@@ -200,8 +201,11 @@ impl Auth {
             None => Principal::of_token(&token, credential.clone()),
         };
         let now = self.clock.millis();
-        if now.saturating_sub(token.used_at.unwrap_or_default()) > millis(TOUCH_INTERVAL) {
-            self.note(self.accounts.touch_token(&token.id, now).await);
+        let interval = millis(TOUCH_INTERVAL);
+        if now.saturating_sub(token.used_at.unwrap_or_default()) > interval
+            && self.touches.begin(&token.id, now, interval)
+        {
+            self.touched(&token.id, self.accounts.touch_token(&token.id, now).await);
         }
         Ok(principal)
     }
@@ -218,32 +222,75 @@ impl Auth {
             AuthError::Unknown
         };
         let session = self.accounts.session(digest).await?;
-        let session = session.ok_or_else(has_ended)?;
-        let limit = session.created_at + millis(SESSION_LIMIT);
+        let mut session = session.ok_or_else(has_ended)?;
+        let limit = match session.kind {
+            SessionKind::Browser => session.created_at + millis(SESSION_LIMIT),
+            SessionKind::Api => u64::MAX,
+        };
         if now >= session.expires_at || now >= limit {
             self.note(self.accounts.end_session(&session.id).await);
             return Err(has_ended());
         }
-        let admin = self.able_admin(&session.admin_id).await?;
-        // Much shorter sessions than the interval are touched in time, too.
-        let mut ends = limit.min(session.expires_at);
-        let interval = TOUCH_INTERVAL.min(self.session_idle / 4);
-        if now.saturating_sub(session.seen_at) > millis(interval) {
-            ends = limit.min(now + millis(self.session_idle));
-            self.note(self.accounts.touch_session(&session.id, now, ends).await);
+        let mut admin = self.able_admin(&session.admin_id).await?;
+        if !self.has_password_of(&session, &admin).await? {
+            // Memory may have the one from before a change and the other from after it.
+            let stored = self.accounts.session_and_admin(digest, &admin.id).await?;
+            (session, admin) = stored.ok_or_else(has_ended)?;
+            if !self.has_password_of(&session, &admin).await? {
+                self.note(self.accounts.end_session(&session.id).await);
+                return Err(has_ended());
+            }
+            if admin.disabled {
+                return Err(AuthError::Disabled);
+            }
         }
+        let ends = limit.min(self.touch(&session, &admin, now).await?);
         let principal = Principal::of_session(&admin, &session, credential.clone());
         Ok((principal, ends))
     }
 
+    /// Writes down that a session is in use, where that is due, and answers when it ends unless it is used again.
+    async fn touch(&self, session: &Session, admin: &Admin, now: u64) -> Result<u64, StoreError> {
+        let idle = self.idle(session.kind);
+        // Much shorter sessions than the interval are touched in time, too.
+        let interval = millis(TOUCH_INTERVAL.min(idle / 4));
+        let is_due = now.saturating_sub(session.seen_at) > interval || session.password.is_none();
+        if !is_due {
+            return Ok(session.expires_at);
+        }
+        let expires_at = now + millis(idle);
+        if self.touches.begin(&session.id, now, interval) {
+            let password = match session.password {
+                None => Some(self.fingerprint(admin).await?),
+                Some(_) => None,
+            };
+            let used = SessionUse {
+                seen_at: now,
+                expires_at,
+                password,
+            };
+            let touched = self.accounts.touch_session(&session.id, used).await;
+            self.touched(&session.id, touched);
+        }
+        Ok(expires_at)
+    }
+
     /// The admin with this id, if it may use the desk.
-    async fn able_admin(&self, id: &str) -> Result<Admin, AuthError> {
+    pub(super) async fn able_admin(&self, id: &str) -> Result<Admin, AuthError> {
         let admin = self.accounts.admin_by_id(id).await?;
         let admin = admin.ok_or(AuthError::Unknown)?;
         if admin.disabled {
             return Err(AuthError::Disabled);
         }
         Ok(admin)
+    }
+
+    /// Has the next use of a credential written down where this one couldn't be.
+    fn touched(&self, id: &str, result: Result<(), StoreError>) {
+        if result.is_err() {
+            self.touches.failed(id);
+        }
+        self.note(result);
     }
 
     /// Logs a failure of book-keeping: a good credential stays good.

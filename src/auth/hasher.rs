@@ -6,9 +6,9 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
 
-use super::AuthError;
 use super::password::{self, Scratch};
-use crate::store::StoreError;
+use super::{AuthError, werkzeug};
+use crate::store::{PasswordScheme, StoreError};
 
 /// Longest password that is looked at, in bytes.
 const MAX_PASSWORD: usize = 512;
@@ -61,10 +61,26 @@ impl Hasher {
             .await
     }
 
-    /// The PHC string to keep for `password`.
-    pub(super) async fn hash(&self, password: SecretString) -> Result<String, AuthError> {
+    /// The hash to keep for `password`, in this scheme.
+    pub(super) async fn hash(
+        &self,
+        scheme: PasswordScheme,
+        password: SecretString,
+    ) -> Result<String, AuthError> {
         let hash = self
-            .run(move |scratch| password::hash(&password, scratch))
+            .run(move |scratch| password::hash(scheme, &password, scratch))
+            .await?;
+        Ok(hash.map_err(StoreError::Internal)?)
+    }
+
+    /// The hash of Werkzeug's kind with this salt.
+    pub(super) async fn werkzeug(
+        &self,
+        password: SecretString,
+        salt: String,
+    ) -> Result<String, AuthError> {
+        let hash = self
+            .run(move |_| werkzeug::hash_with(password.expose_secret(), &salt))
             .await?;
         Ok(hash.map_err(StoreError::Internal)?)
     }
@@ -122,10 +138,17 @@ mod tests {
     #[tokio::test]
     async fn right_and_wrong_passwords_are_told_apart() -> Result<(), AuthError> {
         let hasher = Hasher::default();
-        let hash = hasher.hash("correct horse".into()).await?;
-        assert!(hasher.verify(hash.clone(), "correct horse".into()).await?);
-        assert!(!hasher.verify(hash.clone(), "correct horsf".into()).await?);
-        assert!(!hasher.verify(hash, "x".repeat(1_000).into()).await?);
+        for (scheme, prefix) in [
+            (PasswordScheme::Argon2id, "$argon2id$"),
+            (PasswordScheme::Werkzeug, "scrypt:32768:8:1$"),
+        ] {
+            let hash = hasher.hash(scheme, "correct horse".into()).await?;
+            assert!(hash.starts_with(prefix), "{hash}");
+            assert!(password::is_in(scheme, &hash));
+            assert!(hasher.verify(hash.clone(), "correct horse".into()).await?);
+            assert!(!hasher.verify(hash.clone(), "correct horsf".into()).await?);
+            assert!(!hasher.verify(hash, "x".repeat(1_000).into()).await?);
+        }
         Ok(())
     }
 

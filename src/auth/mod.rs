@@ -11,12 +11,14 @@ mod error;
 pub mod firebase;
 mod hasher;
 mod password;
+mod password_change;
 mod session_key;
 mod sign_in;
 mod streams;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod touches;
 pub mod werkzeug;
 
 use std::sync::Arc;
@@ -34,14 +36,22 @@ use session_key::SessionKey;
 pub use sign_in::SignedIn;
 pub use streams::{OpenStream, OpenStreams, StreamKind, StreamLimits, StreamRefusal};
 use throttle::Throttle;
+use touches::Touches;
 
 use crate::clock::Clock;
 use crate::limits::AddressLimiter;
 use crate::settings::AuthSettings;
-use crate::store::{self, AccountStore, Digest, NewAdmin, Session, StoreError, Token};
+use crate::store::{
+    self, AccountStore, Digest, FcmToken, NewAdmin, Session, SessionKind, StoreError, Token,
+};
 
-/// A session ends after so long however much it is used.
+/// A browser's session ends after so long however much it is used.
 const SESSION_LIMIT: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// A program's session ends when it wasn't used for so long. Existing dashboards sign in once, keep the token, and show an empty
+/// list when it has ended instead of asking to sign in again.
+const API_SESSION_IDLE: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// How long the FCM token of a phone app isn't written down again. Apps send it at every start.
+const FCM_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// How a token begins.
 const TOKEN_PREFIX: &str = "obt_";
 
@@ -54,6 +64,7 @@ pub struct Auth {
     accept_admin_ids: bool,
     settings_token: Option<Digest>,
     cache: CredentialCache,
+    touches: Touches,
     /// Unknown credentials that an address may have looked up.
     failures: AddressLimiter,
     throttle: Throttle,
@@ -86,6 +97,7 @@ impl Auth {
                 .as_ref()
                 .map(|token| sha256(token.expose_secret())),
             cache: CredentialCache::default(),
+            touches: Touches::default(),
             failures: AddressLimiter::new(
                 settings.failures_per_minute,
                 settings.failures_per_minute,
@@ -119,7 +131,10 @@ impl Auth {
         };
         let admin = NewAdmin {
             name: email.split('@').next().unwrap_or("admin").to_owned(),
-            password_hash: self.hasher.hash(password).await?,
+            password_hash: self
+                .hasher
+                .hash(self.accounts.password_scheme(), password)
+                .await?,
             email: email.clone(),
         };
         match self.accounts.add_admin(admin).await {
@@ -136,6 +151,14 @@ impl Auth {
     /// The open streams, which this keeps an eye on.
     pub fn streams(&self) -> &Arc<OpenStreams> {
         &self.streams
+    }
+
+    /// How long a session of this kind lasts without being used.
+    fn idle(&self, kind: SessionKind) -> Duration {
+        match kind {
+            SessionKind::Browser => self.session_idle,
+            SessionKind::Api => API_SESSION_IDLE,
+        }
     }
 
     /// Ends the session that `principal` is signed in with, and its streams.
@@ -171,12 +194,40 @@ impl Auth {
         Ok(ended)
     }
 
-    /// The sessions of `principal`'s admin.
-    pub async fn sessions(&self, principal: &Principal) -> Result<Vec<Session>, AuthError> {
-        match &principal.admin_id {
-            Some(admin_id) => Ok(self.accounts.sessions(admin_id).await?),
-            None => Ok(Vec::new()),
+    /// Keeps the FCM token of the phone app of `principal`'s admin, and writes nothing where it was kept within a day.
+    /// [`AuthError::Unknown`] for tokens that act as themselves.
+    pub async fn keep_fcm_token(
+        &self,
+        principal: &Principal,
+        token: &SecretString,
+    ) -> Result<(), AuthError> {
+        let admin_id = principal.admin_id.as_deref().ok_or(AuthError::Unknown)?;
+        let admin = self.able_admin(admin_id).await?;
+        let now = self.clock.millis();
+        let sent = FcmToken::new(token.expose_secret(), now);
+        let is_kept = admin.fcm_token.is_some_and(|kept| {
+            kept.digest == sent.digest && now < kept.updated_at + millis(FCM_TOKEN_LIFE)
+        });
+        if !is_kept {
+            let token = token.expose_secret();
+            self.accounts.set_fcm_token(admin_id, token).await?;
         }
+        Ok(())
+    }
+
+    /// The sessions of `principal`'s admin. When one was last used is up to an hour behind where another instance has seen it,
+    /// and exact where this one has.
+    pub async fn sessions(&self, principal: &Principal) -> Result<Vec<Session>, AuthError> {
+        let Some(admin_id) = &principal.admin_id else {
+            return Ok(Vec::new());
+        };
+        let mut sessions = self.accounts.sessions(admin_id).await?;
+        let used = self.cache.last_used(admin_id);
+        for session in &mut sessions {
+            let here = used.get(&session.id).copied().unwrap_or_default();
+            session.seen_at = session.seen_at.max(here);
+        }
+        Ok(sessions)
     }
 
     /// Ends the streams whose credential isn't worth anything any more; true if there were any.

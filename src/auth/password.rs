@@ -5,8 +5,8 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
-use super::werkzeug::{Method, WerkzeugHash};
-use crate::store::StoreError;
+use super::werkzeug::{self, Method, WerkzeugHash};
+use crate::store::{PasswordScheme, StoreError};
 
 /// Shortest password that is taken for a new admin.
 pub const MIN_PASSWORD: usize = 8;
@@ -127,8 +127,29 @@ fn verify_argon2(
     Some(expected.as_bytes().ct_eq(computed).into())
 }
 
-/// The PHC string (argon2id, OWASP's parameters) to keep for `password`.
-pub(super) fn hash(password: &SecretString, scratch: &mut Scratch) -> anyhow::Result<String> {
+/// The hash to keep for `password`, in this scheme.
+pub(super) fn hash(
+    scheme: PasswordScheme,
+    password: &SecretString,
+    scratch: &mut Scratch,
+) -> anyhow::Result<String> {
+    match scheme {
+        PasswordScheme::Argon2id => hash_argon2id(password, scratch),
+        PasswordScheme::Werkzeug => werkzeug::hash(password.expose_secret()),
+    }
+}
+
+/// Whether `hash` is in this scheme, or in another one that every reader of the store knows.
+pub(super) fn is_in(scheme: PasswordScheme, hash: &str) -> bool {
+    match scheme {
+        // Only this program reads the store, and it knows all of them.
+        PasswordScheme::Argon2id => true,
+        PasswordScheme::Werkzeug => WerkzeugHash::parse(hash).is_some(),
+    }
+}
+
+/// argon2id with OWASP's parameters, as a PHC string.
+fn hash_argon2id(password: &SecretString, scratch: &mut Scratch) -> anyhow::Result<String> {
     let failed = |error| anyhow::anyhow!("the password can't be hashed: {error}");
     let (algorithm, version) = (Algorithm::default(), Version::default());
     let params = Params::DEFAULT;
@@ -148,10 +169,14 @@ pub(super) fn hash(password: &SecretString, scratch: &mut Scratch) -> anyhow::Re
     Ok(hash.to_string())
 }
 
-/// The PHC string to keep for `password`, for commands, which hash one password and end.
-pub async fn hash_password(password: &SecretString) -> Result<String, StoreError> {
+/// The hash to keep for `password`, for commands, which hash one password and end.
+pub async fn hash_password(
+    scheme: PasswordScheme,
+    password: &SecretString,
+) -> Result<String, StoreError> {
     let password = password.clone();
-    let hashed = tokio::task::spawn_blocking(move || hash(&password, &mut Scratch::default()));
+    let hashed =
+        tokio::task::spawn_blocking(move || hash(scheme, &password, &mut Scratch::default()));
     hashed
         .await
         .map_err(anyhow::Error::from)?
@@ -165,7 +190,7 @@ mod tests {
     #[test]
     fn a_hash_knows_its_password_only() -> anyhow::Result<()> {
         let mut scratch = Scratch::default();
-        let hash = hash(&"correct horse".into(), &mut scratch)?;
+        let hash = hash_argon2id(&"correct horse".into(), &mut scratch)?;
         assert!(
             hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{hash}"
@@ -218,7 +243,10 @@ mod tests {
     #[test]
     fn the_dummy_costs_as_much_as_a_hash_of_ours() -> anyhow::Result<()> {
         let mut scratch = Scratch::default();
-        assert_eq!(cost(DUMMY_HASH), cost(&hash(&"x".into(), &mut scratch)?));
+        assert_eq!(
+            cost(DUMMY_HASH),
+            cost(&hash_argon2id(&"x".into(), &mut scratch)?)
+        );
         assert!(cost(DUMMY_HASH).is_some());
         assert!(!verify(DUMMY_HASH, &"anything".into(), &mut scratch));
         Ok(())

@@ -8,6 +8,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::OnceCell;
 
+use super::werkzeug::SALT_LENGTH;
 use crate::store::{self, AccountStore, Digest, StoreError};
 
 /// How a session's secret begins.
@@ -17,6 +18,9 @@ const RANDOM_LENGTH: usize = 43;
 /// Bytes of a keyed check, and its length in Base64.
 const CHECK_BYTES: usize = 16;
 const CHECK_LENGTH: usize = 22;
+
+/// What salts consist of.
+const SALT_LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 /// What each use of the key is for: no value made for one use is any good for another.
 #[derive(Clone, Copy)]
@@ -29,6 +33,10 @@ enum Purpose {
     Device,
     /// Which hash an unknown e-mail address is checked against.
     Decoy,
+    /// What a session remembers of the password's hash that it was begun under.
+    PasswordFingerprint,
+    /// The salt of a hash that replaces one of the same password.
+    RehashSalt,
 }
 
 /// The session key, and what it makes and recognises.
@@ -106,6 +114,27 @@ impl SessionKey {
         Ok(number % count.max(1))
     }
 
+    /// What a session remembers of the hash of its admin's password. It says nothing about the hash without the key.
+    pub(super) async fn fingerprint(
+        &self,
+        admin_id: &str,
+        hash: &str,
+    ) -> Result<Digest, StoreError> {
+        self.mac(Purpose::PasswordFingerprint, &[admin_id, hash])
+            .await
+    }
+
+    /// The salt, of letters and digits, of the hash that replaces the one with this fingerprint while the password stays.
+    pub(super) async fn rehash_salt(&self, fingerprint: &Digest) -> Result<String, StoreError> {
+        let fingerprint = URL_SAFE_NO_PAD.encode(fingerprint);
+        let mac = self.mac(Purpose::RehashSalt, &[&fingerprint]).await?;
+        let letter = |pair: &[u8]| {
+            let number = usize::from(u16::from_be_bytes([pair[0], pair[1]]));
+            char::from(SALT_LETTERS[number % SALT_LETTERS.len()])
+        };
+        Ok(mac.chunks(2).take(SALT_LENGTH).map(letter).collect())
+    }
+
     async fn check(&self, purpose: Purpose, parts: &[&str]) -> Result<String, StoreError> {
         let mac = self.mac(purpose, parts).await?;
         Ok(URL_SAFE_NO_PAD.encode(&mac[..CHECK_BYTES]))
@@ -139,6 +168,8 @@ impl Purpose {
             Self::SessionCheck => b"session check",
             Self::Device => b"device",
             Self::Decoy => b"decoy",
+            Self::PasswordFingerprint => b"password fingerprint",
+            Self::RehashSalt => b"rehash salt",
         }
     }
 }

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 
 use super::throttle::Attempt;
 use super::{Auth, AuthError, Credential, Principal, SESSION_LIMIT, millis, password};
-use crate::store::{self, Admin, Digest, NewSession, Session, StoreError};
+use crate::store::{self, Admin, Digest, NewSession, Session, SessionKind, StoreError};
 
 /// A session that has just begun.
 pub struct SignedIn {
@@ -13,7 +13,7 @@ pub struct SignedIn {
     pub principal: Principal,
     /// What the client has to present from now on.
     pub secret: SecretString,
-    /// How long it may be kept at most.
+    /// How long a browser may keep it at most.
     pub lifetime: Duration,
     /// What the device may present at its next sign-in, so that guesses made elsewhere don't slow it down.
     pub device: SecretString,
@@ -30,20 +30,21 @@ impl Auth {
     /// Signs an admin in. Unknown e-mail addresses, wrong passwords and disabled admins cost the same look-ups and the same
     /// kind of hash.
     ///
-    /// One of `devices` may be what the client has kept from an earlier sign-in.
+    /// `kind` says who holds the session. One of `devices` may be what the client has kept from an earlier sign-in.
     pub async fn sign_in(
         &self,
         email: &str,
         password: SecretString,
         address: IpAddr,
         client: &str,
+        kind: SessionKind,
         devices: &[&str],
     ) -> Result<SignedIn, AuthError> {
         let email = email.trim();
         let known = self.known_device(devices, email).await?;
         let digest = known.map(|(_, digest)| digest);
         let attempt = self.begin_attempt(email, address, digest)?;
-        let compared = self.compare(email, password).await;
+        let compared = self.compare(email, password.clone()).await;
         let admin = self.settle(&attempt, compared)?;
         if admin.disabled {
             return Err(AuthError::Disabled);
@@ -52,7 +53,9 @@ impl Auth {
             Some((cookie, _)) => cookie.into(),
             None => self.key.new_device(email).await?,
         };
-        self.begin_session(&admin, client, device).await
+        let signed_in = self.begin_session(&admin, client, kind, device).await?;
+        self.rehash(&admin, password).await;
+        Ok(signed_in)
     }
 
     /// The cookie of a device that has signed in as `email` before, and what it is counted under.
@@ -69,7 +72,7 @@ impl Auth {
         Ok(None)
     }
 
-    fn begin_attempt(
+    pub(super) fn begin_attempt(
         &self,
         email: &str,
         address: IpAddr,
@@ -81,7 +84,11 @@ impl Auth {
     }
 
     /// Tells the throttle how an attempt went. One that came to nothing for reasons of ours doesn't count.
-    fn settle<T>(&self, attempt: &Attempt, result: Result<T, AuthError>) -> Result<T, AuthError> {
+    pub(super) fn settle<T>(
+        &self,
+        attempt: &Attempt,
+        result: Result<T, AuthError>,
+    ) -> Result<T, AuthError> {
         match &result {
             Ok(_) => self.throttle.succeeded(attempt),
             Err(AuthError::Busy(_) | AuthError::Store(_)) => self.throttle.withdraw(attempt),
@@ -129,6 +136,7 @@ impl Auth {
         &self,
         admin: &Admin,
         client: &str,
+        kind: SessionKind,
         device: SecretString,
     ) -> Result<SignedIn, AuthError> {
         let (secret, digest) = self.key.new_session().await?;
@@ -137,9 +145,11 @@ impl Auth {
             id: store::random_id(),
             admin_id: admin.id.clone(),
             client: client.chars().take(200).collect(),
+            kind,
+            password: Some(self.fingerprint(admin).await?),
             created_at: now,
             seen_at: now,
-            expires_at: now + millis(self.session_idle),
+            expires_at: now + millis(self.idle(kind)),
         };
         let principal = Principal::of_session(admin, &session, Credential::Session(digest));
         self.accounts
@@ -151,37 +161,6 @@ impl Auth {
             lifetime: SESSION_LIMIT,
             device,
         })
-    }
-
-    /// Changes the password of `principal`, and signs out all its other sessions.
-    pub async fn change_password(
-        &self,
-        principal: &Principal,
-        current: SecretString,
-        new: SecretString,
-        address: IpAddr,
-    ) -> Result<(), AuthError> {
-        let admin_id = principal.admin_id.as_deref().ok_or(AuthError::Unknown)?;
-        let attempt = self.begin_attempt(&principal.email, address, None)?;
-        let changed = self.replace_password(admin_id, current, new).await;
-        self.settle(&attempt, changed)?;
-        self.sign_out_others(principal).await?;
-        Ok(())
-    }
-
-    async fn replace_password(
-        &self,
-        admin_id: &str,
-        current: SecretString,
-        new: SecretString,
-    ) -> Result<(), AuthError> {
-        let admin = self.accounts.admin_by_id(admin_id).await?;
-        let admin = admin.ok_or(AuthError::Unknown)?;
-        if !self.hasher.verify(admin.password_hash, current).await? {
-            return Err(AuthError::WrongPassword);
-        }
-        let hash = self.hasher.hash(new).await?;
-        Ok(self.accounts.set_password_hash(admin_id, &hash).await?)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Password hashes as Werkzeug (the library under Flask) writes them, for admins who were added by other programs.
 
+use std::fmt::Write as _;
+
 use pbkdf2::pbkdf2_hmac;
+use rand::distr::{Alphanumeric, SampleString as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
@@ -12,6 +15,11 @@ const MAX_WORK: u64 = 4 * 32_768 * 8;
 const MAX_ROUNDS: u32 = 2_000_000;
 /// Longest hash that is looked at.
 const MAX_LENGTH: usize = 1_024;
+/// Length of a new salt, in letters and digits, and of a new key, in bytes. As Werkzeug makes them.
+pub(super) const SALT_LENGTH: usize = 16;
+const KEY_LENGTH: usize = 64;
+/// What Werkzeug's `generate_password_hash` takes by default: the binary logarithm of N, r and p.
+const NEW: (u8, u32, u32) = (15, 8, 1);
 
 /// A hash as Werkzeug writes it: `scrypt:N:r:p$salt$hex` or `pbkdf2:sha256:N$salt$hex`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +77,11 @@ impl<'a> WerkzeugHash<'a> {
             salt,
             digest,
         })
+    }
+
+    /// The text that was hashed along with the password.
+    pub(super) fn salt(&self) -> &'a str {
+        self.salt
     }
 
     /// How the hash was made.
@@ -132,6 +145,30 @@ pub fn verify(hash: &str, password: &str) -> Option<bool> {
     Some(WerkzeugHash::parse(hash)?.matches(password))
 }
 
+/// A new hash of `password` with a random salt, as Werkzeug's `generate_password_hash` makes it.
+///
+/// Takes some tens of milliseconds and 32 MiB; not for async threads.
+pub fn hash(password: &str) -> anyhow::Result<String> {
+    hash_with(
+        password,
+        &Alphanumeric.sample_string(&mut rand::rng(), SALT_LENGTH),
+    )
+}
+
+/// The same with a salt of the caller's, of letters and digits.
+pub(super) fn hash_with(password: &str, salt: &str) -> anyhow::Result<String> {
+    let (log_n, r, p) = NEW;
+    let mut text = format!("scrypt:{}:{r}:{p}${salt}$", 1 << log_n);
+    let mut key = [0; KEY_LENGTH];
+    let params = scrypt::Params::new(log_n, r, p)?;
+    scrypt::scrypt(password.as_bytes(), salt.as_bytes(), &params, &mut key)?;
+    for byte in key {
+        // Writing into a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}
+
 fn number(text: Option<&str>) -> Option<u32> {
     text?.parse().ok()
 }
@@ -181,6 +218,45 @@ mod tests {
             assert_eq!(verify(hash, password), Some(true), "{hash}");
             assert_eq!(verify(hash, "something else"), Some(false), "{hash}");
         }
+    }
+
+    /// Made with `werkzeug.security.generate_password_hash` of Werkzeug 3.1.9.
+    const OF_WERKZEUG: &str = "scrypt:32768:8:1$VSV9PMv2JauGcF8S$9cea2249fad48e793aa26c1dea9d1cffc9e309f9bf07648838082c09c81d6eab12bb073fff021163426bbf13b468d80bc3290dfc4cb3f43375f8ffdd814f28ba";
+
+    #[test]
+    fn a_hash_of_werkzeug_is_checked() {
+        assert_eq!(verify(OF_WERKZEUG, "correct horse"), Some(true));
+        assert_eq!(verify(OF_WERKZEUG, "correct horsf"), Some(false));
+    }
+
+    /// The expected texts are what Werkzeug 3.1.9 makes with this salt.
+    #[test]
+    fn a_hash_of_ours_is_the_one_that_werkzeug_makes() -> anyhow::Result<()> {
+        let salt = "Gk2bV7wYtLh3QzXe";
+        assert_eq!(hash_with("correct horse", salt)?, VECTORS[0].1);
+        assert_eq!(
+            hash_with("pässwörd ü", salt)?,
+            "scrypt:32768:8:1$Gk2bV7wYtLh3QzXe$60de24f0689a9b060e3dfc2f8c08690deaa6daa1372420bf18f97182d81b18e7bec56cb55a4254ba297145e0e4edd2ad3e4138c6718b250efd3f1a277f53a3f0"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn each_new_hash_has_a_salt_of_its_own() -> anyhow::Result<()> {
+        let (one, other) = (hash("correct horse")?, hash("correct horse")?);
+        assert_ne!(one, other);
+        for made in [&one, &other] {
+            let parsed = WerkzeugHash::parse(made).expect("a hash of this kind");
+            assert!(parsed.is_affordable() && parsed.matches("correct horse"));
+            assert_eq!((parsed.salt().len(), parsed.digest.len()), (16, 64));
+            assert!(
+                parsed
+                    .salt()
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric())
+            );
+        }
+        Ok(())
     }
 
     #[test]

@@ -3,7 +3,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{read_password, say};
 use crate::auth::{MIN_PASSWORD, hash_password};
-use crate::store::{AccountStore, NewAdmin, StoreError};
+use crate::store::{AccountStore, NewAdmin, NewPassword, StoreError};
 
 #[derive(Subcommand)]
 pub(super) enum AdminCommand {
@@ -14,6 +14,11 @@ pub(super) enum AdminCommand {
         /// Name that other people see; what stands before the @ where it is left out.
         #[arg(long)]
         name: Option<String>,
+    },
+    /// Set a new password for an admin; asks for it, or reads it from standard input. Sessions end within a minute.
+    Password {
+        /// E-mail address.
+        email: String,
     },
     /// List all admins.
     List,
@@ -33,6 +38,7 @@ impl AdminCommand {
     pub(super) async fn run(self, accounts: &dyn AccountStore) -> anyhow::Result<()> {
         match self {
             Self::Add { email, name } => add(accounts, email, name).await,
+            Self::Password { email } => set_password(accounts, &email).await,
             Self::List => list(accounts).await,
             Self::Disable { email } => set_disabled(accounts, &email, true).await,
             Self::Enable { email } => set_disabled(accounts, &email, false).await,
@@ -49,15 +55,10 @@ async fn add(
         email.contains('@') && email.len() <= 254,
         "{email:?} is not an e-mail address"
     );
-    let password = read_password()?;
-    let length = password.expose_secret().chars().count();
-    anyhow::ensure!(
-        (MIN_PASSWORD..=128).contains(&length),
-        "a password has {MIN_PASSWORD} to 128 characters"
-    );
+    let password_hash = read_new_password(accounts).await?;
     let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or("admin").to_owned());
     let admin = NewAdmin {
-        password_hash: hash_password(&password).await?,
+        password_hash,
         name,
         email: email.clone(),
     };
@@ -66,6 +67,34 @@ async fn add(
         Err(StoreError::Exists) => anyhow::bail!("there is an admin {email} already"),
         Err(error) => return Err(error.into()),
     }
+    Ok(())
+}
+
+/// The hash of a new password, as the store keeps it.
+async fn read_new_password(accounts: &dyn AccountStore) -> anyhow::Result<String> {
+    let password = read_password()?;
+    let length = password.expose_secret().chars().count();
+    anyhow::ensure!(
+        (MIN_PASSWORD..=128).contains(&length),
+        "a password has {MIN_PASSWORD} to 128 characters"
+    );
+    Ok(hash_password(accounts.password_scheme(), &password).await?)
+}
+
+async fn set_password(accounts: &dyn AccountStore, email: &str) -> anyhow::Result<()> {
+    let Some(admin) = accounts.admin_by_email(email).await? else {
+        anyhow::bail!("there is no admin {email}");
+    };
+    let new = NewPassword {
+        hash: read_new_password(accounts).await?,
+        replaces: None,
+        session: None,
+    };
+    accounts.set_password(&admin.id, new).await?;
+    say(&format!(
+        "{} has a new password; sessions end within a minute",
+        admin.email
+    ));
     Ok(())
 }
 

@@ -4,12 +4,12 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::EmbeddedStore;
 use super::writer::sql;
 use crate::store::{
-    AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewSession, Session, StoreError, Token,
+    AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
+    Session, SessionKind, SessionUse, StoreError, Token,
 };
 
-const ADMIN: &str = "SELECT id, email, name, password_hash, disabled FROM admins";
-const SESSION: &str =
-    "SELECT id, admin_id, client, created_millis, seen_millis, expires_millis FROM sessions";
+const ADMIN: &str = "SELECT id, email, name, password_hash, disabled, fcm_token, fcm_token_updated_millis FROM admins";
+const SESSION: &str = "SELECT id, admin_id, client, created_millis, seen_millis, expires_millis, is_api, password FROM sessions";
 const TOKEN: &str = "SELECT id, name, created_millis, used_millis, admin_id FROM tokens";
 
 impl EmbeddedStore {
@@ -112,6 +112,7 @@ impl AccountStore for EmbeddedStore {
                     name: admin.name,
                     password_hash: admin.password_hash,
                     disabled: false,
+                    fcm_token: None,
                 })
             })
             .await
@@ -138,18 +139,51 @@ impl AccountStore for EmbeddedStore {
             .await
     }
 
-    async fn set_password_hash(&self, id: &str, hash: &str) -> Result<(), StoreError> {
-        let found = self
-            .execute(
-                "UPDATE admins SET password_hash = ?2 WHERE id = ?1",
-                [id.to_owned(), hash.to_owned()],
-            )
-            .await?;
-        if found == 0 {
-            Err(StoreError::NotFound)
-        } else {
-            Ok(())
-        }
+    async fn set_password(&self, id: &str, new: NewPassword) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        self.writer
+            .write(move |write| {
+                let current: Option<String> = sql(write
+                    .sql
+                    .query_row(
+                        "SELECT password_hash FROM admins WHERE id = ?1",
+                        [&id],
+                        |row| row.get(0),
+                    )
+                    .optional())?;
+                let current = current.ok_or(StoreError::NotFound)?;
+                if new.replaces.is_some_and(|replaced| replaced != current) {
+                    return Ok(false);
+                }
+                sql(write.sql.execute(
+                    "UPDATE admins SET password_hash = ?2 WHERE id = ?1",
+                    [&id, &new.hash],
+                ))?;
+                if let Some((session, fingerprint)) = new.session {
+                    sql(write.sql.execute(
+                        "UPDATE sessions SET password = ?3 WHERE id = ?1 AND admin_id = ?2",
+                        params![session, id, fingerprint],
+                    ))?;
+                }
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError> {
+        let (id, token) = (id.to_owned(), token.to_owned());
+        self.writer
+            .write(move |write| {
+                let found = sql(write.sql.execute(
+                    "UPDATE admins SET fcm_token = ?2, fcm_token_updated_millis = ?3 WHERE id = ?1",
+                    params![id, token, write.now_millis()],
+                ))?;
+                if found == 0 {
+                    return Err(StoreError::NotFound);
+                }
+                Ok(())
+            })
+            .await
     }
 
     async fn begin_session(&self, new: NewSession) -> Result<(), StoreError> {
@@ -159,13 +193,14 @@ impl AccountStore for EmbeddedStore {
                 sql(write.sql.execute("DELETE FROM sessions WHERE expires_millis < ?1", [session.created_at]))?;
                 sql(write.sql.execute(
                     "DELETE FROM sessions WHERE id IN (
-                         SELECT id FROM sessions WHERE admin_id = ?1 ORDER BY seen_millis DESC, created_millis DESC LIMIT -1 OFFSET ?2
+                         SELECT id FROM sessions WHERE admin_id = ?1 AND is_api = ?2
+                         ORDER BY seen_millis DESC, created_millis DESC LIMIT -1 OFFSET ?3
                      )",
-                    params![session.admin_id, MAX_SESSIONS - 1],
+                    params![session.admin_id, session.kind == SessionKind::Api, MAX_SESSIONS - 1],
                 ))?;
                 sql(write.sql.execute(
-                    "INSERT INTO sessions (id, digest, admin_id, client, created_millis, seen_millis, expires_millis)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    "INSERT INTO sessions (id, digest, admin_id, client, created_millis, seen_millis, expires_millis, is_api, password)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                     params![
                         session.id,
                         digest,
@@ -174,6 +209,8 @@ impl AccountStore for EmbeddedStore {
                         session.created_at,
                         session.seen_at,
                         session.expires_at,
+                        session.kind == SessionKind::Api,
+                        session.password,
                     ],
                 ))?;
                 Ok(())
@@ -190,15 +227,32 @@ impl AccountStore for EmbeddedStore {
         .await
     }
 
-    async fn touch_session(
+    async fn session_and_admin(
         &self,
-        id: &str,
-        seen_at: u64,
-        expires_at: u64,
-    ) -> Result<(), StoreError> {
+        digest: &Digest,
+        admin_id: &str,
+    ) -> Result<Option<(Session, Admin)>, StoreError> {
+        let (digest, admin_id) = (*digest, admin_id.to_owned());
+        self.read(move |connection| {
+            // Both queries see the same moment.
+            let moment = connection.unchecked_transaction()?;
+            let session = moment
+                .prepare_cached(&format!("{SESSION} WHERE digest = ?1"))?
+                .query_row([digest], read_session)
+                .optional()?;
+            let admin = moment
+                .prepare_cached(&format!("{ADMIN} WHERE id = ?1"))?
+                .query_row([admin_id], read_admin)
+                .optional()?;
+            Ok(session.zip(admin))
+        })
+        .await
+    }
+
+    async fn touch_session(&self, id: &str, used: SessionUse) -> Result<(), StoreError> {
         self.execute(
-            "UPDATE sessions SET seen_millis = ?2, expires_millis = ?3 WHERE id = ?1",
-            (id.to_owned(), seen_at, expires_at),
+            "UPDATE sessions SET seen_millis = ?2, expires_millis = ?3, password = coalesce(password, ?4) WHERE id = ?1",
+            (id.to_owned(), used.seen_at, used.expires_at, used.password),
         )
         .await?;
         Ok(())
@@ -287,7 +341,9 @@ impl AccountStore for EmbeddedStore {
 }
 
 fn read_admin(row: &Row<'_>) -> rusqlite::Result<Admin> {
+    let (token, updated_at): (Option<String>, Option<u64>) = (row.get(5)?, row.get(6)?);
     Ok(Admin {
+        fcm_token: token.map(|token| FcmToken::new(&token, updated_at.unwrap_or_default())),
         id: row.get(0)?,
         email: row.get(1)?,
         name: row.get(2)?,
@@ -304,6 +360,12 @@ fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {
         created_at: row.get(3)?,
         seen_at: row.get(4)?,
         expires_at: row.get(5)?,
+        kind: if row.get(6)? {
+            SessionKind::Api
+        } else {
+            SessionKind::Browser
+        },
+        password: row.get(7)?,
     })
 }
 

@@ -76,6 +76,15 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE tokens ADD COLUMN admin_id TEXT REFERENCES admins (id) ON DELETE CASCADE;
     CREATE INDEX sessions_of_admin ON sessions (admin_id, seen_millis);
 ",
+    "
+    -- Whether a program holds the session: earlier versions didn't record it. And a keyed fingerprint of the password's hash that
+    -- it was begun under; NULL for sessions from before there were fingerprints.
+    ALTER TABLE sessions ADD COLUMN is_api INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE sessions ADD COLUMN password BLOB;
+    -- How Firebase Cloud Messaging reaches the admin's phone app.
+    ALTER TABLE admins ADD COLUMN fcm_token TEXT;
+    ALTER TABLE admins ADD COLUMN fcm_token_updated_millis INTEGER;
+",
 ];
 
 /// Sets the connection up for durable writing, and brings the file to the newest version.
@@ -118,6 +127,26 @@ mod tests {
         let admin: Option<String> =
             connection.query_row("SELECT admin_id FROM tokens", [], |row| row.get(0))?;
         assert_eq!(admin, None);
+        Ok(())
+    }
+
+    #[test]
+    fn sessions_of_earlier_versions_are_browsers_without_a_fingerprint() -> anyhow::Result<()> {
+        let mut connection = Connection::open_in_memory()?;
+        for migration in &MIGRATIONS[..4] {
+            connection.execute_batch(migration)?;
+        }
+        connection.pragma_update(None, "user_version", 4)?;
+        connection.execute_batch(
+            "INSERT INTO admins (id, email, name, password_hash) VALUES ('a', 'a@b', 'A', '');
+             INSERT INTO sessions VALUES ('s', x'00', 'a', 'Firefox', 1, 2, 3);",
+        )?;
+        prepare(&mut connection)?;
+        let kept: (bool, Option<Vec<u8>>) =
+            connection.query_row("SELECT is_api, password FROM sessions", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        assert_eq!(kept, (false, None));
         Ok(())
     }
 

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::accounts::same_email;
 use crate::store::{Admin, Session, Token};
@@ -36,8 +39,15 @@ impl Contents {
 }
 
 /// The accounts as the watch has last seen them, while it is live.
-#[derive(Default)]
+///
+/// A connection may be dead without an error. Memory is believed for a time after the watch's last message, whatever it says:
+/// Google's servers send one every 30 seconds also when nothing changes.
 pub(super) struct Directory {
+    /// How long memory is believed after a message of the watch.
+    trust: Duration,
+    born: Instant,
+    /// When the watch last received a message, in milliseconds after `born`.
+    heard: AtomicU64,
     /// See [`AccountStore::generation`](crate::store::AccountStore::generation); zero while there is no watch.
     generation: AtomicU64,
     last: AtomicU64,
@@ -56,18 +66,51 @@ struct State {
 }
 
 impl Directory {
+    /// Knows nothing before the watch is live. `trust` is how long it is believed after the watch's last message.
+    pub(super) fn new(trust: Duration) -> Self {
+        Self {
+            trust,
+            born: Instant::now(),
+            heard: AtomicU64::default(),
+            generation: AtomicU64::default(),
+            last: AtomicU64::default(),
+            state: RwLock::default(),
+        }
+    }
+
     pub(super) fn generation(&self) -> Option<u64> {
-        Some(self.generation.load(Ordering::Acquire)).filter(|now| *now > 0)
+        Some(self.generation.load(Ordering::Acquire)).filter(|now| *now > 0 && self.is_heard())
     }
 
     pub(super) fn is_live(&self) -> bool {
-        self.read().believed().is_some()
+        self.believed(&self.read()).is_some()
+    }
+
+    /// The watch has received a message.
+    pub(super) fn hear(&self) {
+        self.heard.store(self.age(), Ordering::Relaxed);
+    }
+
+    fn is_heard(&self) -> bool {
+        let silence = self
+            .age()
+            .saturating_sub(self.heard.load(Ordering::Relaxed));
+        u128::from(silence) < self.trust.as_millis()
+    }
+
+    fn age(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn believed<'a>(&self, state: &'a State) -> Option<&'a Arc<Contents>> {
+        let contents = state.contents.as_ref();
+        contents.filter(|_| state.behind_until == 0 && self.is_heard())
     }
 
     /// What `find` finds, unless this process has just written the document `name`. `None`: ask Firestore.
     pub(super) fn look_up<T>(&self, name: &str, find: impl FnOnce(&Contents) -> T) -> Option<T> {
         let state = self.read();
-        let contents = state.believed()?;
+        let contents = self.believed(&state)?;
         if state.written.contains_key(name) {
             return None;
         }
@@ -83,7 +126,7 @@ impl Directory {
         find: impl FnOnce(&Contents) -> T,
     ) -> Option<T> {
         let state = self.read();
-        let contents = state.believed()?;
+        let contents = self.believed(&state)?;
         if state.written.keys().any(|name| name.starts_with(prefix)) {
             return None;
         }
@@ -94,7 +137,7 @@ impl Directory {
 
     /// What `find` finds in memory, also where this process has written something since: for what never changes.
     pub(super) fn peek<T>(&self, find: impl FnOnce(&Contents) -> T) -> Option<T> {
-        let contents = Arc::clone(self.read().believed()?);
+        let contents = Arc::clone(self.believed(&self.read())?);
         Some(find(&contents))
     }
 
@@ -151,15 +194,13 @@ impl Directory {
     }
 }
 
-impl State {
-    fn believed(&self) -> Option<&Arc<Contents>> {
-        self.contents.as_ref().filter(|_| self.behind_until == 0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn directory() -> Directory {
+        Directory::new(Duration::from_secs(40))
+    }
 
     fn contents(ids: &[&str]) -> Contents {
         let admin = |id: &&str| {
@@ -169,6 +210,7 @@ mod tests {
                 name: String::new(),
                 password_hash: String::new(),
                 disabled: false,
+                fcm_token: None,
             })
         };
         Contents {
@@ -184,7 +226,7 @@ mod tests {
 
     #[test]
     fn it_answers_while_the_watch_is_live() {
-        let directory = Directory::default();
+        let directory = directory();
         assert_eq!(
             (is_there(&directory, "a"), directory.generation()),
             (None, None)
@@ -210,9 +252,35 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_says_nothing_is_not_believed_for_long() {
+        let directory = directory();
+        directory.hear();
+        directory.advance(Some(contents(&["a"])), true, 10);
+        let is_believed = || {
+            let is_live = directory.is_live();
+            assert_eq!(directory.generation().is_some(), is_live);
+            assert_eq!(is_there(&directory, "a").is_some(), is_live);
+            assert_eq!(directory.peek(|_| ()).is_some(), is_live);
+            is_live
+        };
+        for _ in 0..5 {
+            // As often as Google's servers speak.
+            tokio::time::advance(Duration::from_secs(30)).await;
+            assert!(is_believed());
+            directory.hear();
+        }
+        tokio::time::advance(Duration::from_millis(39_999)).await;
+        assert!(is_believed());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!is_believed());
+        directory.hear();
+        assert!(is_believed());
+    }
+
     #[test]
     fn own_writes_are_looked_up_until_the_watch_has_seen_them() {
-        let directory = Directory::default();
+        let directory = directory();
         directory.advance(Some(contents(&["a"])), true, 10);
         directory.wrote(["admins/b".to_owned()], 15);
         assert_eq!(is_there(&directory, "b"), None);
@@ -229,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_write_that_the_watch_has_seen_already_is_found_in_memory() {
-        let directory = Directory::default();
+        let directory = directory();
         directory.advance(Some(contents(&["a"])), true, 15);
         directory.wrote(["admins/a".to_owned()], 15);
         assert_eq!(is_there(&directory, "a"), Some(true));
@@ -241,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_write_from_before_the_watch_was_live_counts_as_well() {
-        let directory = Directory::default();
+        let directory = directory();
         directory.wrote(["admins/a".to_owned()], 15);
         directory.advance(Some(contents(&[])), true, 14);
         assert_eq!(is_there(&directory, "a"), None);
@@ -249,7 +317,7 @@ mod tests {
 
     #[test]
     fn many_own_writes_are_forgotten_for_one_moment() {
-        let directory = Directory::default();
+        let directory = directory();
         directory.advance(Some(contents(&["a"])), true, 10);
         let names = (0..=MAX_WRITTEN).map(|number| format!("sessions/{number}"));
         directory.wrote(names, 20);

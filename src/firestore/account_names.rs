@@ -41,7 +41,7 @@ impl FirestoreStore {
     }
 
     /// The sessions that a new one takes the place of: some of those that have expired, and the admin's least recently used
-    /// ones beyond the limit.
+    /// ones of its kind beyond the limit.
     pub(super) async fn superseded(&self, new: &Session) -> Result<Vec<String>, StoreError> {
         let is_expired = |session: &Session| session.expires_at < new.created_at;
         let find = |contents: &Contents| {
@@ -65,6 +65,7 @@ impl FirestoreStore {
         let (expired, mut live): (Vec<_>, Vec<_>) = sessions
             .into_iter()
             .partition(|(_, session)| is_expired(session));
+        live.retain(|(_, session)| session.kind == new.kind);
         live.sort_by_key(|(_, session)| std::cmp::Reverse((session.seen_at, session.created_at)));
         let excess = live.into_iter().skip(MAX_SESSIONS - 1).take(MAX_EXCESS);
         let expired = expired.into_iter().take(SWEEP);

@@ -344,6 +344,7 @@ mod tests {
             name: "x".repeat(1 << 20),
             password_hash: "y".repeat(MAX_TEXT),
             disabled: false,
+            fcm_token: None,
         });
         assert!(admin.email.len() <= MAX_TEXT && admin.name.capacity() <= MAX_TEXT);
         assert_eq!(admin.password_hash.len(), MAX_TEXT);

@@ -93,6 +93,7 @@ async fn follow(
             }
             Ok(Ok(Some(message))) => message,
         };
+        directory.hear();
         match accounts.take(message) {
             Meaning::Nothing => {}
             Meaning::Consistent {

@@ -7,15 +7,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::FirestoreStore;
 use super::account_directory::Contents;
-use super::connection::{commit_micros, delete, patch, put, unchanged};
+use super::connection::{commit_micros, delete, patch, put, server_time, unchanged};
 use super::fault::{Fault, FaultKind};
 use super::records::{
-    Fields, fields, hex, read_admin, read_session, read_token, session_fields, text_of, time,
+    FCM_TOKEN, FCM_TOKEN_UPDATED, FINGERPRINT, Fields, bytes, fields, hex, read_admin,
+    read_session, read_token, session_fields, text_of, time,
 };
 use super::usage::Cause;
 use super::{query, value};
 use crate::store::{
-    AccountStore, Admin, Digest, NewAdmin, NewSession, Session, StoreError, Token, random_id,
+    AccountStore, Admin, Digest, NewAdmin, NewPassword, NewSession, PasswordScheme, Session,
+    SessionUse, StoreError, Token, random_id,
 };
 
 /// Shared with the other programs of the shop.
@@ -67,7 +69,7 @@ impl FirestoreStore {
     }
 
     /// Commits, also when the first answer is lost. `false` when a precondition doesn't hold.
-    async fn write(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+    pub(super) async fn write(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
         let mut repeats = 0;
         loop {
             match self.connection.commit(writes.clone()).await {
@@ -125,6 +127,10 @@ impl AccountStore for FirestoreStore {
 
     fn answers_from_memory(&self) -> bool {
         self.accounts.is_live()
+    }
+
+    fn password_scheme(&self) -> PasswordScheme {
+        PasswordScheme::Werkzeug
     }
 
     async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError> {
@@ -195,6 +201,7 @@ impl AccountStore for FirestoreStore {
             name: admin.name,
             password_hash: admin.password_hash,
             disabled: false,
+            fcm_token: None,
         })
     }
 
@@ -209,11 +216,21 @@ impl AccountStore for FirestoreStore {
         Ok(())
     }
 
-    async fn set_password_hash(&self, id: &str, hash: &str) -> Result<(), StoreError> {
-        if self
-            .set(ADMINS, id, fields([("password", value::text(hash))]))
-            .await?
-        {
+    async fn set_password(&self, id: &str, new: NewPassword) -> Result<bool, StoreError> {
+        self.replace_password(id, &new).await
+    }
+
+    async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError> {
+        if !is_id(id) {
+            return Err(StoreError::NotFound);
+        }
+        let name = self.connection.name(ADMINS, id);
+        let values = fields([(FCM_TOKEN, value::text(token))]);
+        let write = Write {
+            update_transforms: vec![server_time(FCM_TOKEN_UPDATED)],
+            ..patch(name, values, &[FCM_TOKEN], ConditionType::Exists(true))
+        };
+        if self.write(vec![write]).await? {
             Ok(())
         } else {
             Err(StoreError::NotFound)
@@ -248,27 +265,39 @@ impl AccountStore for FirestoreStore {
             .map(read_session))
     }
 
-    async fn touch_session(
+    async fn session_and_admin(
         &self,
-        id: &str,
-        seen_at: u64,
-        expires_at: u64,
-    ) -> Result<(), StoreError> {
-        let writes: Vec<Write> = self
-            .session_names(id)
-            .await?
-            .into_iter()
-            .map(|name| {
-                let values = fields([("seenAt", time(seen_at)), ("expiresAt", time(expires_at))]);
-                // A session that has ended meanwhile must not come back.
-                patch(
-                    name,
-                    values,
-                    &["seenAt", "expiresAt"],
-                    ConditionType::Exists(true),
-                )
-            })
-            .collect();
+        digest: &Digest,
+        admin_id: &str,
+    ) -> Result<Option<(Session, Admin)>, StoreError> {
+        if !is_id(admin_id) {
+            return Ok(None);
+        }
+        let names = vec![
+            self.connection.name(SESSIONS, &hex(digest)),
+            self.connection.name(ADMINS, admin_id),
+        ];
+        let found = self.connection.get(names, Cause::Lookup).await;
+        let found = found.map_err(Fault::into_error)?;
+        Ok(match found.as_slice() {
+            [Some(session), Some(admin)] => Some((read_session(session), read_admin(admin))),
+            _ => None,
+        })
+    }
+
+    async fn touch_session(&self, id: &str, used: SessionUse) -> Result<(), StoreError> {
+        let mut values = fields([
+            ("seenAt", time(used.seen_at)),
+            ("expiresAt", time(used.expires_at)),
+        ]);
+        if let Some(password) = &used.password {
+            values.insert(FINGERPRINT.to_owned(), bytes(password));
+        }
+        let mask: Vec<&str> = values.keys().map(String::as_str).collect();
+        // A session that has ended meanwhile must not come back.
+        let touch = |name| patch(name, values.clone(), &mask, ConditionType::Exists(true));
+        let names = self.session_names(id).await?;
+        let writes: Vec<Write> = names.into_iter().map(touch).collect();
         if !writes.is_empty() {
             self.write(writes).await?;
         }
@@ -407,6 +436,6 @@ fn name_of(write: &Write) -> Option<String> {
 }
 
 /// Anything may come as an admin's id; what can't be a document's id belongs to nobody.
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     crate::orders::OrderId::parse(id).is_ok()
 }

@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firestore::gcloud_sdk::google::firestore::v1::batch_get_documents_response::Result as Found;
+use firestore::gcloud_sdk::google::firestore::v1::document_transform::FieldTransform;
+use firestore::gcloud_sdk::google::firestore::v1::document_transform::field_transform::{
+    ServerValue, TransformType,
+};
 use firestore::gcloud_sdk::google::firestore::v1::firestore_client::FirestoreClient;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::run_aggregation_query_request::QueryType as AggregationType;
@@ -349,6 +353,16 @@ pub(super) fn patch(
             field_paths: mask.iter().map(|name| value::field_path(name)).collect(),
         }),
         ..put(name, fields, Some(condition))
+    }
+}
+
+/// Sets a field to the server's time of the commit, as a Timestamp.
+pub(super) fn server_time(field: &str) -> FieldTransform {
+    FieldTransform {
+        field_path: field.to_owned(),
+        transform_type: Some(TransformType::SetToServerValue(
+            ServerValue::RequestTime.into(),
+        )),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod account_directory;
 mod account_names;
+mod account_passwords;
 mod account_stage;
 mod account_watch;
 mod accounts;
@@ -73,6 +74,7 @@ impl FirestoreStore {
     pub fn start(settings: FirestoreSettings, clock: Clock) -> Self {
         let meter = Arc::new(Meter::new(clock.clone()));
         let stopping = CancellationToken::new();
+        let trust = settings.trust;
         let connection = Arc::new(Connection::new(settings, Arc::clone(&meter)));
         let health = watch::Sender::new(Health {
             source: SourceState::Away {
@@ -89,7 +91,7 @@ impl FirestoreStore {
             connection,
             meter,
             clock,
-            accounts: Arc::default(),
+            accounts: Arc::new(account_directory::Directory::new(trust)),
             health,
             sweep: Arc::default(),
             repeat: Arc::default(),

@@ -8,7 +8,16 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Value};
 
 use super::document::id_of;
 use super::value;
-use crate::store::{Admin, Session, Token};
+use crate::store::{Admin, Digest, FcmToken, Session, SessionKind, Token};
+
+/// The kind of a session that a program holds.
+const API: &str = "api";
+/// The field of a session's fingerprint.
+pub(super) const FINGERPRINT: &str = "passwordFingerprint";
+
+/// The FCM token of an admin's phone app, and when it was kept. Other programs use these fields as well.
+pub(super) const FCM_TOKEN: &str = "fcmToken";
+pub(super) const FCM_TOKEN_UPDATED: &str = "fcmTokenUpdated";
 
 /// The fields of a document.
 pub(super) type Fields = HashMap<String, Value>;
@@ -41,6 +50,11 @@ pub(super) fn bytes_of<'a>(fields: &'a Fields, name: &str) -> Option<&'a [u8]> {
         ValueType::BytesValue(bytes) => Some(bytes),
         _ => None,
     }
+}
+
+/// A digest as a value.
+pub(super) fn bytes(digest: &Digest) -> Value {
+    value::wire(ValueType::BytesValue(digest.to_vec()))
 }
 
 /// A Timestamp in milliseconds, 0 where the field holds something else.
@@ -80,9 +94,13 @@ pub(super) fn hex(digest: &[u8]) -> String {
         })
 }
 
-/// Documents of the collection `admins`, which other programs share: `{email, password, name, disabled?}`.
+/// Documents of the collection `admins`, which other programs share:
+/// `{email, password, name, disabled?, fcmToken?, fcmTokenUpdated?}`.
 pub(super) fn read_admin(document: &Document) -> Admin {
+    let fcm_token = text_of(&document.fields, FCM_TOKEN);
+    let fcm_token_updated = time_of(&document.fields, FCM_TOKEN_UPDATED);
     Admin {
+        fcm_token: (!fcm_token.is_empty()).then(|| FcmToken::new(&fcm_token, fcm_token_updated)),
         id: id_of(&document.name).to_owned(),
         email: text_of(&document.fields, "email"),
         name: text_of(&document.fields, "name"),
@@ -97,6 +115,11 @@ pub(super) fn read_session(document: &Document) -> Session {
         id: text_of(fields, "id"),
         admin_id: text_of(fields, "adminId"),
         client: text_of(fields, "client"),
+        kind: match text_of(fields, "kind").as_str() {
+            API => SessionKind::Api,
+            _ => SessionKind::Browser,
+        },
+        password: bytes_of(fields, FINGERPRINT).and_then(|bytes| bytes.try_into().ok()),
         created_at: time_of(fields, "createdAt"),
         seen_at: time_of(fields, "seenAt"),
         expires_at: time_of(fields, "expiresAt"),
@@ -104,14 +127,23 @@ pub(super) fn read_session(document: &Document) -> Session {
 }
 
 pub(super) fn session_fields(session: &Session) -> Fields {
-    fields([
+    let kind = match session.kind {
+        SessionKind::Browser => "browser",
+        SessionKind::Api => API,
+    };
+    let mut values = fields([
         ("id", value::text(&session.id)),
         ("adminId", value::text(&session.admin_id)),
         ("client", value::text(&session.client)),
+        ("kind", value::text(kind)),
         ("createdAt", time(session.created_at)),
         ("seenAt", time(session.seen_at)),
         ("expiresAt", time(session.expires_at)),
-    ])
+    ]);
+    if let Some(password) = &session.password {
+        values.insert(FINGERPRINT.to_owned(), bytes(password));
+    }
+    values
 }
 
 pub(super) fn read_token(document: &Document) -> Token {

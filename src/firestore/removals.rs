@@ -4,16 +4,12 @@
 
 use std::collections::HashMap;
 
-use firestore::gcloud_sdk::google::firestore::v1::document_transform::FieldTransform;
-use firestore::gcloud_sdk::google::firestore::v1::document_transform::field_transform::{
-    ServerValue, TransformType,
-};
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, MapValue, Value, Write};
 use firestore::gcloud_sdk::prost::Message as _;
 
-use super::connection::{put, unchanged};
+use super::connection::{put, server_time, unchanged};
 use super::value;
 
 /// Where the records are kept, by the order's id.
@@ -42,12 +38,7 @@ pub(super) fn by_others(name: String, older: Option<&Document>) -> Write {
 
 fn record(name: String, fields: HashMap<String, Value>, condition: Option<ConditionType>) -> Write {
     Write {
-        update_transforms: vec![FieldTransform {
-            field_path: REMOVED_AT.to_owned(),
-            transform_type: Some(TransformType::SetToServerValue(
-                ServerValue::RequestTime.into(),
-            )),
-        }],
+        update_transforms: vec![server_time(REMOVED_AT)],
         ..put(name, fields, condition)
     }
 }

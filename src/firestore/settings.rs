@@ -16,6 +16,10 @@ pub struct FirestoreSettings {
     pub access: Access,
     /// How long the server may say nothing before the connection is held for dead. Google's servers speak every 30 seconds.
     pub silence: Duration,
+    /// How long what the watch over accounts has delivered is believed after its last message. A little more than the 30 seconds,
+    /// so that a healthy watch never costs a look-up; less than a minute along with the 15 seconds between two checks of open
+    /// streams, so that a revocation ends them within a minute though the connection is dead.
+    pub trust: Duration,
     /// How long a write may take, a submit's wait for its turn included.
     pub write_deadline: Duration,
     /// Whether a listener that comes back asks for what has changed only. The emulator says nothing of removals then.
@@ -42,6 +46,7 @@ impl FirestoreSettings {
             database_id: "(default)".to_owned(),
             collection: "orders".to_owned(),
             silence: Duration::from_secs(75),
+            trust: Duration::from_secs(40),
             write_deadline: Duration::from_secs(8),
             resume: !matches!(access, Access::Emulator(_)),
             access,

@@ -7,12 +7,22 @@ use super::access::{Admin, client};
 use super::error::ApiError;
 use super::{AppState, body};
 use crate::auth::{AuthError, MIN_PASSWORD, StreamKind};
+use crate::store::SessionKind;
 
 #[derive(Deserialize)]
 struct PasswordChange {
     current: SecretString,
     new: SecretString,
 }
+
+/// What the phone app sends; it sends fields of its own besides, which are ignored.
+#[derive(Deserialize)]
+struct FcmToken {
+    token: SecretString,
+}
+
+/// Longest FCM token, in bytes. Today's have about 200.
+const MAX_FCM_TOKEN: usize = 4_096;
 
 /// Who watches right now.
 pub(super) async fn screens(Admin(admin): Admin, state: web::Data<AppState>) -> HttpResponse {
@@ -56,6 +66,10 @@ pub(super) async fn sessions(
                 "name": session.client,
                 "createdAt": session.created_at,
                 "lastSeenAt": session.seen_at,
+                "kind": match session.kind {
+                    SessionKind::Browser => "browser",
+                    SessionKind::Api => "api",
+                },
                 "current": admin.session_id.as_ref() == Some(&session.id),
             })
         })
@@ -72,6 +86,31 @@ pub(super) async fn revoke_others(
     state.hub.check_subscribers();
     tracing::info!(admin = admin.email, ended, "signed out elsewhere");
     Ok(HttpResponse::Ok().json(json!({"success": true, "ended": ended})))
+}
+
+/// Keeps the token by which Firebase Cloud Messaging reaches the admin's phone app.
+pub(super) async fn fcm_token(
+    Admin(admin): Admin,
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let FcmToken { token } = body::json(&request, payload, &state).await?;
+    let text = token.expose_secret();
+    if text.trim().is_empty() || text.len() > MAX_FCM_TOKEN {
+        return Err(ApiError::invalid(
+            "token",
+            format!("must be text of 1 to {MAX_FCM_TOKEN} bytes"),
+        ));
+    }
+    match state.auth.keep_fcm_token(&admin, &token).await {
+        Ok(()) => Ok(HttpResponse::Ok().json(json!({"success": true}))),
+        Err(AuthError::Unknown) => Err(ApiError::forbidden(
+            "NO_ADMIN",
+            "this token acts as itself, not as an admin whose phone could be reached",
+        )),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Changes the admin's password, and signs it out everywhere else.

@@ -160,7 +160,8 @@ fn configure_admin(config: &mut ServiceConfig) {
         .service(web::resource("/screens").get(account::screens))
         .service(web::resource("/sessions").get(account::sessions))
         .service(web::resource("/sessions/revoke-others").post(account::revoke_others))
-        .service(web::resource("/password").post(account::change_password));
+        .service(web::resource("/password").post(account::change_password))
+        .service(web::resource("/fcm-token").post(account::fcm_token));
 }
 
 pub use error::translate_errors;

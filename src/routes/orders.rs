@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::access::Admin;
 use super::error::ApiError;
 use super::{AppState, body, recent};
-use crate::orders::{Card, Order, OrderId, OrderPatch, Status};
+use crate::orders::{Card, Order, OrderId, OrderPatch};
 use crate::store::StoreError;
 
 #[derive(Deserialize)]

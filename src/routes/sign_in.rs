@@ -13,6 +13,7 @@ use super::access::{
 use super::error::ApiError;
 use super::{AppState, body, pages};
 use crate::auth::{AuthError, SignedIn};
+use crate::store::SessionKind;
 
 #[derive(Deserialize)]
 struct Credentials {
@@ -28,14 +29,14 @@ struct Form {
     next: String,
 }
 
-/// Signs a client of the API in; the token it gets is a session's.
+/// Signs a program in; the token it gets is a session's, which lasts longer than a browser's.
 pub(super) async fn api(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let credentials: Credentials = body::json(&request, payload, &state).await?;
-    let signed_in = sign_in(&request, &state, &credentials.email, credentials.password).await?;
+    let Credentials { email, password } = body::json(&request, payload, &state).await?;
+    let signed_in = sign_in(&request, &state, SessionKind::Api, &email, password).await?;
     let admin = &signed_in.principal;
     Ok(HttpResponse::Ok().json(json!({
         "success": true,
@@ -60,7 +61,15 @@ pub(super) async fn form(
     }
     let form: Form = body::form(&request, payload, &state).await?;
     let password = form.password.clone();
-    match sign_in(&request, &state, &form.email, password).await {
+    match sign_in(
+        &request,
+        &state,
+        SessionKind::Browser,
+        &form.email,
+        password,
+    )
+    .await
+    {
         Ok(signed_in) => Ok(HttpResponse::SeeOther()
             .cookie(session_cookie(&state, &signed_in))
             .cookie(device_cookie(&state, &signed_in))
@@ -143,6 +152,7 @@ pub(super) async fn sign_out(
 async fn sign_in(
     request: &HttpRequest,
     state: &AppState,
+    kind: SessionKind,
     email: &str,
     password: SecretString,
 ) -> Result<SignedIn, AuthError> {
@@ -150,7 +160,7 @@ async fn sign_in(
     let (client, devices) = (client_name(request), devices(request, state));
     let result = state
         .auth
-        .sign_in(email, password, address, &client, &devices)
+        .sign_in(email, password, address, &client, kind, &devices)
         .await;
     match &result {
         Ok(signed_in) => tracing::info!(admin = signed_in.principal.email, %address, "signed in"),

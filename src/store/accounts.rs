@@ -1,11 +1,13 @@
 use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
 
 use super::StoreError;
 
 /// SHA-256 (or HMAC-SHA-256) of a secret that the store must not know.
 pub type Digest = [u8; 32];
 
-/// Most sessions of one admin. A new one takes the place of the one that hasn't been used for the longest time.
+/// Most sessions of one admin and one [`SessionKind`]. A new one takes the place of the one that hasn't been used for the
+/// longest time. Each kind has its own number, so that a script that signs in anew every day ends no browser's session.
 pub const MAX_SESSIONS: usize = 50;
 
 /// Somebody who may use the desk.
@@ -17,10 +19,31 @@ pub struct Admin {
     pub email: String,
     /// What other people see.
     pub name: String,
-    /// PHC string of the password's hash.
+    /// The password's hash, in the store's [`PasswordScheme`] or another one that an earlier version or another program used.
     pub password_hash: String,
     /// A disabled admin can't sign in, and loses sessions, tokens and streams.
     pub disabled: bool,
+    /// The FCM token of the admin's phone app, where it has sent one.
+    pub fcm_token: Option<FcmToken>,
+}
+
+/// What is known in memory of the token by which Firebase Cloud Messaging reaches a phone app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FcmToken {
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// When it was kept, in milliseconds; 0 where another program has kept it without a time.
+    pub updated_at: u64,
+}
+
+impl FcmToken {
+    /// Of the token itself.
+    pub fn new(token: &str, updated_at: u64) -> Self {
+        Self {
+            digest: Sha256::digest(token.as_bytes()).into(),
+            updated_at,
+        }
+    }
 }
 
 impl std::fmt::Debug for Admin {
@@ -40,8 +63,37 @@ pub struct NewAdmin {
     pub email: String,
     /// What other people see.
     pub name: String,
-    /// PHC string of the password's hash.
+    /// The password's hash, in the store's [`PasswordScheme`].
     pub password_hash: String,
+}
+
+/// How new passwords are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordScheme {
+    /// argon2id, as a PHC string.
+    Argon2id,
+    /// Werkzeug's scrypt, `scrypt:32768:8:1$salt$hex`: other programs check these passwords too, and know nothing else.
+    Werkzeug,
+}
+
+/// A new password of an admin.
+#[derive(Clone)]
+pub struct NewPassword {
+    /// Its hash, in the store's [`PasswordScheme`].
+    pub hash: String,
+    /// The hash that it replaces; `None` replaces any.
+    pub replaces: Option<String>,
+    /// The session that goes on under the new password, and the fingerprint of the new hash.
+    pub session: Option<(String, Digest)>,
+}
+
+/// Who holds a session, and so how long it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKind {
+    /// A browser that has signed in at the desk. Sessions without a kind, from earlier versions, count as this.
+    Browser,
+    /// A program that has signed in at `POST /api/admin/login`.
+    Api,
 }
 
 /// A signed-in browser or script.
@@ -53,12 +105,27 @@ pub struct Session {
     pub admin_id: String,
     /// What the client calls itself, shortened.
     pub client: String,
+    /// Who holds it.
+    pub kind: SessionKind,
+    /// Keyed fingerprint of the password's hash that it was begun under; `None` for sessions from earlier versions.
+    pub password: Option<Digest>,
     /// When it began, in milliseconds.
     pub created_at: u64,
-    /// When it was last used, in milliseconds, give or take some minutes.
+    /// When it was last used, in milliseconds; up to an hour behind.
     pub seen_at: u64,
     /// When it ends unless it is used, in milliseconds.
     pub expires_at: u64,
+}
+
+/// What is recorded of a session in use. Times are milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionUse {
+    /// When it was used.
+    pub seen_at: u64,
+    /// When it ends unless it is used again.
+    pub expires_at: u64,
+    /// The fingerprint to give to a session that has none yet.
+    pub password: Option<Digest>,
 }
 
 /// What is needed to begin a session.
@@ -103,6 +170,11 @@ pub trait AccountStore: Send + Sync {
         false
     }
 
+    /// How the passwords of this store's admins are hashed.
+    fn password_scheme(&self) -> PasswordScheme {
+        PasswordScheme::Argon2id
+    }
+
     /// The admin with this e-mail address.
     async fn admin_by_email(&self, email: &str) -> Result<Option<Admin>, StoreError>;
     /// The admin with this id.
@@ -113,21 +185,27 @@ pub trait AccountStore: Send + Sync {
     async fn add_admin(&self, admin: NewAdmin) -> Result<Admin, StoreError>;
     /// Disables or enables an admin. Disabling ends all of the admin's sessions.
     async fn set_admin_disabled(&self, id: &str, disabled: bool) -> Result<(), StoreError>;
-    /// Replaces the hash of an admin's password.
-    async fn set_password_hash(&self, id: &str, hash: &str) -> Result<(), StoreError>;
+    /// Replaces the hash of an admin's password, and the fingerprint of the session that goes on, in one step. Answers `false`,
+    /// and changes nothing, where the store has another hash than the one to replace.
+    async fn set_password(&self, id: &str, new: NewPassword) -> Result<bool, StoreError>;
 
-    /// Begins a session, and forgets those that have expired, and the admin's least recently used ones beyond
+    /// Keeps the FCM token of an admin's phone app in place of the last one, and when that was.
+    async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError>;
+
+    /// Begins a session, and forgets those that have expired, and the admin's least recently used ones of that kind beyond
     /// [`MAX_SESSIONS`].
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
     /// The session with this digest, expired or not.
     async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError>;
-    /// Records that a session was used, and that it lasts longer.
-    async fn touch_session(
+    /// The session with this digest and the admin with this id, as the store has both at one moment, never from memory. `None`
+    /// where one of them is gone.
+    async fn session_and_admin(
         &self,
-        id: &str,
-        seen_at: u64,
-        expires_at: u64,
-    ) -> Result<(), StoreError>;
+        digest: &Digest,
+        admin_id: &str,
+    ) -> Result<Option<(Session, Admin)>, StoreError>;
+    /// Records that a session was used, and that it lasts longer. It is no error when there is none.
+    async fn touch_session(&self, id: &str, used: SessionUse) -> Result<(), StoreError>;
     /// Ends a session; it is no error when there is none.
     async fn end_session(&self, id: &str) -> Result<(), StoreError>;
     /// Ends an admin's sessions but for `keep`, and answers how many.

@@ -15,7 +15,8 @@ mod tests;
 use std::ops::Range;
 
 pub use accounts::{
-    AccountStore, Admin, Digest, MAX_SESSIONS, NewAdmin, NewSession, Session, Token,
+    AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
+    PasswordScheme, Session, SessionKind, SessionUse, Token,
 };
 use async_trait::async_trait;
 pub use error::StoreError;

@@ -12,8 +12,8 @@ use orderbell::orders::{
     WindowLimits,
 };
 use orderbell::store::{
-    AccountStore, IdempotencyKey, ListQuery, MAX_SESSIONS, NewAdmin, NewSession, OrderStore,
-    Session, SourceState, StoreError, Token, WatchEvent,
+    AccountStore, IdempotencyKey, ListQuery, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
+    OrderStore, Session, SessionKind, SessionUse, SourceState, StoreError, Token, WatchEvent,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -33,7 +33,8 @@ macro_rules! tell {
             a_list_is_paged_from_newest_to_oldest, a_watch_tells_the_state_and_every_change,
             a_removal_is_known_to_a_later_watch, admins_are_found_and_disabled, sessions_begin_and_end,
             an_admin_has_so_many_sessions, tokens_are_kept_until_revoked, a_secret_is_made_once,
-            open_orders_are_watched_however_old, a_list_can_be_of_a_time);
+            open_orders_are_watched_however_old, a_list_can_be_of_a_time, a_password_is_replaced_along_with_its_session,
+            a_session_in_use_gets_a_fingerprint, each_kind_of_sessions_has_a_number_of_its_own, the_token_of_a_phone_is_kept);
     };
     (@ $open:path: $($chapter:ident),+) => {
         $(
@@ -46,6 +47,11 @@ macro_rules! tell {
     };
 }
 pub(crate) use tell;
+
+// By its path: other crates include this file by its path, too, and would look for the module elsewhere.
+#[path = "account_story.rs"]
+mod accounts;
+pub(crate) use accounts::*;
 
 /// What every store does.
 pub(crate) trait Store: OrderStore + AccountStore + 'static {}
@@ -785,10 +791,17 @@ pub(crate) async fn admins_are_found_and_disabled(store: Arc<impl Store>) {
         [ana.clone(), ben.clone()]
     );
 
-    store
-        .set_password_hash(&ana.id, "other")
-        .await
-        .expect("set");
+    let other = |hash: &str| NewPassword {
+        hash: hash.to_owned(),
+        replaces: None,
+        session: None,
+    };
+    assert!(
+        store
+            .set_password(&ana.id, other("other"))
+            .await
+            .expect("set")
+    );
     for (id, secret) in [(&ana.id, 1), (&ben.id, 2)] {
         store
             .begin_session(session(id, &format!("s{secret}"), secret, 10_000))
@@ -816,11 +829,15 @@ pub(crate) async fn admins_are_found_and_disabled(store: Arc<impl Store>) {
             .expect("there")
             .disabled
     );
-    for missing in [
-        store.set_admin_disabled("nobody", true).await,
-        store.set_password_hash("nobody", "x").await,
-    ] {
-        assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
+    let missing = store.set_admin_disabled("nobody", true).await;
+    assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
+}
+
+fn used(seen_at: u64, expires_at: u64) -> SessionUse {
+    SessionUse {
+        seen_at,
+        expires_at,
+        password: None,
     }
 }
 
@@ -830,6 +847,8 @@ fn session(admin_id: &str, id: &str, digest: u8, expires_at: u64) -> NewSession 
             id: id.to_owned(),
             admin_id: admin_id.to_owned(),
             client: "test".to_owned(),
+            kind: SessionKind::Browser,
+            password: None,
             created_at: 1_000 + u64::from(digest),
             seen_at: 1_000 + u64::from(digest),
             expires_at,
@@ -864,7 +883,7 @@ pub(crate) async fn sessions_begin_and_end(store: Arc<impl Store>) {
     assert_eq!(store.session(&[9; 32]).await.expect("answers"), None);
 
     store
-        .touch_session("s2", 20_000, 60_000)
+        .touch_session("s2", used(20_000, 60_000))
         .await
         .expect("touched");
     let second = store
@@ -877,7 +896,7 @@ pub(crate) async fn sessions_begin_and_end(store: Arc<impl Store>) {
     store.end_session("s1").await.expect("ended");
     store.end_session("s1").await.expect("no error");
     store
-        .touch_session("s1", 20_000, 60_000)
+        .touch_session("s1", used(20_000, 60_000))
         .await
         .expect("no error");
     assert_eq!(store.session(&[1; 32]).await.expect("answers"), None);
@@ -926,7 +945,7 @@ pub(crate) async fn an_admin_has_so_many_sessions(store: Arc<impl Store>) {
     }
     // The oldest, but in use.
     store
-        .touch_session("s1", 20_000, 90_000)
+        .touch_session("s1", used(20_000, 90_000))
         .await
         .expect("touched");
     for number in most + 1..=most + 2 {

@@ -3,7 +3,7 @@
 use orderbell::auth::new_token;
 use orderbell::clock::Clock;
 use orderbell::firestore::{Access, FirestoreSettings, FirestoreStore};
-use orderbell::store::AccountStore as _;
+use orderbell::store::{AccountStore as _, SessionKind};
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -168,7 +168,14 @@ async fn refused_sign_ins_cost_the_same_reads_without_a_watch() {
         let before = store.usage().reads;
         let address = [127, 0, 0, 1].into();
         let refused = auth
-            .sign_in(email, "wrong".into(), address, "test", &[])
+            .sign_in(
+                email,
+                "wrong".into(),
+                address,
+                "test",
+                SessionKind::Api,
+                &[],
+            )
             .await;
         assert!(refused.is_err());
         costs.push(store.usage().reads - before);

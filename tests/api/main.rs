@@ -1,6 +1,7 @@
 //! Black-box tests: the service as its clients see it, over HTTP. Nothing here reaches into it.
 
 mod access;
+mod account;
 mod app;
 mod cors;
 mod desk;

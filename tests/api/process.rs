@@ -385,7 +385,7 @@ async fn a_second_server_on_the_store_and_bad_settings_are_refused() {
     assert!(!said.contains(PASSWORD) && !said.contains(TOKEN));
 }
 
-async fn tell(store: &Path, arguments: &[&str], input: &str) -> (bool, String) {
+pub(crate) async fn tell(store: &Path, arguments: &[&str], input: &str) -> (bool, String) {
     let mut child = command(store, &[], arguments)
         .stdin(Stdio::piped())
         .spawn()

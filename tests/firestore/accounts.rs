@@ -65,8 +65,16 @@ async fn wait_for(what: &str, is_so: impl AsyncFn() -> bool) {
 /// A store whose watch has delivered one admin, one session and one token. The server has none of them: what is found was in
 /// memory.
 async fn open() -> (FirestoreStore, Listen, Server) {
+    open_trusting(std::time::Duration::from_secs(40)).await
+}
+
+async fn open_trusting(trust: std::time::Duration) -> (FirestoreStore, Listen, Server) {
     let mut server = Server::start(at(COMMIT));
-    let settings = FirestoreSettings::new("shop", Access::Emulator(server.host.clone()));
+    let access = Access::Emulator(server.host.clone());
+    let settings = FirestoreSettings {
+        trust,
+        ..FirestoreSettings::new("shop", access)
+    };
     let store = FirestoreStore::start(settings, Clock::system());
     store.watch_accounts();
     let listen = server.listen().await;
@@ -128,7 +136,8 @@ async fn look_ups_are_answered_from_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_just_written_is_not_looked_up_in_memory() {
     let (store, listen, _server) = open().await;
-    store.set_password_hash("ana", "other").await.expect("set");
+    let disabled = store.set_admin_disabled("ana", false).await;
+    disabled.expect("set");
     store.end_session("s").await.expect("ended");
     for seconds in [50, COMMIT - 1] {
         listen.say([consistent(seconds)]);
@@ -143,4 +152,19 @@ async fn what_was_just_written_is_not_looked_up_in_memory() {
         store.admin_by_id("ana").await.expect("answers").is_some()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_silent_for_too_long_is_not_believed() {
+    let (store, listen, _server) = open_trusting(std::time::Duration::from_millis(400)).await;
+    wait_for("the end of trust", async || !store.answers_from_memory()).await;
+    assert!(store.generation().is_none());
+    // The server's answer: there is no such admin any more.
+    assert!(store.admin_by_id("ana").await.expect("answers").is_none());
+    let reads = store.usage().reads;
+    // What Google's servers send every 30 seconds.
+    listen.say([target(TargetChangeType::NoChange, vec![1], None)]);
+    wait_for("a sign of life", async || store.answers_from_memory()).await;
+    assert!(store.admin_by_id("ana").await.expect("answers").is_some());
+    assert_eq!(store.usage().reads, reads, "and nothing was read again");
 }

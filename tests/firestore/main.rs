@@ -11,6 +11,7 @@ mod others;
 mod outside;
 mod proxy;
 mod server;
+mod sessions;
 #[path = "../../src/store/story.rs"]
 mod story;
 mod wire;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use orderbell::clock::Clock;
 use orderbell::firestore::{FirestoreSettings, FirestoreStore};
 use orderbell::orders::{Card, OrderId, OrderPatch, Position};
-use orderbell::store::{AccountStore as _, IdempotencyKey, NewSession, OrderStore as _, Session};
+use orderbell::store::{
+    AccountStore as _, IdempotencyKey, NewSession, OrderStore as _, Session, SessionKind,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -277,6 +279,8 @@ async fn two_instances_share_numbers_keys_and_sessions() {
         id: "s1".to_owned(),
         admin_id: "a1".to_owned(),
         client: "test".to_owned(),
+        kind: SessionKind::Browser,
+        password: Some([2; 32]),
         created_at: 1,
         seen_at: 1,
         expires_at: 9,

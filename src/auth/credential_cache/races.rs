@@ -23,7 +23,7 @@ fn verdict() -> Verdict {
 /// What a request does: the cache first, then the store, whose answer is kept.
 fn look_up(cache: &CredentialCache, is_good: &AtomicBool) -> bool {
     let ticket = cache.ticket();
-    if cache.get(&credential()).is_some() {
+    if cache.get(&credential(), 0).is_some() {
         return true;
     }
     let found = is_good.load(Ordering::SeqCst);
@@ -55,7 +55,7 @@ fn model_a_look_up_does_not_bring_back_what_was_signed_out() {
             request.join().expect("no panic");
         }
         assert!(
-            cache.get(&credential()).is_none(),
+            cache.get(&credential(), 0).is_none(),
             "an ended session came back"
         );
     };

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::store::{
-    AccountStore, Admin, Digest, NewAdmin, NewSession, Session, StoreError, Token, random_id,
+    AccountStore, Admin, Digest, FcmToken, NewAdmin, NewPassword, NewSession, PasswordScheme,
+    Session, SessionUse, StoreError, Token, random_id,
 };
 
 #[derive(Default)]
@@ -21,6 +22,12 @@ pub(super) struct Accounts {
     pub(super) away: AtomicBool,
     /// Zero: no watch.
     pub(super) generation: AtomicU64,
+    /// Other programs check the passwords as well.
+    pub(super) has_other_readers: AtomicBool,
+    /// The store's clock.
+    pub(super) now_millis: AtomicU64,
+    /// What memory says of an admin that has changed since.
+    remembered: Mutex<Option<Admin>>,
     /// Look-ups of sessions wait, once they have found one, until they are let go.
     pub(super) holds: AtomicBool,
     pub(super) holding: Notify,
@@ -56,16 +63,39 @@ impl Accounts {
             name: email.to_owned(),
             password_hash: password_hash.to_owned(),
             disabled,
+            fcm_token: None,
         };
         let id = admin.id.clone();
         self.admins.lock().expect("not poisoned").push(admin);
         id
     }
 
-    fn change(&self, id: &str, change: impl FnOnce(&mut Admin)) -> Result<(), StoreError> {
+    pub(super) fn change(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Admin),
+    ) -> Result<(), StoreError> {
         let mut admins = self.admins.lock().expect("not poisoned");
         let found = admins.iter_mut().find(|admin| admin.id == id);
         found.map(change).ok_or(StoreError::NotFound)
+    }
+
+    /// Look-ups by id are answered with the admin as it is now.
+    pub(super) fn remember_admin(&self, id: &str) {
+        let admins = self.admins.lock().expect("not poisoned");
+        let admin = admins.iter().find(|admin| admin.id == id).cloned();
+        *self.remembered.lock().expect("not poisoned") = admin;
+    }
+
+    pub(super) fn forget_admin(&self) {
+        *self.remembered.lock().expect("not poisoned") = None;
+    }
+
+    pub(super) fn change_session(&self, id: &str, change: impl Fn(&mut Session)) {
+        let mut sessions = self.sessions.lock().expect("not poisoned");
+        for new in sessions.iter_mut().filter(|new| new.session.id == id) {
+            change(&mut new.session);
+        }
     }
 
     fn keep_sessions(&self, keep: impl Fn(&Session) -> bool) -> u64 {
@@ -94,6 +124,10 @@ impl AccountStore for Accounts {
 
     async fn admin_by_id(&self, id: &str) -> Result<Option<Admin>, StoreError> {
         self.called("admin_by_id")?;
+        let remembered = self.remembered.lock().expect("not poisoned").clone();
+        if remembered.as_ref().is_some_and(|admin| admin.id == id) {
+            return Ok(remembered);
+        }
         let admins = self.admins.lock().expect("not poisoned");
         Ok(admins.iter().find(|admin| admin.id == id).cloned())
     }
@@ -112,8 +146,35 @@ impl AccountStore for Accounts {
         self.change(id, |admin| admin.disabled = disabled)
     }
 
-    async fn set_password_hash(&self, id: &str, hash: &str) -> Result<(), StoreError> {
-        self.change(id, |admin| hash.clone_into(&mut admin.password_hash))
+    fn password_scheme(&self) -> PasswordScheme {
+        if self.has_other_readers.load(Ordering::Relaxed) {
+            PasswordScheme::Werkzeug
+        } else {
+            PasswordScheme::Argon2id
+        }
+    }
+
+    async fn set_password(&self, id: &str, new: NewPassword) -> Result<bool, StoreError> {
+        self.called("set_password")?;
+        let mut is_done = false;
+        self.change(id, |admin| {
+            is_done = new.replaces.is_none_or(|old| old == admin.password_hash);
+            if is_done {
+                admin.password_hash = new.hash;
+            }
+        })?;
+        if let (true, Some((session, fingerprint))) = (is_done, new.session) {
+            self.change_session(&session, |session| session.password = Some(fingerprint));
+        }
+        Ok(is_done)
+    }
+
+    async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError> {
+        self.called("set_fcm_token")?;
+        let now = self.now_millis.load(Ordering::Relaxed);
+        self.change(id, |admin| {
+            admin.fcm_token = Some(FcmToken::new(token, now));
+        })
     }
 
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError> {
@@ -136,12 +197,25 @@ impl AccountStore for Accounts {
         Ok(found)
     }
 
-    async fn touch_session(&self, id: &str, seen: u64, expires: u64) -> Result<(), StoreError> {
+    async fn session_and_admin(
+        &self,
+        digest: &Digest,
+        admin_id: &str,
+    ) -> Result<Option<(Session, Admin)>, StoreError> {
+        self.called("session_and_admin")?;
+        let sessions = self.sessions.lock().expect("not poisoned");
+        let session = sessions.iter().find(|new| new.digest == *digest);
+        let session = session.map(|new| new.session.clone());
+        let admins = self.admins.lock().expect("not poisoned");
+        Ok(session.zip(admins.iter().find(|admin| admin.id == admin_id).cloned()))
+    }
+
+    async fn touch_session(&self, id: &str, used: SessionUse) -> Result<(), StoreError> {
         self.called("touch_session")?;
-        let mut sessions = self.sessions.lock().expect("not poisoned");
-        for new in sessions.iter_mut().filter(|new| new.session.id == id) {
-            (new.session.seen_at, new.session.expires_at) = (seen, expires);
-        }
+        self.change_session(id, |session| {
+            (session.seen_at, session.expires_at) = (used.seen_at, used.expires_at);
+            session.password = session.password.or(used.password);
+        });
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What credentials are worth, and what it costs to find out.
 
 mod accounts;
+mod passwords;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use secrecy::ExposeSecret as _;
 use super::password::{self, Scratch};
 use super::*;
 use crate::settings::SecureCookies;
+use crate::store::PasswordScheme;
 use accounts::Accounts;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -26,15 +28,8 @@ struct Desk {
     now: Arc<AtomicU64>,
 }
 
-fn desk() -> Desk {
-    let accounts = Arc::new(Accounts::default());
-    let now = Arc::new(AtomicU64::new(1_800_000_000_000));
-    let streams = OpenStreams::new(StreamLimits {
-        connections: 10,
-        per_admin: 10,
-        per_address: 10,
-    });
-    let settings = AuthSettings {
+fn settings() -> AuthSettings {
+    AuthSettings {
         admin_email: None,
         admin_password: None,
         admin_token: Some("a token of the settings".into()),
@@ -44,18 +39,29 @@ fn desk() -> Desk {
         session_key: None,
         secure_cookies: SecureCookies::Auto,
         insecure_cookies: false,
-    };
+    }
+}
+
+fn desk() -> Desk {
+    let accounts = Arc::new(Accounts::default());
+    let now = Arc::new(AtomicU64::new(1_800_000_000_000));
+    let streams = OpenStreams::new(StreamLimits {
+        connections: 10,
+        per_admin: 10,
+        per_address: 10,
+    });
     let clock = Arc::clone(&now);
     let clock = Clock::from_fn(move || clock.load(Ordering::Relaxed) * 1_000);
     Desk {
-        auth: Auth::new(Arc::clone(&accounts) as _, &settings, streams, clock),
+        auth: Auth::new(Arc::clone(&accounts) as _, &settings(), streams, clock),
         accounts,
         now,
     }
 }
 
 fn argon2_hash() -> String {
-    password::hash(&"correct horse".into(), &mut Scratch::default()).expect("a hash")
+    let password = "correct horse".into();
+    password::hash(PasswordScheme::Argon2id, &password, &mut Scratch::default()).expect("a hash")
 }
 
 impl Desk {
@@ -64,8 +70,19 @@ impl Desk {
     }
 
     async fn sign_in(&self, email: &str, password: &str) -> Result<SignedIn, AuthError> {
-        let password = SecretString::from(password);
-        self.auth.sign_in(email, password, HERE, "test", &[]).await
+        self.sign_in_as(SessionKind::Browser, email, password).await
+    }
+
+    async fn sign_in_as(
+        &self,
+        kind: SessionKind,
+        email: &str,
+        password: impl Into<SecretString>,
+    ) -> Result<SignedIn, AuthError> {
+        let password = password.into();
+        self.auth
+            .sign_in(email, password, HERE, "test", kind, &[])
+            .await
     }
 
     async fn cookie(&self, secret: &str) -> Result<Principal, AuthError> {
@@ -417,7 +434,7 @@ async fn a_device_that_has_signed_in_passes_a_throttle_that_others_have_filled()
     let again = async |email: &str, devices: &[&str]| {
         let password = "correct horse".into();
         desk.auth
-            .sign_in(email, password, HERE, "test", devices)
+            .sign_in(email, password, HERE, "test", SessionKind::Browser, devices)
             .await
     };
     assert!(is_throttled(

@@ -74,10 +74,20 @@ pub(super) struct Session {
     /// What the client called itself when it signed in.
     name: String,
     created_at: u64,
-    /// When it was last used, give or take some minutes.
+    /// When it was last used; up to an hour behind where another instance of the server has seen it.
     last_seen_at: u64,
+    kind: SessionKind,
     /// Whether it is the session of this request.
     current: bool,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum SessionKind {
+    /// A browser that has signed in at `/login`.
+    Browser,
+    /// A program that has signed in at `/api/admin/login`.
+    Api,
 }
 
 /// The other sessions have ended.
@@ -100,6 +110,14 @@ pub(super) struct PasswordChange {
     new: String,
 }
 
+/// What Firebase Cloud Messaging has given to the phone app. Other fields are ignored.
+#[derive(ToSchema)]
+pub(super) struct FcmToken {
+    /// Text that isn't blank.
+    #[schema(write_only, min_length = 1, max_length = 4096, pattern = r"\S")]
+    token: String,
+}
+
 /// It is done.
 #[derive(ToSchema)]
 pub(super) struct Done {
@@ -109,7 +127,10 @@ pub(super) struct Done {
 
 /// Sign in
 ///
-/// Begins a session for a program; a browser signs in at `/login`. Repeated attempts are slowed down.
+/// Begins a session for a program; a browser signs in at `/login`. The token ends when it wasn't used for 90 days, with *sign out
+/// elsewhere*, and when the password changes. Existing dashboards keep the token and show an empty list when it has ended, so it
+/// lasts longer than a browser's session. An admin has 50 such tokens at most: a new one takes the place of the one that was used
+/// longest ago. Repeated attempts are slowed down.
 #[utoipa::path(
     post,
     path = "/api/admin/login",
@@ -157,7 +178,8 @@ pub(super) fn revoke_others() {}
 
 /// Change the password
 ///
-/// Also ends all other sessions of the admin.
+/// Also ends all other sessions of the admin, tokens of `/api/admin/login` among them. A password that another program changes in
+/// the store ends all of them within a minute.
 #[utoipa::path(
     post,
     path = "/api/admin/password",
@@ -168,3 +190,18 @@ pub(super) fn revoke_others() {}
     security(("bearer" = []), ("session" = []))
 )]
 pub(super) fn change_password() {}
+
+/// Keep a phone's FCM token
+///
+/// Keeps the token by which Firebase Cloud Messaging reaches the admin's phone app, in place of the last one. The same token is
+/// written once a day at most.
+#[utoipa::path(
+    post,
+    path = "/api/admin/fcm-token",
+    operation_id = "keepFcmToken",
+    tag = "account",
+    request_body = FcmToken,
+    responses((status = 200, description = "The token is kept.", body = Done), OfBodies, OfAdmins),
+    security(("bearer" = []), ("session" = []))
+)]
+pub(super) fn fcm_token() {}

@@ -70,6 +70,7 @@ use crate::settings::Settings;
         account::sessions,
         account::revoke_others,
         account::change_password,
+        account::fcm_token,
         service::health,
         service::live,
         service::ready,

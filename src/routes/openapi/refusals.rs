@@ -52,7 +52,7 @@ const REFUSALS: [(u16, &str, &str); 13] = [
         403,
         "Forbidden",
         "The credentials are known but don't allow this: the account is disabled (`ACCOUNT_DISABLED`), the request comes from \
-         another site (`CROSS_SITE`), or a token has no password (`NO_PASSWORD`).",
+         another site (`CROSS_SITE`), or a token that acts as itself has no password (`NO_PASSWORD`) and no admin (`NO_ADMIN`).",
     ),
     (404, "NotFound", "There is no such order."),
     (408, "RequestTimeout", "The body has not arrived in time."),

@@ -102,6 +102,8 @@ export const enLater = {
   'account.sessions': 'Signed-in devices',
   'account.session': 'since {since} · last seen {seen}',
   'account.session.this': 'this device',
+  'account.session.api': 'program (API)',
+  'account.session.note': '“Last seen” may be up to an hour behind. Programs stay signed in for 90 days after their last use.',
   'account.revoke': 'Sign out all other devices',
   'account.revoked': { one: '1 other device was signed out', other: '{n} other devices were signed out' },
   'account.password': 'Change password',

@@ -47,7 +47,8 @@ export function wireAccount(desk, formats) {
     list.replaceChildren(
       ...body.sessions.map((/** @type {any} */ session) => {
         const facts = { since: formats.moment(session.createdAt, desk.now()), seen: formats.moment(session.lastSeenAt, desk.now()) };
-        return entry(plain(session.name, 80), session.current ? t('account.session.this') : '', t('account.session', facts));
+        const tags = [session.current ? t('account.session.this') : '', session.kind === 'api' ? t('account.session.api') : ''];
+        return entry(plain(session.name, 80), tags.filter(Boolean).join(' · '), t('account.session', facts));
       }),
     );
   }

@@ -1,0 +1,66 @@
+//! New passwords of admins.
+
+use std::time::Duration;
+
+use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
+
+use super::accounts::{ADMINS, is_id};
+use super::connection::{patch, unchanged};
+use super::fault::Fault;
+use super::records::{FINGERPRINT, bytes, fields, read_admin};
+use super::usage::Cause;
+use super::{FirestoreStore, value};
+use crate::store::{NewPassword, StoreError};
+
+/// How often a write is tried that fails because the admin, or the session that goes on, has just changed.
+const ATTEMPTS: u32 = 4;
+/// When to try again after that.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+impl FirestoreStore {
+    /// See [`AccountStore::set_password`](crate::store::AccountStore::set_password). One commit, which holds only if the admin
+    /// is as it was read: other programs write the document as well.
+    pub(super) async fn replace_password(
+        &self,
+        id: &str,
+        new: &NewPassword,
+    ) -> Result<bool, StoreError> {
+        if !is_id(id) {
+            return Err(StoreError::NotFound);
+        }
+        for attempt in 0..ATTEMPTS {
+            let mut names = vec![self.connection.name(ADMINS, id)];
+            if let Some((session, _)) = &new.session {
+                names.extend(self.session_names(session).await?);
+            }
+            let found = self.connection.get(names, Cause::Lookup).await;
+            let mut found = found.map_err(Fault::into_error)?.into_iter();
+            let document = found.next().flatten().ok_or(StoreError::NotFound)?;
+            let admin = read_admin(&document);
+            if attempt > 0 && admin.password_hash == new.hash {
+                // The attempt before was made after all, though its answer said otherwise or was lost.
+                return Ok(true);
+            }
+            let replaces = new.replaces.as_ref();
+            if replaces.is_some_and(|replaced| *replaced != admin.password_hash) {
+                return Ok(false);
+            }
+            let condition = unchanged(Some(&document));
+            let values = fields([("password", value::text(&new.hash))]);
+            let mut writes = vec![patch(document.name, values, &["password"], condition)];
+            if let (Some((_, fingerprint)), Some(session)) = (&new.session, found.next().flatten())
+            {
+                let values = fields([(FINGERPRINT, bytes(fingerprint))]);
+                let condition = ConditionType::Exists(true);
+                writes.push(patch(session.name, values, &[FINGERPRINT], condition));
+            }
+            if self.write(writes).await? {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Unavailable {
+            reason: "the admin is being changed by other programs".to_owned(),
+            retry_after: RETRY_AFTER,
+        })
+    }
+}
