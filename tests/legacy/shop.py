@@ -57,6 +57,8 @@ class Shop:
             "ORDERBELL_STORE__KIND": "firestore",
             "ORDERBELL_FIRESTORE__PROJECT_ID": old.project,
             "ORDERBELL_STREAM__HEARTBEAT_SECONDS": str(HEARTBEAT),
+            # Admins are waited for with the id that they will have.
+            "ORDERBELL_AUTH__FAILURES_PER_MINUTE": "100000",
             "ORDERBELL_LOG__LEVEL": "warn",
             **{name.upper(): value for name, value in settings.items()},
         }

@@ -15,12 +15,18 @@ NUMBERS = itertools.count(1)
 NEW = "another horse"
 
 
+def add_admin(shop, old, admin, email, *password, **fields):
+    """Adds an admin as the old dashboard does, and waits until the server has heard of it."""
+    old.add_admin(admin, email, *password, **fields)
+    eventually("the new admin", lambda: works(shop, admin))
+
+
 @pytest.fixture
-def lina(old):
+def lina(shop, old):
     """The id and the e-mail address of an admin that the test has to itself."""
     number = next(NUMBERS)
     admin, email = f"lina-{number}", f"lina{number}@shop.example"
-    old.add_admin(admin, email, role="staff", shift={"from": 8, "to": 16.5})
+    add_admin(shop, old, admin, email, role="staff", shift={"from": 8, "to": 16.5})
     return admin, email
 
 
@@ -38,7 +44,7 @@ def signed_in(shop, cookie):
 def test_admins_sign_in_with_werkzeugs_hashes(shop, old, method):
     number = next(NUMBERS)
     admin, email, password = f"old-{number}", f"Old{number}@Shop.example", "pässwörd ü 🍅"
-    old.add_admin(admin, email, password, method)
+    add_admin(shop, old, admin, email, password, method)
     hash_before = old.admins.document(admin).get().get("password")
     answer = shop.login(email, password)
     assert answer.status_code == 200, answer.text
@@ -101,7 +107,7 @@ class Leaving:
     def __init__(self, shop, old, how):
         self.shop = shop
         self.admin, self.email = f"leaving-{how}", f"leaving-{how}@shop.example"
-        old.add_admin(self.admin, self.email)
+        add_admin(shop, old, self.admin, self.email)
         self.document = old.admins.document(self.admin)
         self.token, self.cookies = shop.token(self.email), [shop.cookie(self.email) for _ in range(2)]
         self.by_token = shop.stream(bearer=self.token)
@@ -228,8 +234,7 @@ def test_admins_added_by_either_side_sign_in_at_both(shop, old):
     """The dashboard checks passwords with Werkzeug; the desk's own admins must pass."""
     admin, email = "amel-1", "amel@shop.example"
     refusal(shop.login(email), 401)
-    old.add_admin(admin, email, method="pbkdf2:sha256")
-    eventually("the new admin", lambda: works(shop, admin))
+    add_admin(shop, old, admin, email, method="pbkdf2:sha256")
     assert shop.login(email).status_code == 200
     command = old.command("admin", "add", "farid@shop.example", "--name", "Farid", given=f"{NEW}\n")
     assert command.returncode == 0, command.stderr
