@@ -42,6 +42,9 @@ step 'unit, property and black-box tests'
 cargo test --locked --lib --bins --test api --test firestore
 cargo test --locked --doc
 
+step 'clients that exist today'
+bash tests/legacy/run.sh
+
 step 'hostile clients against the release build'
 cargo build --locked --release
 ORDERBELL_BIN="$PWD/target/release/orderbell" cargo test --locked --test abuse
