@@ -99,10 +99,10 @@ test('nobody looks: a notification, the count in the title and on the app, until
   stage.onDevice({}, async ({ page, context }) => {
     await context.addInitScript(() => {
       const seen = (/** @type {any} */ (window).outside = { notes: /** @type {any[]} */ ([]), badge: /** @type {number | null} */ (null) });
-      /** @type {any} */ (window).Notification = class {
+      /** @type {any} */ (window).Notification = class Note {
         static permission = 'default';
         static async requestPermission() {
-          this.permission = 'granted';
+          Note.permission = 'granted';
           return 'granted';
         }
         /** @param {string} title @param {any} options */
