@@ -1,15 +1,29 @@
 # Tasks of everyday work; `bash tests/run.sh` is what a change has to pass.
 
-# Formats, lints, and lints again with each feature.
+# Format, lints, and the tests that need neither the Firestore emulator nor a browser: the fast loop.
 check:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
+    cargo test --locked --quiet --lib
+    [ tests/web/node_modules/.package-lock.json -nt tests/web/package-lock.json ] || npm ci --prefix tests/web --no-audit --no-fund --silent
+    npm test --silent --prefix tests/web
+
+# Lints of the code that only model tests and fuzz targets build.
+lint-features:
     cargo clippy --locked --lib --tests --features shuttle -- -D warnings
     cargo clippy --locked --lib --features fuzzing -- -D warnings
 
 # All tests, on a Debian machine.
 test:
     bash tests/run.sh
+
+# A throw-away store in which orders come and move along by themselves.
+demo *options:
+    cargo run --locked --release -- demo {{ options }}
+
+# Licences and sources of dependencies, and their known vulnerabilities, which are read from GitHub.
+deny:
+    bash tests/deny.sh advisories bans licenses sources
 
 # The benchmarks.
 bench *options:

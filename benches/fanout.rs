@@ -1,5 +1,10 @@
 //! Events to many readers: bursts that come all at once, and a steady trickle.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waits for child processes: nothing else runs on this thread"
+)]
+
 mod common;
 
 use std::process::ExitCode;

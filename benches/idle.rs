@@ -1,5 +1,10 @@
 //! What a reader costs while nothing happens: resident memory of 10,000 of them.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waits for child processes: nothing else runs on this thread"
+)]
+
 mod common;
 
 use std::process::ExitCode;

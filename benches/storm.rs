@@ -1,5 +1,10 @@
 //! Thousands of readers that come all at once, and what those feel of it who are there already.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waits for child processes: nothing else runs on this thread"
+)]
+
 mod common;
 
 use std::process::ExitCode;

@@ -12,6 +12,10 @@ pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 
 impl Clock {
     /// The machine's own clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "every other part of the program takes a `Clock`"
+    )]
     pub fn system() -> Self {
         Self::from_fn(|| {
             let elapsed = SystemTime::now()

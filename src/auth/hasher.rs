@@ -153,10 +153,10 @@ mod tests {
     }
 
     /// Fills both threads until the sender is dropped.
-    async fn occupy(hasher: &Arc<Hasher>) -> Vec<mpsc::Sender<()>> {
+    async fn occupy(hasher: &Arc<Hasher>) -> Vec<SyncSender<()>> {
         let mut held = Vec::new();
         for _ in 0..PARALLEL_CHECKS {
-            let (release, wait) = mpsc::channel::<()>();
+            let (release, wait) = mpsc::sync_channel::<()>(0);
             let (begin, begun) = oneshot::channel();
             let hasher = Arc::clone(hasher);
             tokio::spawn(async move {

@@ -211,6 +211,10 @@ fn check_window(report: &mut Report, snapshot: &Snapshot, now_millis: u64) {
 /// Listens as the server does, until the window has come or something is in the way.
 async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, window: WindowLimits) {
     let store = FirestoreStore::start(settings.clone(), Clock::system());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the check ends with the first snapshot; before it come a few states of the source"
+    )]
     let (sender, receiver) = mpsc::channel();
     store.watch(
         window,

@@ -2,6 +2,11 @@
 //!
 //! Runs the program that `ORDERBELL_BIN` names, or the one of this build.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "each client is a thread that blocks, and the server is another process with a clock of its own"
+)]
+
 mod connections;
 mod orders;
 mod server;

@@ -16,6 +16,10 @@ fn parsed(text: &str) -> Value {
 
 /// An unsigned ID token of the customer `phone-user`, as Firebase's Auth emulator issues it.
 fn id_token() -> String {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program under test compares it with its own clock"
+    )]
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .expect("a time after 1970")

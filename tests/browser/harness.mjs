@@ -130,7 +130,7 @@ export async function rewriteState(page, change) {
     const answer = await route.fetch({ maxRedirects: 0 });
     const html = await answer.text();
     const body = html.replace(/data-desk="([^"]*)"/, (_, text) => {
-      const state = JSON.parse(unescape(text));
+      const state = JSON.parse(unescapeAttribute(text));
       change(state);
       return `data-desk="${JSON.stringify(state).replaceAll('&', '&amp;').replaceAll('"', '&quot;')}"`;
     });
@@ -139,7 +139,7 @@ export async function rewriteState(page, change) {
 }
 
 /** @param {string} text as an attribute holds it */
-function unescape(text) {
+function unescapeAttribute(text) {
   const named = /** @type {Record<string, string>} */ ({ quot: '"', amp: '&', lt: '<', gt: '>', '#x27': "'", '#x2F': '/', '#39': "'" });
   return text.replace(/&([#\w]+);/g, (whole, name) => named[name] ?? whole);
 }

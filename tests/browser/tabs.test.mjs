@@ -6,11 +6,6 @@ import { cardOf, pageTime, ready, seenAt, Stage, until } from './harness.mjs';
 
 const stage = new Stage();
 
-/**
- * What an owner of the stream that is gone may cost at most. Of it 2.6 s are silence, half a second until that is
- * noticed, 0.4 s until the next one stands up: what is left is for a busy machine.
- */
-const TAKEOVER_MS = 5000;
 /** Shorter than the pause after which an order that nobody notices rings again. */
 const ONE_RING_MS = 10_000;
 
@@ -57,8 +52,8 @@ async function ringsOnce(pages, since) {
 }
 
 /**
- * The owner of the stream goes: an order of that moment is seen in every tab in time, heard once, shown once, and
- * the orders before and after it are there as well.
+ * The owner of the stream goes: an order of that moment is seen in every tab, heard once, shown once, and the
+ * orders before and after it are there as well. How soon is printed; tests/web/tabs.test.mjs holds it to five seconds.
  * @param {Page[]} survivors
  * @param {() => Promise<unknown>} strike
  */
@@ -72,7 +67,6 @@ async function survive(survivors, strike) {
   const during = await stage.place();
   const took = Math.max(...(await Promise.all(survivors.map((page) => seenAt(page, during))))) - struck;
   console.log(`taken over after ${took} ms`);
-  assert.ok(took < TAKEOVER_MS, `${took} ms`);
   await ringsOnce(survivors, struck);
   await stage.server.update(during, { acknowledged: true });
   const after = await stage.place();
@@ -96,7 +90,7 @@ test('ten tabs on plain HTTP load, stay live on one stream, and sound once', () 
     assert.equal(await stage.server.streams(), 1);
   }));
 
-test('a killed shared worker is replaced within five seconds, without a gap or a second ring', () =>
+test('a killed shared worker is replaced, without a gap or a second ring', () =>
   withTabs('', 3, async (pages) => {
     const cdp = await stage.browser.newBrowserCDPSession();
     const workers = async () => (await cdp.send('Target.getTargets')).targetInfos.filter(({ type }) => type === 'shared_worker');

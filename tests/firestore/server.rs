@@ -1,5 +1,10 @@
 //! A Firestore that says what a test wants: what the emulator never says.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "holds what one test says, and must not make the test wait"
+)]
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;

@@ -47,11 +47,18 @@ test('chips narrow by state, day and way', () => {
   assert.deepEqual(ids({ way: 'delivery' }), ['B']);
 });
 
-test('five hundred orders are searched within a blink', () => {
-  const orders = Array.from({ length: 500 }, (_, n) => card(`ORD${n}`, { notes: 'x'.repeat(2000), customerName: `Customer ${n}` }));
-  const started = performance.now();
-  for (const text of ['c', 'cu', 'customer 49', 'customer 499']) orders.filter(matcher({ ...NO_FILTER, text }, T0));
-  assert.ok((performance.now() - started) / 4 < 50);
+test('what is searched in an order is put together once, however often somebody types', () => {
+  let reads = 0;
+  const notes = {
+    get() {
+      reads += 1;
+      return 'x'.repeat(2000);
+    },
+  };
+  const orders = Array.from({ length: 500 }, (_, n) => Object.defineProperty(card(`ORD${n}`, { customerName: `Customer ${n}` }), 'notes', notes));
+  const found = ['c', 'cu', 'customer 49', 'customer 499'].map((text) => orders.filter(matcher({ ...NO_FILTER, text }, T0)).length);
+  assert.deepEqual(found, [500, 500, 15, 1]);
+  assert.equal(reads, 500);
 });
 
 test('the day: void orders earn nothing, the oldest open one may be older', () => {

@@ -83,6 +83,10 @@ impl Listener {
             rand::random::<f64>,
             Instant::now(),
         );
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a full queue would stop the listener or lose a look-up; `resolve` empties this one before each look-up"
+        )]
         let (missing, fates) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let resolving = resolve::run(Arc::clone(&self.connection), missing.1, fates.0);
         let (missing, mut fates) = (missing.0, fates.1);
