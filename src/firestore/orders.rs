@@ -254,7 +254,10 @@ impl FirestoreStore {
             .map(String::as_str)
             .collect();
         let values = changed
-            .map(|(name, value)| (name.clone(), value::from_json(value)))
+            .map(|(name, value)| {
+                let before = document.fields.get(name);
+                (name.clone(), value::updated(before, value))
+            })
             .collect();
         let write = patch(
             document.name.clone(),

@@ -81,6 +81,30 @@ pub(super) fn from_json(value: &Value) -> Wire {
     })
 }
 
+/// JSON as Firestore keeps it, where the field was `before`: elements of an array that JSON shows as before keep their types.
+pub(super) fn updated(before: Option<&Wire>, after: &Value) -> Wire {
+    let (Some(Some(ValueType::ArrayValue(before))), Value::Array(after)) =
+        (before.map(|before| &before.value_type), after)
+    else {
+        return from_json(after);
+    };
+    let mut rest = before.values.as_slice();
+    let values =
+        after.iter().map(
+            |element| match rest.iter().position(|kept| to_json(kept) == *element) {
+                Some(index) => {
+                    let kept = rest[index].clone();
+                    rest = &rest[index + 1..];
+                    kept
+                }
+                None => element_from_json(element),
+            },
+        );
+    wire(ValueType::ArrayValue(ArrayValue {
+        values: values.collect(),
+    }))
+}
+
 fn element_from_json(value: &Value) -> Wire {
     match value {
         Value::Array(_) => wire(ValueType::MapValue(MapValue {

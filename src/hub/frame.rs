@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::gzip::Segment;
 use super::{Item, Source};
-use crate::orders::{OrderId, Position};
+use crate::orders::{OrderId, Position, json_line};
 use crate::store::SourceState;
 
 /// A block that many readers get, and the same for those that take gzip, made when the first of them comes.
@@ -101,7 +101,7 @@ pub(super) fn event(name: &str, position: &Position, data: &[u8]) -> Bytes {
 
 /// The data of `order_removed`.
 pub(super) fn removed(id: &OrderId) -> Bytes {
-    json(&json!({"id": id, "orderId": id}))
+    json_line(&json!({"id": id, "orderId": id}))
 }
 
 /// One event of a `batch`.
@@ -169,15 +169,8 @@ pub(super) fn bye(retry: Duration, reason: &str) -> Bytes {
     concat([Bytes::from(format!("retry: {millis}\n\n")), bye].iter())
 }
 
-/// Data as JSON; what orderbell serializes always has one.
-pub(super) fn json(data: &impl Serialize) -> Bytes {
-    serde_json::to_vec(data)
-        .unwrap_or_else(|_| b"null".to_vec())
-        .into()
-}
-
 fn block(position: Option<&Position>, event: &str, data: &impl Serialize) -> Bytes {
-    encode(position, event, &json(data))
+    encode(position, event, &json_line(data))
 }
 
 fn encode(position: Option<&Position>, event: &str, data: &[u8]) -> Bytes {

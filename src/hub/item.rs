@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::frame::{self, Frame};
-use crate::orders::{HeldOrder, OrderId, Position};
+use crate::orders::{HeldOrder, OrderId, Position, json_line};
 
 /// How many changes of its status an item remembers.
 const PAST_LIMIT: usize = 8;
@@ -165,6 +165,6 @@ impl Item {
     }
 
     fn removed_json(&self) -> Bytes {
-        frame::json(&serde_json::json!({"id": self.id, "removed": true}))
+        json_line(&serde_json::json!({"id": self.id, "removed": true}))
     }
 }

@@ -18,7 +18,9 @@ use tokio::task::LocalSet;
 use tokio_util::codec::Decoder as _;
 
 use super::*;
-use crate::orders::{Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, is_finished};
+use crate::orders::{
+    Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, is_finished, json_line,
+};
 use crate::store::ListQuery;
 
 const START: u64 = 1_771_842_000_000_000;
@@ -570,7 +572,7 @@ proptest! {
             created_micros: micros,
             updated_micros: micros,
         };
-        let events = parse(&frame::event("new_order", &order.position(), &frame::json(&order.summary())));
+        let events = parse(&frame::event("new_order", &order.position(), &json_line(&order.summary())));
         prop_assert_eq!(events.len(), 1);
         prop_assert_eq!(events[0].id.as_ref().and_then(|id| id.parse().ok()), Some(order.position()));
         prop_assert_eq!(&events[0].data["id"], &json!(id));

@@ -2,8 +2,8 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use serde::Serialize;
 
+use super::json_line;
 use super::status::is_finished;
 use super::{Card, Order, OrderId, Position, search};
 
@@ -44,8 +44,8 @@ impl From<&Order> for HeldOrder {
             placed_micros: order.placed_micros(),
             total: order.total_amount(),
             status: order.status().into(),
-            summary: json(&order.summary()),
-            card: json(&Card::from(order)),
+            summary: json_line(&order.summary()),
+            card: json_line(&Card::from(order)),
             searched: search::text_of(order),
             document: Mutex::new(Some(order.whole_json())),
         }
@@ -119,11 +119,4 @@ impl fmt::Debug for HeldOrder {
             .field("status", &self.status)
             .finish_non_exhaustive()
     }
-}
-
-/// Data as JSON; what orderbell serializes always has one.
-fn json(data: &impl Serialize) -> Bytes {
-    serde_json::to_vec(data)
-        .unwrap_or_else(|_| b"null".to_vec())
-        .into()
 }

@@ -100,7 +100,8 @@ fn open(
     let subscriber = Subscriber::new(relay.clone(), start(request, query), options);
     let mut response = HttpResponse::Ok();
     response
-        .content_type("text/event-stream")
+        // Always UTF-8, which browsers know; other clients take text for Latin-1 unless they are told.
+        .content_type("text/event-stream; charset=utf-8")
         .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
         .insert_header((header::VARY, "accept-encoding"))
         .insert_header(("x-accel-buffering", "no"));

@@ -43,7 +43,10 @@ impl Stream {
     pub(crate) async fn open(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(
+            response.headers()["content-type"],
+            "text/event-stream; charset=utf-8"
+        );
         assert_eq!(
             response.headers()["cache-control"],
             "no-cache, no-transform"
