@@ -19,7 +19,7 @@ use place::Slot;
 
 /// Connections ended at once to make room: each search goes through all of them.
 const EVICTED_AT_ONCE: usize = 32;
-/// A search among all connections that has found none to end is not repeated within this time: it costs a look at each.
+/// How long to wait after a search that found no connection to end: each search looks at all of them.
 const SEARCH_PAUSE: Duration = if cfg!(test) {
     Duration::ZERO
 } else {
@@ -66,8 +66,8 @@ struct State {
     /// Connections that were ended to make room and are still open.
     evicted: usize,
     by_network: HashMap<IpAddr, HashSet<u64>>,
-    /// When a search among all connections has found none to end.
-    searched: Option<Instant>,
+    /// When a search for a connection to end has found none: for strangers, and for known addresses.
+    searched: [Option<Instant>; 2],
     known: HashMap<IpAddr, Instant>,
 }
 
@@ -262,10 +262,8 @@ impl State {
 
     /// Ends connections that wait for a request. Strangers don't push out those who use the desk. False where none waits.
     fn make_room(&mut self, is_known: bool) -> bool {
-        if self
-            .searched
-            .is_some_and(|searched| searched.elapsed() < SEARCH_PAUSE)
-        {
+        let searched = &mut self.searched[usize::from(is_known)];
+        if searched.is_some_and(|searched| searched.elapsed() < SEARCH_PAUSE) {
             return false;
         }
         let known = self.known_networks();
@@ -275,7 +273,7 @@ impl State {
         let waiting = slots.filter(|slot| slot.waiting_since().is_some());
         let has_room = self.evict(waiting.cloned().collect());
         if !has_room {
-            self.searched = Some(Instant::now());
+            self.searched[usize::from(is_known)] = Some(Instant::now());
         }
         has_room
     }

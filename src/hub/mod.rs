@@ -88,7 +88,7 @@ enum Signal {
     Batch(Arc<Batch>),
     /// The first snapshot was applied: positions mean something from now on.
     Started,
-    /// A snapshot was applied that doesn't tell everything: every reader has to look where it stands.
+    /// An incomplete snapshot was applied: every reader must check its position against the view.
     Gap,
     /// An event without a position, for everybody who is there.
     Notice(Arc<Frame>),

@@ -221,7 +221,7 @@ impl Text {
     }
 }
 
-/// But for `items_done`, which depends on how many items are listed.
+/// All fields but `items_done`, which depends on how many items are listed.
 fn staff_fields(order: &Order, text: &mut Text) -> StaffFields {
     let mut first = |name: &str, limit| some(text.take(order.text(&[name]), limit));
     let is_cancelled = order.status() == Status::CANCELLED.as_str();

@@ -12,7 +12,7 @@ use super::{Order, Status};
 
 /// The last changes of the status by this server: an array of `{status, at, by}`.
 pub(super) const STATUS_HISTORY: &str = "statusHistory";
-/// Time of the last write of this server that left the status alone and found the last entry to be trusted, in milliseconds.
+/// Time of this server's last write that did not change the status and found the last entry trustworthy, in milliseconds.
 pub(super) const HISTORY_CHECKED_AT: &str = "historyCheckedAt";
 /// How far the recorded time of a write may be from the time at which the store has committed it, in milliseconds.
 ///

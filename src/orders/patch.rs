@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 pub use details::{CancelReason, Details};
 
-use super::{FieldError, OrderId, Status};
+use super::{FieldError, Order, Status};
 
 /// A change that an admin asks for. At least one of `status`, `acknowledged` and `details` is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,18 +20,20 @@ pub struct OrderPatch {
     pub expected_status: Option<String>,
     /// Further fields to set or to remove.
     pub details: Details,
+    /// Which order it is according to the body, where that says so: names and values.
+    pub ids: Vec<(&'static str, Value)>,
 }
 
 impl OrderPatch {
     /// Reads the body of a change of the order `id`. The error names the first field that is unknown or has a bad value.
     ///
     /// `null` means "no change" for `status`, `acknowledged` and `expectedStatus`; it removes any other field.
-    /// A body may repeat the order's id as `id` or `orderId`.
-    pub fn parse(body: Value, id: &OrderId) -> Result<Self, FieldError> {
+    /// A body may repeat the order's `id` and `orderId`, as programs do that send back what they have read.
+    pub fn parse(body: Value) -> Result<Self, FieldError> {
         let Value::Object(body) = body else {
             return Err(FieldError::new("body", "must be a JSON object"));
         };
-        let patch = Self::of_fields(body, id)?;
+        let patch = Self::of_fields(body)?;
         if patch.status.is_none() && patch.acknowledged.is_none() && patch.details.is_empty() {
             return Err(FieldError::new(
                 "status",
@@ -41,7 +43,7 @@ impl OrderPatch {
         Ok(patch)
     }
 
-    fn of_fields(body: Map<String, Value>, id: &OrderId) -> Result<Self, FieldError> {
+    fn of_fields(body: Map<String, Value>) -> Result<Self, FieldError> {
         let mut patch = Self::default();
         for (name, value) in body {
             match (name.as_str(), value) {
@@ -61,18 +63,25 @@ impl OrderPatch {
                 ("expectedStatus", value) => {
                     patch.expected_status = Some(text("expectedStatus", value)?);
                 }
-                ("id" | "orderId", value) => {
-                    if value.as_str() != Some(id.as_str()) {
-                        return Err(FieldError::new(
-                            name,
-                            "must be the order's id in the address, or absent",
-                        ));
-                    }
-                }
+                ("id", value) => patch.ids.push(("id", value)),
+                ("orderId", value) => patch.ids.push(("orderId", value)),
                 (_, value) => patch.details.read(&name, value)?,
             }
         }
         Ok(patch)
+    }
+
+    /// Checks that the body speaks of this order: by its document's id, or by the `orderId` that the document holds.
+    pub(super) fn check_ids(&self, order: &Order) -> Result<(), FieldError> {
+        for (name, value) in &self.ids {
+            let is_of_order = value.as_str() == Some(order.id.as_str())
+                || order.fields.get(*name) == Some(value)
+                || value.as_str() == Some(&order.order_id());
+            if !is_of_order {
+                return Err(FieldError::new(*name, "must be the order's, or absent"));
+            }
+        }
+        Ok(())
     }
 }
 

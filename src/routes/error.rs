@@ -3,7 +3,7 @@ use std::time::Duration;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::{Method, StatusCode, Uri, header};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, web};
 use serde_json::{Value, json};
@@ -220,6 +220,7 @@ pub async fn translate_errors<B: MessageBody + 'static>(
     let refused = Refused {
         is_api: request.path().starts_with("/api"),
         method: request.method().clone(),
+        uri: request.uri().clone(),
         state: request.app_data::<web::Data<AppState>>().cloned(),
     };
     let mut response = match next.call(request).await {
@@ -255,6 +256,7 @@ fn reported<B>(response: &mut HttpResponse<B>) -> Option<Reported> {
 struct Refused {
     is_api: bool,
     method: Method,
+    uri: Uri,
     state: Option<web::Data<AppState>>,
 }
 
@@ -344,11 +346,11 @@ impl Refused {
             .unwrap_or_default();
         // A limit that is reached is no fault of the server, and a client that reaches it again and again would fill the log.
         let is_limit = status == StatusCode::SERVICE_UNAVAILABLE && cause.is_empty();
-        let (status, method) = (status.as_u16(), &self.method);
+        let (status, method, path) = (status.as_u16(), &self.method, self.uri.path());
         if status >= 500 && !is_limit {
-            tracing::error!(status, code, cause, %method, "refused");
+            tracing::error!(status, code, cause, %method, path, "refused");
         } else {
-            tracing::debug!(status, code, %method, "refused");
+            tracing::debug!(status, code, %method, path, "refused");
         }
     }
 }

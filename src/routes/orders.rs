@@ -49,8 +49,8 @@ pub(super) async fn change(
     let desk = recent::is_desk(view.view.as_deref())?;
     let id = order_id(&id)?;
     let body = body::json(&request, payload, &state).await?;
-    let patch = OrderPatch::parse(body, &id)
-        .map_err(|error| ApiError::invalid(&error.field, error.message))?;
+    let patch =
+        OrderPatch::parse(body).map_err(|error| ApiError::invalid(&error.field, error.message))?;
     match state.store.change(&id, patch, &admin.name).await {
         Ok(order) => {
             tracing::info!(order = ?id, status = order.status(), by = admin.name, "order changed");

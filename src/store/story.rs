@@ -293,8 +293,8 @@ pub(crate) async fn a_change_touches_what_it_says(store: Arc<impl Store>) {
     assert_eq!(taken, 1);
 }
 
-fn patch(id: &OrderId, body: Value) -> OrderPatch {
-    OrderPatch::parse(body, id).expect("a good change")
+fn patch(body: Value) -> OrderPatch {
+    OrderPatch::parse(body).expect("a good change")
 }
 
 pub(crate) async fn what_admins_write_is_kept_until_null_removes_it(store: Arc<impl Store>) {
@@ -304,7 +304,7 @@ pub(crate) async fn what_admins_write_is_kept_until_null_removes_it(store: Arc<i
         .expect("placed")
         .order_id;
     let change = async |body: Value| {
-        let changed = store.change(&id, patch(&id, body), "Ana").await;
+        let changed = store.change(&id, patch(body), "Ana").await;
         let changed = changed.expect("changed");
         assert_eq!(changed, order(&*store, &id).await);
         changed
@@ -368,7 +368,7 @@ pub(crate) async fn a_field_has_to_fit_the_order_as_it_is(store: Arc<impl Store>
             "cancelNote",
         ),
     ] {
-        let refused = store.change(&id, patch(&id, body), "Ana").await;
+        let refused = store.change(&id, patch(body), "Ana").await;
         let Err(StoreError::Invalid(error)) = refused else {
             panic!("a refusal: {refused:?}")
         };
@@ -377,19 +377,19 @@ pub(crate) async fn a_field_has_to_fit_the_order_as_it_is(store: Arc<impl Store>
     assert_eq!(order(&*store, &id).await, before, "nothing was changed");
     // An order that has changed meanwhile is the more useful answer.
     let stale = json!({"expectedStatus": "CANCELLED", "cancelReason": "CLOSED"});
-    let refused = store.change(&id, patch(&id, stale), "Ana").await;
+    let refused = store.change(&id, patch(stale), "Ana").await;
     assert!(
         matches!(refused, Err(StoreError::Conflict(_))),
         "{refused:?}"
     );
 
     let reason = json!({"status": "CANCELLED", "cancelReason": "CLOSED", "cancelNote": "x"});
-    let cancelled = store.change(&id, patch(&id, reason), "Ana").await;
+    let cancelled = store.change(&id, patch(reason), "Ana").await;
     assert_eq!(
         cancelled.expect("changed").fields["cancelReason"],
         json!("CLOSED")
     );
-    let other = patch(&id, json!({"cancelReason": "OTHER"}));
+    let other = patch(json!({"cancelReason": "OTHER"}));
     let cancelled = store.change(&id, other, "Ana").await.expect("changed");
     assert_eq!(cancelled.fields["cancelReason"], json!("OTHER"));
     let back = store.change(&id, to_status("PENDING"), "Ana").await;
@@ -420,7 +420,7 @@ pub(crate) async fn whoever_sets_the_status_is_named(store: Arc<impl Store>) {
         ),
         (json!({"driverName": null}), "Ana", Some("Ben")),
     ] {
-        let changed = store.change(&id, patch(&id, body.clone()), by).await;
+        let changed = store.change(&id, patch(body.clone()), by).await;
         let expected = (name.map(str::to_owned), false);
         assert_eq!(named(&changed.expect("changed")), expected, "{body}");
         assert_eq!(named(&order(&*store, &id).await), expected, "{body}");

@@ -1,6 +1,6 @@
 //! Orders that come and go between two snapshots.
 //!
-//! A target holds the newest orders, so many at most. When more than that come before the next snapshot, the first of them
+//! A target holds the newest orders, up to its limit. When more than that come before the next snapshot, the first of them
 //! are never sent. They are placed after the newest order of the last snapshot, and before the oldest of this one.
 
 /// What a target held at a snapshot, by what it sorts by: milliseconds.

@@ -23,7 +23,7 @@ fn placed() -> Order {
 
 /// The order after a change by this server, committed a little after the time that the change records.
 fn by_admin(order: &Order, body: Value, by: &str, millis: u64) -> Order {
-    let patch = OrderPatch::parse(body, &order.id).expect("a good change");
+    let patch = OrderPatch::parse(body).expect("a good change");
     let fields = order.patched(&patch, by, millis).expect("it fits");
     Order {
         fields: fields.expect("it changes something"),

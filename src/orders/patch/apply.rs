@@ -14,8 +14,8 @@ impl Order {
     ///
     /// `now_millis` is the store's time. The caller has checked `expected_status`; the error names a field that doesn't fit
     /// the order as it is. Only the fields of the patch are changed, and those that record who did it and when:
-    /// `updatedBy`, `acknowledgedAt`, `acknowledgedBy`, and for the status `statusHistory` and `historyCheckedAt`. An order
-    /// that is no longer cancelled loses `cancelReason` and `cancelNote`.
+    /// `updatedBy`, `acknowledgedAt`, `acknowledgedBy`, and for the status `statusHistory` and `historyCheckedAt`. A new
+    /// status takes the `cancelReason` and `cancelNote` of the one before away.
     pub fn patched(
         &self,
         patch: &OrderPatch,
@@ -26,6 +26,7 @@ impl Order {
             Some(status) => status.as_str(),
             None => self.status(),
         };
+        patch.check_ids(self)?;
         patch.details.check(self, status_after)?;
         let status = patch
             .status
@@ -71,10 +72,9 @@ fn set_status(fields: &mut Map<String, Value>, status: Status, by: &str, now_mil
     fields.insert("status".to_owned(), json!(status.as_str()));
     fields.insert(STATUS_HISTORY.to_owned(), Value::Array(history));
     fields.shift_remove(HISTORY_CHECKED_AT);
-    if status != Status::CANCELLED {
-        fields.shift_remove("cancelReason");
-        fields.shift_remove("cancelNote");
-    }
+    // Of an earlier cancellation: what another program has reopened since may still have them.
+    fields.shift_remove("cancelReason");
+    fields.shift_remove("cancelNote");
 }
 
 fn acknowledge(fields: &mut Map<String, Value>, acknowledged: bool, by: &str, now_millis: u64) {

@@ -27,7 +27,7 @@ impl CancelReason {
     pub const ALL: [&'static str; 5] = ["OUT_OF_STOCK", "TOO_BUSY", "CLOSED", "TOO_FAR", "OTHER"];
 }
 
-/// Fields to set, or to remove where there is no value. Values are checked as far as that needs no order.
+/// Fields to set, or to remove where there is no value. Values have passed the checks that don't depend on the order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details(Vec<(&'static str, Option<Value>)>);
 
@@ -109,6 +109,9 @@ fn ready_at(name: &str, value: &Value) -> Result<Option<Value>, FieldError> {
 }
 
 fn cancel_reason(name: &str, value: &Value) -> Result<Option<Value>, FieldError> {
+    if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+        return Ok(None);
+    }
     if value
         .as_str()
         .is_some_and(|reason| CancelReason::ALL.contains(&reason))

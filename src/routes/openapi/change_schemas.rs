@@ -21,7 +21,7 @@ pub(super) enum CancelReason {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ChangeFields {
-    /// The new status. An order that is no longer cancelled loses `cancelReason` and `cancelNote`.
+    /// The new status. `cancelReason` and `cancelNote` of the one before are removed.
     status: Option<Status>,
     /// Whether an admin has taken note of the order; who and when are kept with it.
     acknowledged: Option<bool>,

@@ -9,7 +9,7 @@ import { plain } from './card.js';
 
 /**
  * What is known of an order's way, oldest first. What another program has changed is the last line, without a time: documents don't
- * tell when. It has the status where that is surely not one of the others.
+ * tell when. Its `status` is set only when the history's last entry has another status.
  * @param {Card} card
  * @param {any} whole
  * @returns {Moment[]}
