@@ -39,6 +39,7 @@ use tokio::sync::Mutex;
 
 use super::fault::{Fault, FaultKind};
 use super::records::number_of;
+use super::runtime::ChannelRuntime;
 use super::settings::{Access, FirestoreSettings};
 use super::usage::{Cause, Meter};
 use super::value;
@@ -126,6 +127,7 @@ impl CredentialsProvider for EmulatorOwner {
 pub(super) struct Connection {
     settings: FirestoreSettings,
     meter: Arc<Meter>,
+    runtime: ChannelRuntime,
     db: Mutex<Option<FirestoreDb>>,
 }
 
@@ -134,6 +136,7 @@ impl Connection {
         Self {
             settings,
             meter,
+            runtime: ChannelRuntime::start(),
             db: Mutex::new(None),
         }
     }
@@ -317,7 +320,11 @@ impl Connection {
         if let Some(db) = &*db {
             return Ok(db.client().get());
         }
-        let fresh = connect(&self.settings).await?;
+        let settings = self.settings.clone();
+        let connecting = self.runtime.run(async move { connect(&settings).await });
+        let fresh = connecting.await.unwrap_or_else(|error| {
+            Err(Fault::transient(format!("connecting has failed: {error}")))
+        })?;
         let client = fresh.client().get();
         *db = Some(fresh);
         Ok(client)

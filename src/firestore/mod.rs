@@ -23,6 +23,7 @@ mod pacific;
 mod query;
 mod records;
 mod removals;
+mod runtime;
 mod settings;
 mod sweep;
 mod usage;

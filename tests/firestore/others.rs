@@ -377,3 +377,28 @@ async fn a_change_writes_its_own_fields_and_no_other() {
     assert_eq!(kept["readyAt"], json!({"integerValue": "1771842312000"}));
     assert_eq!(kept["acknowledged"], json!({"booleanValue": true}));
 }
+
+/// A runtime on the thread that calls it: nothing of it runs while nobody waits for it.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+#[test]
+fn calls_go_on_while_the_thread_that_connected_is_busy() {
+    let settings = settings();
+    let first = runtime();
+    let id = OrderId::parse("none").expect("an id");
+    let store = first.block_on(async {
+        let store = start(&settings);
+        assert!(store.get(&id).await.expect("an answer").is_none());
+        store
+    });
+    // The first thread is busy with other things from now on.
+    runtime().block_on(async {
+        assert!(store.get(&id).await.expect("an answer").is_none());
+    });
+    drop(store);
+}

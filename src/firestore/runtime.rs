@@ -1,0 +1,44 @@
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinError;
+
+/// A thread with a runtime of its own for the channel to the database.
+///
+/// A channel's tasks run on the runtime that it was made on. On one of the server's workers, each call of any thread would wait
+/// while that worker writes to all of its readers.
+pub(super) struct ChannelRuntime(Option<Runtime>);
+
+impl ChannelRuntime {
+    /// Starts the thread. Without one, channels run on the runtime of whoever makes them.
+    pub(super) fn start() -> Self {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("firestore")
+            .enable_all()
+            .build();
+        if let Err(error) = &runtime {
+            tracing::warn!(%error, "the channel to Firestore has no thread of its own");
+        }
+        Self(runtime.ok())
+    }
+
+    /// Runs `making` on the thread.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        making: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let handle = self
+            .0
+            .as_ref()
+            .map_or_else(Handle::current, |own| own.handle().clone());
+        handle.spawn(making).await
+    }
+}
+
+impl Drop for ChannelRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // May be dropped by a task, which must not wait for others.
+            runtime.shutdown_background();
+        }
+    }
+}
