@@ -1,9 +1,13 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bytes::BytesMut;
 use clap::Args;
+use russe::Event;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use tokio_util::codec::Decoder as _;
 
 use super::{say, say_error};
 use crate::settings::Settings;
@@ -12,6 +16,9 @@ use crate::settings::Settings;
 const DEFAULT_RETRY: Duration = Duration::from_secs(2);
 /// A server that says nothing for so long is gone: two heartbeats of the default settings, and some.
 const SILENCE: Duration = Duration::from_secs(75);
+
+/// Longest event, in bytes: a batch of orders is far below it.
+const MAX_EVENT: usize = 16 << 20;
 
 #[derive(Args)]
 pub(super) struct Tail {
@@ -34,7 +41,7 @@ impl Tail {
         let base = self
             .url
             .clone()
-            .unwrap_or_else(|| format!("http://{}:{}", settings.server.host, settings.server.port));
+            .unwrap_or_else(|| address(settings.server.host, settings.server.port));
         let token = self.token(settings)?;
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
@@ -89,45 +96,57 @@ impl Tail {
             return Err(Refused(status).into());
         }
         anyhow::ensure!(status.is_success(), "the server answers {status}");
-        let mut lines = Lines::default();
+        let (mut decoder, mut bytes) = (russe::Decoder::default(), BytesMut::new());
         while let Some(chunk) = tokio::time::timeout(SILENCE, response.chunk())
             .await
             .context("the server is silent")??
         {
-            for line in lines.take(&chunk) {
-                self.line(&line, position, &mut lines);
+            bytes.extend_from_slice(&chunk);
+            while let Some(event) = decoder.decode(&mut bytes)? {
+                self.take(event, position);
             }
+            anyhow::ensure!(
+                bytes.len() <= MAX_EVENT,
+                "an event of the server has no end"
+            );
         }
         Ok(())
     }
 
-    /// One line of the stream, by the rules of server-sent events as far as our own server uses them.
-    fn line(&self, line: &str, position: &mut Position, lines: &mut Lines) {
-        let (field, value) = line.split_once(": ").unwrap_or((line, ""));
-        match field {
-            "id" => position.cursor = Some(value.to_owned()),
-            "retry" => {
-                if let Ok(millis) = value.parse() {
-                    position.retry = Duration::from_millis(millis);
-                }
+    fn take(&self, event: Event, position: &mut Position) {
+        let message = match event {
+            Event::Retry(retry) => {
+                position.retry = retry;
+                return;
             }
-            "event" => lines.event = value.to_owned(),
-            "data" => {
-                if matches!(
-                    lines.event.as_str(),
-                    "new_order" | "order_update" | "order_removed"
-                ) {
-                    say(&if self.json {
-                        value.to_owned()
-                    } else {
-                        for_people(&lines.event, value)
-                    });
-                }
-            }
-            "" => lines.event.clear(),
-            _ => {}
+            Event::Comment(_) => return,
+            Event::Message(message) => message,
+        };
+        if let Some(retry) = message.retry {
+            position.retry = retry;
+        }
+        if let Some(id) = message.id {
+            position.cursor = Some(id.to_string());
+        }
+        let event = message.event.as_deref().unwrap_or_default();
+        if matches!(event, "new_order" | "order_update" | "order_removed") {
+            say(&if self.json {
+                message.data.to_string()
+            } else {
+                for_people(event, &message.data)
+            });
         }
     }
+}
+
+/// How a client on this machine reaches a server that listens on `host`.
+fn address(host: IpAddr, port: u16) -> String {
+    let host = match host {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    format!("http://{}", SocketAddr::new(host, port))
 }
 
 fn for_people(event: &str, data: &str) -> String {
@@ -156,28 +175,25 @@ struct Position {
     retry: Duration,
 }
 
-/// Bytes on their way to becoming lines, and the event that the lines are about.
-#[derive(Default)]
-struct Lines {
-    rest: Vec<u8>,
-    event: String,
-}
-
-impl Lines {
-    fn take(&mut self, chunk: &[u8]) -> Vec<String> {
-        self.rest.extend_from_slice(chunk);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
-            return Vec::new();
-        };
-        let whole: Vec<u8> = self.rest.drain(..=end).collect();
-        String::from_utf8_lossy(&whole)
-            .lines()
-            .map(str::to_owned)
-            .collect()
-    }
-}
-
 /// Coming back would not help.
 #[derive(Debug, thiserror::Error)]
 #[error("the server refuses: {0}")]
 struct Refused(reqwest::StatusCode);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_can_be_reached() {
+        for (host, address_) in [
+            ("127.0.0.1", "http://127.0.0.1:80"),
+            ("::1", "http://[::1]:80"),
+            ("2001:db8::7", "http://[2001:db8::7]:80"),
+            ("0.0.0.0", "http://127.0.0.1:80"),
+            ("::", "http://[::1]:80"),
+        ] {
+            assert_eq!(address(host.parse().expect("an address"), 80), address_);
+        }
+    }
+}

@@ -126,10 +126,11 @@ export class Actions {
     voice.changed();
     const before = this.queues.get(card.id) ?? Promise.resolve();
     const sent = before.then(() => this.write(card.id, body));
-    const settled = sent.catch(() => {});
+    const settled = sent.catch(() => {}).then(() => {
+      if (this.queues.get(card.id) === settled) this.queues.delete(card.id);
+    });
     this.queues.set(card.id, settled);
     const answer = await sent;
-    if (this.queues.get(card.id) === settled) this.queues.delete(card.id);
     const current = answer.body?.order;
     // The answer first: between the two the order would be shown as it was before.
     if (current && (answer.status === 200 || answer.status === 409)) desk.confirm(current);

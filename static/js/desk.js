@@ -233,6 +233,9 @@ export class Desk {
       if (after && this.#isDecided(before, after)) this.#announce(after, happenings);
       else if (!after) this.floods.undecided.delete(id);
     }
+    if (this.announced.size > 2 * this.book.limit) {
+      for (const id of this.announced) if (!this.book.get(id)) this.announced.delete(id);
+    }
     this.floods.update(this.cards());
     happenings.arrived = happenings.arrived.filter(({ id }) => this.floods.of(id) === null);
     happenings.missed = happenings.missed.filter(({ id }) => this.floods.of(id) === null);

@@ -15,7 +15,7 @@ import { allOrders, ordersSince, updateOrder } from './api.js';
 import { monotonic, wall } from './clock.js';
 import { wireControls } from './controls.js';
 import { Desk } from './desk.js';
-import { backoff } from './feed/backoff.js';
+import { untilDone } from './feed/until-done.js';
 import { matcher } from './order/filter.js';
 import { numberOf, plain } from './order/card.js';
 import { UNDO_MS } from './order/edits.js';
@@ -177,7 +177,9 @@ async function drawHistory(list, how) {
 
 /** @param {Happenings} happenings */
 function digest(happenings) {
-  if (happenings.gap) void catchUp();
+  if (happenings.gap) catchUp();
+  // Greeted long ago, most of them.
+  if (arrived.size > state.window) arrived.clear();
   for (const card of [...happenings.arrived, ...happenings.missed]) {
     arrived.add(card.id);
     if (prefs.autoPrint) toPrint.add(card.id);
@@ -190,31 +192,21 @@ function digest(happenings) {
   draw();
 }
 
-let catching = false;
-
-/** This tab has fallen behind the others: it fetches what it lacks by itself. */
-async function catchUp() {
-  if (catching) return;
-  catching = true;
-  const answer = await ordersSince(desk.follower.cursor);
-  catching = false;
-  if (answer.status === 200) digest(desk.caughtUp(answer.body));
-  else if (answer.status !== 401) setTimeout(() => void catchUp(), 3000);
-}
-
-/** The orders that the page had no room for. @param {number} [failures] */
-async function fetchRest(failures = 0) {
-  const answer = await allOrders(state.limit ?? state.window);
-  if (answer.status === 200) digest(desk.fill(answer.body));
-  else if (answer.status !== 401) setTimeout(() => void fetchRest(failures + 1), backoff(failures + 1, 1000, Math.random));
-}
+const fetchAll = () => allOrders(state.limit ?? state.window);
+/** This tab has fallen behind the others: it fetches what it lacks by itself. A page from before the first snapshot has no cursor. */
+const catchUp = untilDone(
+  () => (desk.follower.cursor ? ordersSince(desk.follower.cursor) : fetchAll()),
+  (body) => digest(desk.caughtUp(body)),
+);
+/** The orders that the page had no room for. */
+const fetchRest = untilDone(fetchAll, (body) => digest(desk.fill(body)));
 
 /** @param {FromHub} message */
 function hear(message) {
   switch (message.t) {
     case 'welcome':
       desk.status = byOwnClock(message.status, message.at, clock());
-      if (desk.follower.isBehind(message.cursor)) void catchUp();
+      if (desk.follower.isBehind(message.cursor)) catchUp();
       return drawStatus();
     case 'status':
       desk.status = byOwnClock(message.status, message.at, clock());
@@ -336,6 +328,6 @@ drawStatus();
 document.documentElement.dataset.ready = '';
 // After the first paint, which does not happen in a hidden tab.
 if (!desk.complete) {
-  if (document.hidden) void fetchRest();
-  else requestAnimationFrame(() => setTimeout(() => void fetchRest()));
+  if (document.hidden) fetchRest();
+  else requestAnimationFrame(() => setTimeout(fetchRest));
 }

@@ -74,6 +74,19 @@ test('a batch that starts beyond this tab is a gap; the tab catches up by itself
   assert.equal(desk.hear(batch([], far.position, cursor(T0 + 9500, 'E'))).gap, false);
 });
 
+test('a page that is open for weeks remembers the orders that it holds, and few others', () => {
+  const { desk, clock } = deskWith();
+  const limit = desk.book.limit;
+  for (let n = 1; n <= 3 * limit; n += 1) {
+    const at = T0 + n * 1000;
+    clock.now = at + 50;
+    desk.hear(event(`N${n}`, at, { status: 'DELIVERED' }));
+  }
+  assert.ok(desk.announced.size <= 2 * limit + 1, String(desk.announced.size));
+  const last = `N${3 * limit}`;
+  assert.ok(desk.announced.has(last) && desk.book.get(last));
+});
+
 test('a cancelled order keeps its place, marked, until it was seen', () => {
   const { desk } = deskWith({ orders: [card('B', { status: 'PREPARING_ORDER' })] });
   const cancelled = card('B', { status: 'CANCELLED', updatedAt: T0 + 1000 });

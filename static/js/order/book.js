@@ -43,6 +43,11 @@ export class Book {
     return this.cards.size;
   }
 
+  /** Most orders that are held. */
+  get limit() {
+    return this.window + this.maxOpen;
+  }
+
   /** @param {string} id */
   get(id) {
     return this.cards.get(id) ?? null;
