@@ -5,14 +5,16 @@
 //! at once. A batch of frames, encoded once, goes from each snapshot to the *relays*, one for each worker thread, and
 //! from there to that thread's *subscribers*.
 
+mod body_encoder;
 mod filter;
 mod frame;
 mod gzip;
 mod item;
+mod keep_alive;
 mod metrics;
-mod outlet;
-mod pulse;
 mod relay;
+mod signal;
+mod slots;
 mod subscriber;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,7 @@ use crate::orders::{Position, Search, Snapshot, WindowLimits};
 use crate::store::{ListQuery, SourceState, WatchEvent};
 use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use frame::{Batch, Frame};
+use signal::Signal;
 use view::View;
 
 /// Signals that a relay may be behind before it catches up from the view; few in tests, so that they get there.
@@ -81,21 +84,6 @@ pub struct Source {
     pub since: u64,
 }
 
-/// What goes to the relays.
-#[derive(Clone)]
-enum Signal {
-    /// A snapshot was applied.
-    Batch(Arc<Batch>),
-    /// The first snapshot was applied: positions mean something from now on.
-    Started,
-    /// An incomplete snapshot was applied: every reader must check its position against the view.
-    Gap,
-    /// An event without a position, for everybody who is there.
-    Notice(Arc<Frame>),
-    /// Somebody's permission may have ended: look.
-    Check,
-}
-
 /// An answer to a poll.
 pub struct Recent {
     /// The orders, and removals where the poll said since when.
@@ -107,7 +95,7 @@ pub struct Recent {
 }
 
 /// Where a reader with a cursor stands.
-enum Standing {
+enum ResumeState {
     /// It has missed these, in the order of their positions; afterwards it is at `head`.
     Behind {
         missed: Vec<Arc<Item>>,
@@ -259,10 +247,10 @@ impl Hub {
     /// The answer's cursor is where the next poll goes on, whether or not `limit` has cut the answer short.
     pub fn since(&self, cursor: &Position, limit: usize, filter: Option<&Filter>) -> Recent {
         let state = self.read();
-        let (mut items, head, reset) = match self.standing(&state.view, cursor) {
-            Standing::Behind { missed, head } => (missed, head, false),
-            Standing::Current => (Vec::new(), cursor.clone(), false),
-            Standing::Lost { head } => {
+        let (mut items, head, reset) = match self.resume_state(&state.view, cursor) {
+            ResumeState::Behind { missed, head } => (missed, head, false),
+            ResumeState::Current => (Vec::new(), cursor.clone(), false),
+            ResumeState::Lost { head } => {
                 let beginning = Position::beginning();
                 let window = state
                     .view
@@ -371,22 +359,22 @@ impl Hub {
         anyhow::anyhow!(reason.unwrap_or("the hub was dropped"))
     }
 
-    fn standing(&self, view: &View, cursor: &Position) -> Standing {
+    fn resume_state(&self, view: &View, cursor: &Position) -> ResumeState {
         let head = view.head();
         if cursor < view.floor() {
-            return Standing::Lost { head: head.clone() };
+            return ResumeState::Lost { head: head.clone() };
         }
         if cursor > head {
             let tolerance = u64::try_from(FUTURE_TOLERANCE.as_micros()).unwrap_or(u64::MAX);
             if cursor.micros() > self.clock.micros().saturating_add(tolerance) {
-                return Standing::Lost { head: head.clone() };
+                return ResumeState::Lost { head: head.clone() };
             }
-            return Standing::Current;
+            return ResumeState::Current;
         }
         if cursor == head {
-            return Standing::Current;
+            return ResumeState::Current;
         }
-        Standing::Behind {
+        ResumeState::Behind {
             missed: view.after(cursor).cloned().collect(),
             head: head.clone(),
         }

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use rand::RngExt as _;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::body_encoder::BodyEncoder;
 use super::frame::Frame;
-use super::outlet::Outlet;
-use super::pulse::{Beat, Pulse};
-use super::relay::{Listener, Taken, Wish};
-use super::{Filter, Item, Relay, Standing, frame};
+use super::keep_alive::{Due, KeepAlive};
+use super::relay::Listener;
+use super::slots::{Form, Taken};
+use super::{Filter, Item, Relay, ResumeState, frame};
 use crate::orders::Position;
 use crate::store::SourceState;
 
@@ -51,7 +52,7 @@ pub struct Options {
 pub struct Subscriber {
     relay: Relay,
     filter: Option<Filter>,
-    outlet: Outlet,
+    encoder: BodyEncoder,
     /// Of the listener at the relay, once there is one.
     number: Option<usize>,
     /// Of the relay's slots.
@@ -64,9 +65,9 @@ pub struct Subscriber {
     preamble: Option<Bytes>,
     /// Boxed, as what follows: few readers are being caught up, and a burst goes through the memory of all.
     replay: Option<Box<Replay>>,
-    gathering: Option<Box<Gathering>>,
+    batch: Option<Box<BatchTimer>>,
     done: bool,
-    pulse: Pulse,
+    keep_alive: KeepAlive,
 }
 
 /// What a reader has missed and is being sent: at least one event.
@@ -79,7 +80,7 @@ struct Replay {
 }
 
 /// Nothing is taken while a batch is being gathered: what has come by its end is read from the view, like a replay.
-struct Gathering {
+struct BatchTimer {
     interval: Duration,
     /// Runs since the first event came that wasn't handed over.
     timer: Option<Pin<Box<Sleep>>>,
@@ -88,8 +89,8 @@ struct Gathering {
 impl Subscriber {
     /// Subscribes the stream that starts at `start`.
     pub fn new(relay: Relay, start: Start, options: Options) -> Self {
-        let gathering = options.batch.map(|interval| {
-            Box::new(Gathering {
+        let batch = options.batch.map(|interval| {
+            Box::new(BatchTimer {
                 interval,
                 timer: None,
             })
@@ -98,14 +99,14 @@ impl Subscriber {
             number: None,
             next: relay.shared().end(),
             filter: options.filter,
-            gathering,
-            outlet: Outlet::new(options.gzip),
+            batch,
+            encoder: BodyEncoder::new(options.gzip),
             position: None,
             source_since: 0,
             preamble: None,
             replay: None,
             done: false,
-            pulse: Pulse::new(relay.hub().settings()),
+            keep_alive: KeepAlive::new(relay.hub().settings()),
             relay,
         };
         subscriber.begin(start);
@@ -130,16 +131,16 @@ impl Subscriber {
             Start::Now => {}
             Start::Unreadable => reset = Some("the position can't be read"),
             Start::After(_) if !state.view.started() => {}
-            Start::After(cursor) => match hub.standing(&state.view, &cursor) {
-                Standing::Behind { missed, head } => {
+            Start::After(cursor) => match hub.resume_state(&state.view, &cursor) {
+                ResumeState::Behind { missed, head } => {
                     connected = Some(cursor.clone());
                     self.begin_replay(cursor, missed, head);
                 }
-                Standing::Current => {
+                ResumeState::Current => {
                     connected = Some(cursor.clone());
                     self.position = Some(cursor);
                 }
-                Standing::Lost { .. } => reset = Some("the position is older than the window"),
+                ResumeState::Lost { .. } => reset = Some("the position is older than the window"),
             },
         }
         drop(state);
@@ -198,29 +199,33 @@ impl Subscriber {
                 None => return Poll::Pending,
             },
         };
-        self.pulse.spoke();
+        self.keep_alive.spoke();
         Poll::Ready(Some(chunk))
     }
 
     /// Ends the stream without a word; answers with what its coding still wants to be written.
     pub fn end(&mut self) -> Option<Bytes> {
         let was_done = mem::replace(&mut self.done, true);
-        if was_done { None } else { self.outlet.finish() }
+        if was_done {
+            None
+        } else {
+            self.encoder.finish()
+        }
     }
 
     fn take_ready(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         if let Some(preamble) = self.preamble.take() {
-            return Some(self.outlet.once(preamble));
+            return Some(self.encoder.once(preamble));
         }
         loop {
             if let Some(chunk) = self.take_missed() {
                 return Some(chunk);
             }
-            let wish = self.wish();
+            let form = self.form();
             let taken = self
                 .relay
                 .shared()
-                .take(&mut self.next, self.position.as_ref(), wish);
+                .take(&mut self.next, self.position.as_ref(), form);
             let chunk = match taken {
                 Taken::Nothing => return self.poll_gathered(cx),
                 Taken::Shared {
@@ -232,9 +237,9 @@ impl Subscriber {
                         self.position = head;
                     }
                     self.relay.hub().metrics().deliveries.inc_by(events as u64);
-                    return Some(self.outlet.payload(payload));
+                    return Some(self.encoder.payload(payload));
                 }
-                Taken::Batch(_) if self.gathering.is_some() => {
+                Taken::Batch(_) if self.batch.is_some() => {
                     self.gather();
                     None
                 }
@@ -248,13 +253,13 @@ impl Subscriber {
         }
     }
 
-    fn wish(&self) -> Wish {
-        if self.filter.is_some() || self.gathering.is_some() {
-            Wish::Choice
-        } else if self.outlet.is_gzip() {
-            Wish::Gzip
+    fn form(&self) -> Form {
+        if self.filter.is_some() || self.batch.is_some() {
+            Form::Choice
+        } else if self.encoder.is_gzip() {
+            Form::Gzip
         } else {
-            Wish::Plain
+            Form::Plain
         }
     }
 
@@ -267,8 +272,8 @@ impl Subscriber {
         let source = hub.source();
         let notice = (source.since != self.source_since).then(|| frame::source(&source));
         self.source_since = source.since;
-        let notice = notice.map(|notice| self.outlet.once(notice));
-        if self.gathering.is_some() {
+        let notice = notice.map(|notice| self.encoder.once(notice));
+        if self.batch.is_some() {
             self.gather();
             return notice;
         }
@@ -284,19 +289,19 @@ impl Subscriber {
         let started_at = state.view.started_at().cloned();
         let position = self.position.clone().or(started_at)?;
         self.position = Some(position.clone());
-        match hub.standing(&state.view, &position) {
-            Standing::Behind { missed, head } => {
+        match hub.resume_state(&state.view, &position) {
+            ResumeState::Behind { missed, head } => {
                 drop(state);
                 self.begin_replay(position, missed, head);
                 None
             }
-            Standing::Current => None,
-            Standing::Lost { head } => {
+            ResumeState::Current => None,
+            ResumeState::Lost { head } => {
                 drop(state);
                 hub.metrics().resets.inc();
                 self.position = Some(head);
                 Some(
-                    self.outlet
+                    self.encoder
                         .once(frame::reset("the position is older than the window")),
                 )
             }
@@ -324,13 +329,13 @@ impl Subscriber {
             .metrics()
             .deliveries
             .inc_by(taken.len() as u64);
-        let chunk = if self.gathering.is_some() {
+        let chunk = if self.batch.is_some() {
             let entries: Vec<_> = taken.iter().map(|item| item.entry_for(origin)).collect();
             let at = last.as_ref().unwrap_or(head);
-            self.outlet.once(frame::batch(at, &entries))
+            self.encoder.once(frame::batch(at, &entries))
         } else {
             let frames: Vec<&Frame> = taken.iter().map(|item| item.frame_for(origin)).collect();
-            self.outlet.frames(&frames)
+            self.encoder.frames(&frames)
         };
         self.position = if is_last { Some(head.clone()) } else { last };
         if is_last {
@@ -360,25 +365,25 @@ impl Subscriber {
             .metrics()
             .deliveries
             .inc_by(frames.len() as u64);
-        (!frames.is_empty()).then(|| self.outlet.frames(&frames))
+        (!frames.is_empty()).then(|| self.encoder.frames(&frames))
     }
 
     /// Something has come: the batch that is being gathered ends after its interval.
     fn gather(&mut self) {
-        if let Some(gathering) = &mut self.gathering {
-            let interval = gathering.interval;
-            gathering
+        if let Some(batch) = &mut self.batch {
+            let interval = batch.interval;
+            batch
                 .timer
                 .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + interval)));
         }
     }
 
     fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
-        let gathering = self.gathering.as_mut()?;
-        if gathering.timer.as_mut()?.as_mut().poll(cx).is_pending() {
+        let batch = self.batch.as_mut()?;
+        if batch.timer.as_mut()?.as_mut().poll(cx).is_pending() {
             return None;
         }
-        gathering.timer = None;
+        batch.timer = None;
         match self.catch_up() {
             None => self.take_missed(),
             chunk => chunk,
@@ -388,13 +393,13 @@ impl Subscriber {
     /// There is nothing to hand over, unless it is time for a heartbeat or for the end.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         let interval = self.relay.hub().settings().heartbeat;
-        match self.pulse.poll_beat(cx, interval) {
+        match self.keep_alive.poll_due(cx, interval) {
             Poll::Pending => None,
-            Poll::Ready(Beat::Leave) => Some(self.bye("this stream has reached its age")),
-            Poll::Ready(Beat::Heartbeat) => {
+            Poll::Ready(Due::Leave) => Some(self.bye("this stream has reached its age")),
+            Poll::Ready(Due::Heartbeat) => {
                 let millis = self.relay.hub().clock.millis();
                 let heartbeat = frame::heartbeat(self.position.as_ref(), millis);
-                Some(self.outlet.once(heartbeat))
+                Some(self.encoder.once(heartbeat))
             }
         }
     }
@@ -402,8 +407,8 @@ impl Subscriber {
     fn bye(&mut self, reason: &str) -> Bytes {
         self.done = true;
         let retry = Duration::from_millis(rand::rng().random_range(RETURN_SPREAD));
-        let bye = self.outlet.once(frame::bye(retry, reason));
-        match self.outlet.finish() {
+        let bye = self.encoder.once(frame::bye(retry, reason));
+        match self.encoder.finish() {
             Some(end) => frame::concat([bye, end].iter()),
             None => bye,
         }

@@ -124,7 +124,7 @@ fn subscribe(relay: &Relay, start: Start) -> Subscriber {
 /// Lets the relay's task run, and gather what comes close together.
 async fn settle() {
     // Time stands still until every task waits.
-    tokio::time::sleep(relay::GATHERING * 2).await;
+    tokio::time::sleep(relay::COALESCE_WINDOW * 2).await;
 }
 
 /// The next chunk, if there is one now; `Err` when the stream is over.
@@ -390,7 +390,7 @@ fn a_lone_event_goes_on_at_once_and_what_comes_close_upon_it_together() {
         let early = look(&mut subscriber).await;
         assert_eq!(now.elapsed(), Duration::ZERO);
         assert!(early.is_pending(), "{early:?}");
-        tokio::time::sleep(relay::GATHERING * 2).await;
+        tokio::time::sleep(relay::COALESCE_WINDOW * 2).await;
         assert!(
             matches!(look(&mut subscriber).await, Poll::Ready(Some(chunk)) if parse(&chunk).len() == 2)
         );

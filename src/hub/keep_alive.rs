@@ -12,9 +12,9 @@ use super::HubSettings;
 const LEAVING: std::ops::RangeInclusive<f64> = 0.8..=1.0;
 
 /// When a stream on which nothing happens has something to say.
-pub(super) struct Pulse {
+pub(super) struct KeepAlive {
     alarm_at: Instant,
-    /// Whom the alarm wakes. It isn't looked at before it has run down.
+    /// Waker registered with the timer; the timer is polled only after the deadline.
     alarmed: Option<Waker>,
     /// Set anew only when it has run down: an event costs no timer.
     alarm: Pin<Box<Sleep>>,
@@ -25,14 +25,14 @@ pub(super) struct Pulse {
 }
 
 /// What it is time for.
-pub(super) enum Beat {
+pub(super) enum Due {
     /// Nothing was said for the length of an interval.
     Heartbeat,
     /// The stream has reached its age.
     Leave,
 }
 
-impl Pulse {
+impl KeepAlive {
     pub(super) fn new(settings: &HubSettings) -> Self {
         let now = Instant::now();
         let alarm_at = now + settings.heartbeat;
@@ -52,7 +52,7 @@ impl Pulse {
     }
 
     /// There is nothing else to say, and a heartbeat follows when there was nothing for `interval`.
-    pub(super) fn poll_beat(&mut self, cx: &mut Context<'_>, interval: Duration) -> Poll<Beat> {
+    pub(super) fn poll_due(&mut self, cx: &mut Context<'_>, interval: Duration) -> Poll<Due> {
         let now = Instant::now();
         if mem::take(&mut self.has_spoken) {
             self.spoken_at = now;
@@ -66,7 +66,7 @@ impl Pulse {
         }
         while self.alarm.as_mut().poll(cx).is_ready() {
             if now >= self.leave_at {
-                return Poll::Ready(Beat::Leave);
+                return Poll::Ready(Due::Leave);
             }
             let due = self.spoken_at + interval;
             let is_due = now >= due;
@@ -75,7 +75,7 @@ impl Pulse {
             if is_due {
                 // tokio promises nothing about whom a timer wakes that has run down: it is told again.
                 self.alarmed = None;
-                return Poll::Ready(Beat::Heartbeat);
+                return Poll::Ready(Due::Heartbeat);
             }
         }
         Poll::Pending

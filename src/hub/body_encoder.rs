@@ -3,13 +3,13 @@ use bytes::Bytes;
 use super::frame::{Frame, Payload, concat};
 use super::gzip::{GzipStream, Segment};
 
-/// How a stream's text becomes the bytes of its body.
-pub(super) enum Outlet {
+/// Encodes a stream's text as the bytes of its body: as it is, or as one gzip stream.
+pub(super) enum BodyEncoder {
     Plain,
     Gzip(GzipStream),
 }
 
-impl Outlet {
+impl BodyEncoder {
     pub(super) fn new(gzip: bool) -> Self {
         if gzip {
             Self::Gzip(GzipStream::default())
@@ -40,7 +40,7 @@ impl Outlet {
         }
     }
 
-    /// Frames that were joined for all who stand at the same place. They were asked for in this outlet's coding.
+    /// Frames that were joined for all who stand at the same place. They were asked for in this encoder's coding.
     pub(super) fn payload(&mut self, payload: Payload) -> Bytes {
         match (self, payload) {
             (Self::Gzip(stream), Payload::Gzip(segment)) => stream.send(&segment),

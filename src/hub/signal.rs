@@ -1,0 +1,18 @@
+use std::sync::Arc;
+
+use super::frame::{Batch, Frame};
+
+/// What the hub broadcasts to the relays.
+#[derive(Clone)]
+pub(super) enum Signal {
+    /// A snapshot was applied.
+    Batch(Arc<Batch>),
+    /// The first snapshot was applied: positions mean something from now on.
+    Started,
+    /// An incomplete snapshot was applied: every reader must check its position against the view.
+    Gap,
+    /// An event without a position, for everybody who is there.
+    Notice(Arc<Frame>),
+    /// Credentials changed: every open stream has to be checked.
+    Check,
+}
