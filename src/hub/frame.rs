@@ -14,7 +14,7 @@ use super::{Item, Source};
 use crate::orders::{OrderId, Position, json_line};
 use crate::store::SourceState;
 
-/// A block that many readers get, and the same for those that take gzip, made when the first of them comes.
+/// An encoded event, shared by all readers. Its gzip form is made on first use.
 pub(super) struct Frame {
     plain: Bytes,
     gzip: OnceLock<Segment>,
@@ -73,12 +73,12 @@ impl Batch {
         }
     }
 
-    /// All events as a reader at `prev` gets them.
+    /// All events, as sent to a reader at `prev`.
     pub(super) fn plain(&self) -> &Bytes {
         &self.plain
     }
 
-    /// The same for those that take gzip.
+    /// The same for gzip streams.
     pub(super) fn gzip(&self) -> &Segment {
         self.gzip.get_or_init(|| {
             let frames = self.events.iter().map(|event| event.frame_for(&self.prev));
@@ -139,7 +139,7 @@ pub(super) fn connected(retry: Duration, position: Option<&Position>) -> Bytes {
     .into()
 }
 
-/// `reset`: what the reader has missed can't be told.
+/// `reset`: the reader has to fetch the orders anew.
 pub(super) fn reset(reason: &str) -> Bytes {
     block(None, "reset", &json!({"reason": reason}))
 }
@@ -153,7 +153,7 @@ pub(super) fn heartbeat(position: Option<&Position>, server_millis: u64) -> Byte
         .into()
 }
 
-/// `source`: the store's watch has gone away or has come back.
+/// `source`: the state of the store's watch has changed.
 pub(super) fn source(source: &Source) -> Bytes {
     block(None, "source", source)
 }

@@ -5,25 +5,25 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use super::frame::{self, Frame};
 use crate::orders::{HeldOrder, OrderId, Position, json_line};
 
-/// How many changes of its status an item remembers.
+/// Maximum number of status changes that an item remembers.
 const PAST_LIMIT: usize = 8;
 
-/// One order in the view, or what is left of a removed one. Its encodings are made once, on first use.
+/// One order in the view, or the tombstone of a removed one. Frames are encoded once, on first use.
 pub struct Item {
     id: OrderId,
     position: Position,
-    /// Readers at or after this position know the order, to others it is new. `None` where that isn't known any more.
+    /// Position of the creation: to readers before it, the order is new. `None` where it is not known any more.
     created: Option<Position>,
     /// `None` where the order was removed.
     order: Option<Arc<HeldOrder>>,
-    /// Since when it had which status, as far as this process has seen it; oldest first.
+    /// Status changes seen by this process, oldest first.
     past: Box<[(Position, Arc<str>)]>,
     as_new: OnceLock<Frame>,
     as_other: OnceLock<Frame>,
 }
 
 impl Item {
-    /// The order as it is from `position` on; `known` is what it was before.
+    /// The order as of `position`; `known` is its previous item.
     pub(super) fn order_at(
         order: Arc<HeldOrder>,
         position: Position,
@@ -48,7 +48,7 @@ impl Item {
         ))
     }
 
-    /// What is left of an order that was removed at `position`.
+    /// The tombstone of an order that was removed at `position`.
     pub(super) fn removed_at(id: OrderId, position: Position, known: Option<&Self>) -> Arc<Self> {
         let created = known.and_then(|known| known.created.clone());
         Arc::new(Self::new(id, position, created, None, Box::default()))
@@ -77,7 +77,7 @@ impl Item {
         &self.id
     }
 
-    /// Where the last change stands.
+    /// Position of the last change.
     pub fn position(&self) -> &Position {
         &self.position
     }
@@ -87,12 +87,12 @@ impl Item {
         self.order.as_ref()
     }
 
-    /// Where the order was created, as far as that is known.
+    /// Position of the creation, if it is known.
     pub(super) fn created(&self) -> Option<&Position> {
         self.created.as_ref()
     }
 
-    /// The order's status at `position`; nothing where it didn't exist, `None` where that isn't remembered.
+    /// The order's status at `position`: empty before it was created, `None` where it is not remembered.
     pub(super) fn last_status(&self, position: &Position) -> Option<&str> {
         if self.is_new_to(position) {
             return Some("");
@@ -116,7 +116,7 @@ impl Item {
             .is_some_and(|created| created > position)
     }
 
-    /// The event's name for a reader that has seen everything up to `position`.
+    /// Name of the event for a reader at `position`.
     fn event_for(&self, position: &Position) -> &'static str {
         match &self.order {
             None => "order_removed",
@@ -125,7 +125,7 @@ impl Item {
         }
     }
 
-    /// The event for a reader that has seen everything up to `position`.
+    /// The frame for a reader at `position`.
     pub(super) fn frame_for(&self, position: &Position) -> &Frame {
         let event = self.event_for(position);
         let slot = if event == "new_order" {
@@ -136,7 +136,7 @@ impl Item {
         slot.get_or_init(|| Frame::new(frame::event(event, &self.position, &self.data())))
     }
 
-    /// The same as one of several in a `batch`.
+    /// The same as an entry of a `batch`.
     pub(super) fn entry_for(&self, position: &Position) -> Bytes {
         frame::entry(self.event_for(position), &self.position, &self.data())
     }

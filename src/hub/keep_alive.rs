@@ -8,27 +8,27 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::HubSettings;
 
-/// A stream leaves at a random time in the last fifth of its age, so that not all leave at once.
+/// A stream ends at a random time in the last fifth of its maximum age, so that not all end at once.
 const LEAVING: std::ops::RangeInclusive<f64> = 0.8..=1.0;
 
-/// When a stream on which nothing happens has something to say.
+/// Timer of an idle stream: heartbeats, and the end at its maximum age.
 pub(super) struct KeepAlive {
     alarm_at: Instant,
     /// Waker registered with the timer; the timer is polled only after the deadline.
     alarmed: Option<Waker>,
-    /// Set anew only when it has run down: an event costs no timer.
+    /// Reset only after it has fired, so that an event costs no timer operation.
     alarm: Pin<Box<Sleep>>,
-    /// Since the last time that there was nothing to hand over.
+    /// Whether something was sent since the timer was last looked at.
     has_spoken: bool,
     spoken_at: Instant,
     leave_at: Instant,
 }
 
-/// What it is time for.
+/// What is due.
 pub(super) enum Due {
-    /// Nothing was said for the length of an interval.
+    /// Nothing was sent for one interval.
     Heartbeat,
-    /// The stream has reached its age.
+    /// The stream has reached its maximum age.
     Leave,
 }
 
@@ -46,12 +46,12 @@ impl KeepAlive {
         }
     }
 
-    /// Something was said.
+    /// Records that something was sent.
     pub(super) fn spoke(&mut self) {
         self.has_spoken = true;
     }
 
-    /// There is nothing else to say, and a heartbeat follows when there was nothing for `interval`.
+    /// To be called when there is nothing else to send. `interval` is the time between heartbeats.
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>, interval: Duration) -> Poll<Due> {
         let now = Instant::now();
         if mem::take(&mut self.has_spoken) {
@@ -73,7 +73,7 @@ impl KeepAlive {
             self.alarm_at = if is_due { now + interval } else { due };
             self.alarm.as_mut().reset(self.alarm_at);
             if is_due {
-                // tokio promises nothing about whom a timer wakes that has run down: it is told again.
+                // tokio makes no promise about the waker of a timer that has fired: it is registered again.
                 self.alarmed = None;
                 return Poll::Ready(Due::Heartbeat);
             }

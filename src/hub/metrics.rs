@@ -3,7 +3,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
 
-/// What the hub counts.
+/// Counters of the hub.
 #[derive(Debug, Default)]
 pub struct HubMetrics {
     /// Snapshots that the store's watch has delivered.
@@ -12,13 +12,13 @@ pub struct HubMetrics {
     pub(super) snapshot_at: Gauge<u64, AtomicU64>,
     /// Events, each counted once.
     pub(super) events: Counter,
-    /// Events handed to streams, counted for each of them.
+    /// Events sent, counted once per stream.
     pub(super) deliveries: Counter,
-    /// Streams that fell behind their relay and were caught up from the view.
+    /// Times that a stream fell behind its relay and was caught up from the view.
     pub(super) lagged: Counter,
-    /// Streams that came back with a cursor and were caught up from the view.
+    /// Replays of missed events.
     pub(super) replays: Counter,
-    /// Streams whose cursor couldn't be continued.
+    /// `reset` events.
     pub(super) resets: Counter,
 }
 

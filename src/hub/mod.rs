@@ -41,25 +41,26 @@ use frame::{Batch, Frame};
 use signal::Signal;
 use view::View;
 
-/// Signals that a relay may be behind before it catches up from the view; few in tests, so that they get there.
+/// Capacity of the broadcast: a relay that is further behind makes its subscribers catch up from the view. Small in tests, to be
+/// reached.
 const RELAY_BACKLOG: usize = if cfg!(test) { 4 } else { 1_024 };
-/// How far a cursor may run ahead of this machine's clock and still be believed: another instance may be ahead of us.
+/// How far a cursor may be ahead of this machine's clock and still be accepted: another instance may be ahead of this one.
 const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// What streams are like.
+/// Settings of the hub and its streams.
 #[derive(Debug, Clone)]
 pub struct HubSettings {
-    /// How many orders are held in memory.
+    /// Limits of the view.
     pub window: WindowLimits,
-    /// A stream without an event for so long carries a heartbeat.
+    /// Time without an event after which a heartbeat is sent.
     pub heartbeat: Duration,
-    /// How long clients wait before they come back, as a stream's first line tells them.
+    /// Reconnection time sent to clients as `retry`.
     pub retry: Duration,
-    /// A stream is asked to come back after so long; spread by a fifth.
+    /// Maximum age of a stream; it ends with `bye` at a random time in the last fifth.
     pub max_age: Duration,
 }
 
-/// The orders in memory, and the way to everybody who watches them.
+/// The view of the orders, and the broadcast to the relays.
 pub struct Hub {
     settings: HubSettings,
     clock: Clock,
@@ -71,16 +72,16 @@ pub struct Hub {
 struct State {
     view: View,
     source: Source,
-    /// Gone once the hub is closed.
+    /// `None` once the hub is closed.
     relays: Option<broadcast::Sender<Signal>>,
 }
 
-/// The state of the store's watch, and since when it lasts.
+/// State of the store's watch, and when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// What the watch says.
+    /// The state.
     pub state: SourceState,
-    /// Milliseconds since the epoch.
+    /// When the state began, in milliseconds since the epoch.
     pub since: u64,
 }
 
@@ -88,22 +89,22 @@ pub struct Source {
 pub struct Recent {
     /// The orders, and removals where the poll said since when.
     pub items: Vec<Arc<Item>>,
-    /// Where to go on.
+    /// The cursor of the next poll.
     pub cursor: Position,
-    /// The poller's position is older than the window, these are all orders of it.
+    /// Whether the cursor was older than the window: `items` are then all orders of the window.
     pub reset: bool,
 }
 
-/// Where a reader with a cursor stands.
+/// How a reader with a cursor can resume.
 enum ResumeState {
-    /// It has missed these, in the order of their positions; afterwards it is at `head`.
+    /// By receiving `missed`, in the order of positions; then it is at `head`.
     Behind {
         missed: Vec<Arc<Item>>,
         head: Position,
     },
-    /// It has missed nothing: its position is the head, or ahead of it.
+    /// It has missed nothing: its cursor is the head, or ahead of it.
     Current,
-    /// Nobody can tell what it has missed.
+    /// It has to start over: its cursor is older than the view reaches.
     Lost { head: Position },
 }
 
@@ -120,7 +121,7 @@ pub struct Stats {
 }
 
 impl Hub {
-    /// A hub without orders, whose source isn't there yet.
+    /// An empty hub that waits for the first snapshot.
     pub fn new(settings: HubSettings, clock: Clock) -> Arc<Self> {
         let (relays, _) = broadcast::channel(RELAY_BACKLOG);
         Arc::new(Self {
@@ -141,7 +142,7 @@ impl Hub {
         })
     }
 
-    /// Takes what a store's watch tells.
+    /// Takes an event of the store's watch.
     pub fn take(&self, event: WatchEvent) {
         match event {
             WatchEvent::Snapshot(snapshot) => self.apply(&snapshot),
@@ -149,7 +150,7 @@ impl Hub {
         }
     }
 
-    /// Applies a snapshot whole: afterwards every poll shows it, and every stream will.
+    /// Applies a snapshot and broadcasts its events.
     fn apply(&self, snapshot: &Snapshot) {
         let mut state = self.write();
         self.metrics.snapshots.inc();
@@ -160,7 +161,7 @@ impl Hub {
             return;
         }
         let prev = state.view.head().clone();
-        // Before the changes: what the view leaves out of them comes on top.
+        // Before the changes: the view adds those that it leaves out itself.
         if let Some(hidden) = snapshot.hidden_open {
             state.view.set_hidden_open(hidden, snapshot.repeats);
         }
@@ -173,7 +174,7 @@ impl Hub {
             state.send(Signal::Gap);
             return;
         }
-        // Sent under the lock that the view changed under: whoever subscribes has either the items or the batch.
+        // Sent under the same lock: a new subscriber sees a change either in the view or in the broadcast, never in neither.
         state.send(Signal::Batch(Arc::new(Batch::new(prev, events))));
     }
 
@@ -182,7 +183,7 @@ impl Hub {
         if state.source.state == source {
             return;
         }
-        // Another reason for being away doesn't make it younger.
+        // A new reason doesn't restart the time.
         let is_same_kind = mem::discriminant(&state.source.state) == mem::discriminant(&source);
         let since = if is_same_kind {
             state.source.since
@@ -213,12 +214,12 @@ impl Hub {
         state.view.started().then(|| state.view.head().clone())
     }
 
-    /// What streams are like.
+    /// The settings.
     pub fn settings(&self) -> &HubSettings {
         &self.settings
     }
 
-    /// What the hub counts.
+    /// The counters.
     pub fn metrics(&self) -> &HubMetrics {
         &self.metrics
     }
@@ -244,7 +245,7 @@ impl Hub {
 
     /// What has changed since `cursor`, oldest change first, at most `limit` of it.
     ///
-    /// The answer's cursor is where the next poll goes on, whether or not `limit` has cut the answer short.
+    /// The answer's cursor is that of the next poll, also when `limit` has cut the answer short.
     pub fn since(&self, cursor: &Position, limit: usize, filter: Option<&Filter>) -> Recent {
         let state = self.read();
         let (mut items, head, reset) = match self.resume_state(&state.view, cursor) {
@@ -303,7 +304,7 @@ impl Hub {
         self.read().view.get(id).cloned()
     }
 
-    /// How much is held.
+    /// How much the view holds.
     pub fn holding(&self) -> Holding {
         self.read().view.holding()
     }
@@ -334,12 +335,12 @@ impl Hub {
         stats
     }
 
-    /// Has every subscriber look whether it may still read.
+    /// Makes every stream check whether its admin may still read.
     pub fn check_subscribers(&self) {
         self.write().send(Signal::Check);
     }
 
-    /// Ends every stream with a `bye`; later ones end at once.
+    /// Ends every stream with `bye`; new ones end at once.
     pub fn close(&self) {
         self.write().relays = None;
     }
@@ -348,7 +349,7 @@ impl Hub {
         self.failure.send_replace(Some(reason));
     }
 
-    /// Waits until a part of the hub has ended by itself, and says which. The process ends then.
+    /// Returns when a part of the hub has failed, with the reason. The process must end then.
     pub async fn failed(&self) -> anyhow::Error {
         let mut failure = self.failure.subscribe();
         let reason = failure
@@ -381,7 +382,7 @@ impl Hub {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
-        // The view is changed by code that doesn't panic half-way; a poisoned lock means that the process is ending.
+        // Code that changes the view doesn't panic half-way; a poisoned lock means that the process is ending.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -393,7 +394,7 @@ impl Hub {
 impl State {
     fn send(&self, signal: Signal) {
         if let Some(relays) = &self.relays {
-            // An error means that nobody listens.
+            // An error means that there are no receivers.
             let _ = relays.send(signal);
         }
     }

@@ -19,11 +19,11 @@ const TURN: usize = 64;
 /// Minimum time between two writes to a reader: events that come within it share one write.
 pub(super) const COALESCE_WINDOW: Duration = Duration::from_millis(1);
 
-/// One worker thread's end of the hub's broadcast, shared by all subscribers of the thread.
+/// A worker thread's receiver of the hub's broadcast, shared by the thread's subscribers.
 ///
-/// The broadcast wakes one task in each thread, which has that thread's subscribers take what has come, one after the other.
-/// Signals wait in *slots* until every subscriber had the chance to take them; a subscriber that was too slow for that
-/// catches up from the view. Under load several slots are taken at once, as bytes joined once for all who stand at the same place.
+/// A broadcast wakes one task per thread, which notifies the thread's subscribers one after the other. Signals are kept in
+/// *slots* for subscribers that are behind; one that is too far behind catches up from the view. Under load, several slots are
+/// joined into one chunk, once for all subscribers at the same position.
 #[derive(Clone)]
 pub struct Relay {
     hub: Arc<Hub>,
@@ -36,9 +36,9 @@ pub(super) struct Shared {
     closed: Cell<bool>,
 }
 
-/// What a relay calls when its subscribers have something to take.
+/// Called by a relay when there may be new events.
 pub trait Listener {
-    /// Takes what its subscriber has, as much as is possible without waiting.
+    /// Writes as much as the socket accepts without blocking.
     fn notify(&self);
 }
 
@@ -60,8 +60,8 @@ impl Relay {
         match receiver {
             Some(receiver) => {
                 let guard = Guard(Arc::clone(&hub));
-                // Streams' timers are looked at in here as well. Beyond a task's budget tokio has them answer as if they were
-                // set when they aren't, and a stream would miss its heartbeat. `run` gives way by itself.
+                // This task also polls the streams' timers. When a task's budget is used up, tokio's timers return `Pending`
+                // without registering the waker, and a stream would miss its heartbeat. `run` yields by itself.
                 let run = unconstrained(run(Rc::clone(&shared), receiver, guard));
                 tokio::task::spawn_local(run);
             }
@@ -79,7 +79,7 @@ impl Relay {
     }
 }
 
-/// A relay that panics leaves its thread's streams silent, which nobody would notice: the process must not go on.
+/// Ends the process when a relay panics: its thread's streams would stay silent unnoticed.
 struct Guard(Arc<Hub>);
 
 impl Drop for Guard {
@@ -102,7 +102,7 @@ async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>, _guar
                 first => Some(first),
             }
         };
-        // A lone event goes on at once. What comes close upon another is worth one write to each reader.
+        // A single event is sent at once; events in quick succession share one write per reader.
         if Instant::now() < next_at {
             sleep_until(next_at).await;
         }
@@ -127,7 +127,7 @@ impl Shared {
         }
     }
 
-    /// Takes in whatever has come; true if there was anything.
+    /// Moves all received signals into the slots. True if there were any.
     fn push_all(&self, signals: &mut broadcast::Receiver<Signal>) -> bool {
         let mut any = false;
         loop {
@@ -140,7 +140,7 @@ impl Shared {
         }
     }
 
-    /// Has every listener take what has come by its turn; true if more came after the turn of the first ones.
+    /// Notifies every listener. True if signals arrived after the first ones were notified.
     fn notify(&self, signals: &mut broadcast::Receiver<Signal>) -> bool {
         let (mut told, mut is_behind) = (0, false);
         while self.tell(told) {
@@ -150,7 +150,8 @@ impl Shared {
         is_behind
     }
 
-    /// Notifies the listeners of one turn, if there are any from `told` on. They may register and deregister meanwhile.
+    /// Notifies up to `TURN` listeners from index `told` on; false if there are none. Listeners may register and deregister
+    /// meanwhile.
     fn tell(&self, told: usize) -> bool {
         let turn: SmallVec<[Rc<dyn Listener>; TURN]> = {
             let listeners = self.listeners.borrow();

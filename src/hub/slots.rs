@@ -10,11 +10,11 @@ use super::gzip::Segment;
 use super::signal::Signal;
 use crate::orders::Position;
 
-/// Signals that a subscriber may be behind before it catches up from the view; few in tests, so that they get there.
+/// Maximum number of slots: a subscriber that is further behind catches up from the view. Small in tests, to be reached.
 const SLOT_LIMIT: usize = if cfg!(test) { 6 } else { 1_024 };
 /// Maximum bytes retained in the slots.
 const SLOT_BYTES_LIMIT: usize = 4 << 20;
-/// Most bytes that a subscriber takes at once from the slots.
+/// Maximum bytes taken from the slots at once.
 const CHUNK_LIMIT: usize = if cfg!(test) { 500 } else { 128 << 10 };
 #[derive(Default)]
 pub(super) struct Slots {
@@ -22,7 +22,7 @@ pub(super) struct Slots {
     first: u64,
     slots: VecDeque<Signal>,
     bytes: usize,
-    /// The chunk that was joined last, for those who stand where it begins.
+    /// The last joined chunk, for subscribers at its start.
     joined: Option<Joined>,
     joined_gzip: Option<Joined>,
 }
@@ -31,43 +31,43 @@ pub(super) struct Slots {
 struct Joined {
     from: u64,
     to: u64,
-    /// More slots wouldn't make it longer.
+    /// Whether further slots would not fit.
     is_full: bool,
     payload: Payload,
-    /// Where its readers stand then.
+    /// The readers' position after it.
     head: Option<Position>,
     events: usize,
 }
 
-/// In which form a subscriber takes what is new.
+/// The form in which a subscriber takes events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// As text.
     Plain,
     /// As gzip.
     Gzip,
-    /// Batch by batch, to choose from.
+    /// Batch by batch, to be filtered by the subscriber.
     Choice,
 }
 
-/// What a subscriber takes from the slots.
+/// The result of taking from the slots.
 pub(super) enum Taken {
-    /// The subscriber was too slow, the slots it needs are gone.
+    /// The subscriber's next slots were dropped.
     Lagged,
     /// Nothing new.
     Nothing,
     /// The watch has delivered its first snapshot.
     Started,
-    /// Frames for everybody who stands where the subscriber does.
+    /// Frames shared by all subscribers at the same position.
     Shared {
         /// The frames.
         payload: Payload,
-        /// Where the subscriber stands then.
+        /// The subscriber's position after them.
         head: Option<Position>,
         /// How many events the frames carry.
         events: usize,
     },
-    /// A batch that the subscriber has to choose from, because of its position or its filter.
+    /// A batch that the subscriber has to filter, by its position or its statuses.
     Batch(Arc<Batch>),
 }
 
@@ -77,9 +77,9 @@ impl Slots {
         self.first
     }
 
-    /// Drops all slots: what comes next is not in them, and every subscriber has to catch up from the view.
+    /// Drops all slots: every subscriber has to catch up from the view.
     pub(super) fn skip(&mut self) {
-        // One number is left out, so that a subscriber that had taken everything sees the gap as well.
+        // Skips one number, so that a subscriber that was up to date lags as well.
         self.first += self.slots.len() as u64 + 1;
         self.slots.clear();
         self.bytes = 0;
@@ -92,7 +92,7 @@ impl Slots {
         self.first + self.slots.len() as u64
     }
 
-    /// Appends a signal; the oldest slots are dropped where there are too many.
+    /// Appends a signal, and drops the oldest slots beyond the limits.
     pub(super) fn push(&mut self, signal: Signal) {
         self.bytes += weight(&signal);
         self.slots.push_back(signal);
@@ -106,7 +106,7 @@ impl Slots {
         }
     }
 
-    /// What is new for a subscriber that has taken everything before `next`, stands at `position`, and wants it in this form.
+    /// Takes what comes next for a subscriber whose next slot is `next` and whose position is `position`.
     pub(super) fn take(
         &mut self,
         next: &mut u64,
@@ -166,8 +166,8 @@ impl Slots {
         taken
     }
 
-    /// Joins the frames from `from` on. Each batch begins where the one before has ended, so that whoever stands at the
-    /// beginning of the first can take all.
+    /// Joins the frames from slot `from` on. Each batch begins where the previous one ended, so a subscriber at the start of the
+    /// first batch can take all of them.
     fn join(&self, from: u64, form: Form) -> Joined {
         let (mut to, mut bytes, mut events, mut head) = (from, 0, 0, None);
         while let Some(signal) = self.at(to) {
@@ -175,7 +175,7 @@ impl Slots {
                 Signal::Started => break,
                 Signal::Check | Signal::Gap => {}
                 _ if bytes > 0 && bytes + weight(signal) > CHUNK_LIMIT => break,
-                // A reader that takes a notice first need not stand where the batch behind it begins.
+                // A reader that takes a notice may not be at the start of the batch behind it.
                 Signal::Batch(_) if bytes > 0 && head.is_none() => break,
                 Signal::Batch(batch) => {
                     events += batch.events.len();

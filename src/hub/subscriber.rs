@@ -19,75 +19,75 @@ use super::{Filter, Item, Relay, ResumeState, frame};
 use crate::orders::Position;
 use crate::store::SourceState;
 
-/// Bytes of missed events that a subscriber hands over at once; the rest waits as pointers.
+/// Maximum bytes of one replay chunk; the rest of the replay is kept as pointers.
 const REPLAY_CHUNK: usize = if cfg!(test) { 300 } else { 64 << 10 };
-/// Clients that are asked to come back are spread over this time, in milliseconds.
+/// Range of the `retry` sent with `bye`, in milliseconds: spreads reconnecting clients.
 const RETURN_SPREAD: std::ops::RangeInclusive<u64> = 1_000..=8_000;
 
 /// Where a stream starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// With what happens from now on.
+    /// At the head: only new events.
     Now,
     /// After this position.
     After(Position),
-    /// The client has sent a position that can't be read.
+    /// The client's cursor can't be parsed.
     Unreadable,
 }
 
-/// What a stream is to be like.
+/// Options of one stream.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Only orders that come into a set of statuses, are in it, or leave it.
+    /// Only orders that enter, are in, or leave a set of statuses.
     pub filter: Option<Filter>,
-    /// Events are gathered for so long.
+    /// How long events are collected before they are sent as one `batch`.
     pub batch: Option<Duration>,
-    /// The bytes are a gzip stream.
+    /// Whether the body is a gzip stream.
     pub gzip: bool,
 }
 
-/// One stream's place at the hub: what has been missed first, then what happens, in chunks ready to be written.
+/// One stream's subscription: yields missed events first, then live ones, in chunks ready to be written.
 ///
-/// It never holds more than one chunk and pointers to what a replay still has to send, however slow its reader is.
+/// Memory is bounded whatever the reader's speed: one chunk, and pointers to the rest of a replay.
 pub struct Subscriber {
     relay: Relay,
     filter: Option<Filter>,
     encoder: BodyEncoder,
-    /// Of the listener at the relay, once there is one.
+    /// Number of the listener registered with the relay, if any.
     number: Option<usize>,
-    /// Of the relay's slots.
+    /// Number of the slot to take next.
     next: u64,
-    /// Everything up to here was handed over. `None` until the first snapshot has come.
+    /// Every event up to this position was yielded. `None` until the first snapshot.
     position: Option<Position>,
-    /// Since when the source is in the state that the reader was told when it came.
+    /// Start time of the source state that the reader knows.
     source_since: u64,
-    /// Handed over before anything else.
+    /// Yielded before anything else.
     preamble: Option<Bytes>,
-    /// Boxed, as what follows: few readers are being caught up, and a burst goes through the memory of all.
+    /// Boxed, like the next field: few readers need it, and a burst touches the memory of every subscriber.
     replay: Option<Box<Replay>>,
     batch: Option<Box<BatchTimer>>,
     done: bool,
     keep_alive: KeepAlive,
 }
 
-/// What a reader has missed and is being sent: at least one event.
+/// Missed events that are being sent: at least one.
 struct Replay {
     missed: VecDeque<Arc<Item>>,
-    /// Where the reader stood when it began: orders created later are new to it.
+    /// The reader's position at the start: orders created after it are new.
     origin: Position,
-    /// Where the reader stands when it is over.
+    /// The reader's position at the end.
     head: Position,
 }
 
-/// Nothing is taken while a batch is being gathered: what has come by its end is read from the view, like a replay.
+/// Collects a `batch`. Slots are not read meanwhile: when the timer ends, the events come from the view, like a replay.
 struct BatchTimer {
     interval: Duration,
-    /// Runs since the first event came that wasn't handed over.
+    /// Started by the first event that was not yet yielded.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Subscriber {
-    /// Subscribes the stream that starts at `start`.
+    /// Subscribes a stream that begins at `start`.
     pub fn new(relay: Relay, start: Start, options: Options) -> Self {
         let batch = options.batch.map(|interval| {
             Box::new(BatchTimer {
@@ -120,10 +120,10 @@ impl Subscriber {
         let source = state.source.clone();
         let head = state.view.started().then(|| state.view.head().clone());
         let mut reset = None;
-        // Where the reader stands once it was told what it has missed; `connected` says where it stands now.
+        // The position after the replay; `connected` carries the one before it.
         self.position = match (&start, &head) {
             (Start::After(cursor), None) => Some(cursor.clone()),
-            // What is there when the first snapshot comes is not news to a reader that has asked for news.
+            // Orders of the first snapshot are not news for a reader that asked for new events only.
             _ => head,
         };
         let mut connected = self.position.clone();
@@ -203,7 +203,7 @@ impl Subscriber {
         Poll::Ready(Some(chunk))
     }
 
-    /// Ends the stream without a word; answers with what its coding still wants to be written.
+    /// Ends the stream without a `bye`. Returns the bytes that complete its encoding, if any.
     pub fn end(&mut self) -> Option<Bytes> {
         let was_done = mem::replace(&mut self.done, true);
         if was_done {
@@ -263,9 +263,9 @@ impl Subscriber {
         }
     }
 
-    /// The slots that come next for this subscriber are gone.
+    /// Catches up from the view: the next slots of this subscriber were dropped.
     fn recover(&mut self) -> Option<Bytes> {
-        // Slots that are still there hold nothing that a position doesn't sort out, but notices have none.
+        // The position filters events that are still in the slots. Notices have no position and are sent again here.
         self.next = self.relay.shared().first();
         let hub = Arc::clone(self.relay.hub());
         hub.metrics().lagged.inc();
@@ -281,7 +281,7 @@ impl Subscriber {
         (!chunks.is_empty()).then(|| frame::concat(chunks.iter()))
     }
 
-    /// Takes up the reader's place anew: what it has missed comes from the view.
+    /// Starts a replay from the view, or answers with `reset`.
     fn catch_up(&mut self) -> Option<Bytes> {
         let hub = Arc::clone(self.relay.hub());
         let state = hub.read();
@@ -308,7 +308,7 @@ impl Subscriber {
         }
     }
 
-    /// What comes next of the replay, if there is one.
+    /// The next chunk of the replay, if there is one.
     fn take_missed(&mut self) -> Option<Bytes> {
         let Replay {
             missed,
@@ -344,7 +344,7 @@ impl Subscriber {
         Some(chunk)
     }
 
-    /// The events of a batch that this reader wants and that are after its position, which may be in the middle of it.
+    /// Filters a batch by the reader's position, which may be within it, and by its statuses.
     fn choose(&mut self, events: &[Arc<Item>]) -> Option<Bytes> {
         let position = self.position.clone()?;
         let is_wanted = |item: &&Arc<Item>| {
@@ -368,7 +368,7 @@ impl Subscriber {
         (!frames.is_empty()).then(|| self.encoder.frames(&frames))
     }
 
-    /// Something has come: the batch that is being gathered ends after its interval.
+    /// Starts the batch timer unless it runs.
     fn gather(&mut self) {
         if let Some(batch) = &mut self.batch {
             let interval = batch.interval;
@@ -390,7 +390,7 @@ impl Subscriber {
         }
     }
 
-    /// There is nothing to hand over, unless it is time for a heartbeat or for the end.
+    /// A heartbeat or the final `bye` when it is due.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         let interval = self.relay.hub().settings().heartbeat;
         match self.keep_alive.poll_due(cx, interval) {
