@@ -17,7 +17,7 @@ pub(super) use place::Cut;
 pub use place::Place;
 use place::Slot;
 
-/// Connections ended at once to make room: each search goes through all of them.
+/// Connections ended at once to make room, since each search looks at all of them.
 const EVICTED_AT_ONCE: usize = 32;
 /// How long to wait after a search that found no connection to end: each search looks at all of them.
 const SEARCH_PAUSE: Duration = if cfg!(test) {
@@ -25,14 +25,14 @@ const SEARCH_PAUSE: Duration = if cfg!(test) {
 } else {
     Duration::from_millis(50)
 };
-/// Connections that were ended to make room and are still open, at most: descriptors beyond the cap.
+/// Maximum number of connections that were told to end and are still open: descriptors beyond the cap.
 const MAX_EVICTED: usize = 96;
-/// Addresses from which good credentials have come, at most.
+/// Maximum number of known addresses: those that have sent a valid credential.
 const MAX_KNOWN: usize = 1_000;
 /// How long an address stays known.
 const KNOWN_FOR: Duration = Duration::from_secs(24 * 3_600);
 
-/// How many connections there may be.
+/// Limits of the number of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct AdmissionLimits {
     /// In all.
@@ -42,18 +42,18 @@ pub struct AdmissionLimits {
 }
 
 impl AdmissionLimits {
-    /// Of all connections, those that only addresses have from which good credentials have come.
+    /// Places that only known addresses may use.
     fn reserve(&self) -> usize {
         self.total / 8
     }
 }
 
-/// Decides who may connect: caps in all and for each address, a reserve for those who use the desk, and idle connections
-/// that make room for new ones.
+/// Admits or refuses connections: limits in total and per address, a reserve for known addresses, and eviction of connections
+/// that wait for a request.
 pub struct Admission {
     limits: AdmissionLimits,
     started: Instant,
-    /// Whether an address stands for many clients and has no limit of its own: this machine, and trusted proxies.
+    /// Whether an address has no limit of its own because it stands for many clients: loopback, and trusted proxies.
     is_exempt: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     state: Mutex<State>,
     metrics: Metrics,
@@ -63,7 +63,7 @@ pub struct Admission {
 struct State {
     next: u64,
     open: HashMap<u64, Arc<Slot>>,
-    /// Connections that were ended to make room and are still open.
+    /// Connections that were told to end and are still open.
     evicted: usize,
     by_network: HashMap<IpAddr, HashSet<u64>>,
     /// When a search for a connection to end has found none: for strangers, and for known addresses.
@@ -71,12 +71,12 @@ struct State {
     known: HashMap<IpAddr, Instant>,
 }
 
-/// Why a connection is not taken.
+/// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// The address has as many as it may have.
+    /// The address has reached its limit.
     Address,
-    /// There are as many as there may be, and none of them waits.
+    /// The total limit is reached, and no connection can be evicted.
     Full,
 }
 
@@ -101,7 +101,7 @@ struct Metrics {
 }
 
 impl Admission {
-    /// No connections yet, and at most so many.
+    /// An admission without connections.
     pub fn new(
         limits: AdmissionLimits,
         is_exempt: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
@@ -115,7 +115,7 @@ impl Admission {
         })
     }
 
-    /// Makes the figures known to `registry`.
+    /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "connections_open",
@@ -134,8 +134,7 @@ impl Admission {
         );
     }
 
-    /// A place for a new connection from `address`. Where there is no room, connections that wait for a request are ended,
-    /// those that have waited longest first.
+    /// Admits a connection from `address`. At a limit, connections that wait for a request are ended, the longest waiting first.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Refusal> {
         let admitted = self.try_admit(address);
         if let Err(reason) = admitted {
@@ -176,7 +175,7 @@ impl Admission {
         }
     }
 
-    /// Connections of this network have a reserve from now on.
+    /// Makes the network known: it may use the reserve.
     fn remember(&self, network: IpAddr) {
         self.lock().remember(network);
     }

@@ -23,10 +23,9 @@ type DetachHandler = Box<dyn FnOnce(DetachedSocket)>;
 
 /// A client's connection as actix reads and writes it.
 ///
-/// It hands over one request at a time, and ends when the client is too slow. actix keeps two buffers, timers and a copy of
-/// what is written for every answer that is being sent. A stream that stays open for hours with nothing to say needs none
-/// of that: its head goes out through actix like any other, then it takes the socket, and everything that actix has held
-/// for the connection is freed. From then on the connection looks closed to actix.
+/// It hands over one request at a time, and ends when the client is too slow. For every answer that is being sent, actix keeps
+/// two buffers, timers and a copy of what it writes. An idle stream needs none of that: actix writes its head, then the socket
+/// is detached, and actix frees what it held for the connection, which looks closed to it from then on.
 pub struct Connection {
     open: Option<Open>,
     shared: Rc<RefCell<Shared>>,
@@ -37,23 +36,23 @@ struct Open {
     socket: TcpStream,
     place: Place,
     deadlines: Deadlines,
-    /// What was read and has to wait: mostly nothing.
+    /// Bytes that were read and can't be handed over yet; empty most of the time.
     waiting: BytesMut,
-    /// A read had to wait although the socket may have something.
+    /// Whether a read was held back although the socket may be readable.
     is_read_held: bool,
-    /// Since when the client takes no byte of an answer.
+    /// When the socket stopped accepting bytes.
     blocked_since: Option<Instant>,
-    /// Runs until the deadline or, at the latest, for a request's time: deadlines that are set meanwhile are not missed.
+    /// Runs to the next deadline, at most for the time of one request, so that it covers deadlines set later.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// What handlers and middleware share with the connection that they answer on.
+/// State shared between the connection and the handlers and middleware of its requests.
 struct Shared {
     exchange: Exchange,
     detach: Option<DetachHandler>,
 }
 
-/// A connection's side that is found in the connection's data, by handlers and middleware.
+/// Handle of a connection for handlers and middleware, found in the connection's data.
 #[derive(Clone)]
 pub struct ConnectionHandle {
     shared: Rc<RefCell<Shared>>,
@@ -61,21 +60,21 @@ pub struct ConnectionHandle {
 }
 
 impl ConnectionHandle {
-    /// Calls `handler` with the socket as soon as everything that actix has to write was written to it.
+    /// Calls `handler` with the socket once actix has written everything.
     ///
-    /// To be called when the answer's head is in actix's buffer, that is from the answer's body.
+    /// Must be called from the answer's body: the head is in actix's buffer then.
     pub(super) fn detach(&self, handler: DetachHandler) {
         self.shared.borrow_mut().detach = Some(handler);
     }
 
-    /// The client has presented a good credential: connections from its address have a reserve.
+    /// Records that the client has presented a valid credential: its address may use the reserve.
     pub fn mark_known(&self) {
         self.place.mark_known();
     }
 }
 
 impl Connection {
-    /// The connection of a client that has just come.
+    /// A new connection.
     pub fn new(socket: TcpStream, place: Place, deadlines: Deadlines) -> Self {
         let exchange = Exchange::new(Instant::now());
         Self {
@@ -109,7 +108,7 @@ impl Connection {
     }
 }
 
-/// Middleware that tells the connection when a request is being answered, and when its answer ends. It has to be the outermost.
+/// Middleware that tells the connection when a request is being answered and when the answer ends. Must be the outermost.
 pub(super) async fn track_exchange<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -128,8 +127,7 @@ pub(super) async fn track_exchange<B: MessageBody>(
 }
 
 pin_project_lite::pin_project! {
-    /// The body of an answer. actix drops it when it was handed over whole; until then the answer goes on, whatever pauses it
-    /// makes.
+    /// The body of an answer. actix drops it at its end; until then the answer is unfinished, however long it pauses.
     pub struct TrackedBody<B> {
         #[pin]
         body: B,
@@ -170,7 +168,7 @@ impl<B: MessageBody> MessageBody for TrackedBody<B> {
     }
 }
 
-/// actix has checked the headers: there is one length at most, and none beside chunks.
+/// actix has checked the headers: at most one length, and none beside a chunked body.
 fn framing(request: &ServiceRequest) -> Framing {
     if request.chunked().unwrap_or(false) {
         return Framing::CHUNKED;
@@ -183,7 +181,7 @@ fn framing(request: &ServiceRequest) -> Framing {
 }
 
 impl Open {
-    /// `Ready` with an error when the client was too slow, or has to make room for others.
+    /// `Ready` with an error when a deadline has passed or the connection was evicted.
     fn poll_deadline(&mut self, exchange: &Exchange, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.place.poll_evicted(exchange.is_waiting(), cx) {
             self.place.count_cut(Cut::Evicted);
@@ -287,7 +285,7 @@ impl Open {
         }
     }
 
-    /// Everything was written: a read that was held may go on now.
+    /// Everything was written: wakes the task if a read was held back.
     fn flushed(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) {
         exchange.flushed(Instant::now());
         if !self.is_read_held || !exchange.may_read() {
@@ -336,7 +334,7 @@ impl AsyncWrite for Connection {
         }
     }
 
-    /// actix flushes when its buffer is empty, which is when the socket may change hands.
+    /// actix flushes when its buffer is empty: the socket can be detached then.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let handler = this.shared.borrow_mut().detach.take();

@@ -8,35 +8,35 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long the parts of an exchange may take.
+/// Deadlines of the parts of an exchange.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     /// From a request's first byte to the end of its head, and again from there to the end of its body.
     pub request: Duration,
     /// Between two requests.
     pub idle: Duration,
-    /// A client that takes no byte of an answer for this long is cut.
+    /// While the client accepts no byte of an answer.
     pub write: Duration,
 }
 
 /// Added to the deadlines that handlers and actix have themselves: they answer with a reason, the connection only ends.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How the end of a request's body is found.
+/// Framing of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// So many bytes are left.
+    /// A body with this many bytes left.
     Length(u64),
     /// Chunks, the last of which is empty.
     Chunked(Chunks),
 }
 
-/// Where a chunked body is read.
+/// Position within a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunks {
     /// In the line that holds the size; true behind its hexadecimal digits.
     Size { size: u64, is_extension: bool },
-    /// In a chunk, with so many bytes left, the line end behind it included.
+    /// In a chunk, with this many bytes left, including the line end after it.
     Data(u64),
     /// In the lines behind the last chunk; true where the current line has a character.
     Trailer { has_text: bool },
@@ -58,7 +58,7 @@ enum Phase {
     Idle,
     /// In a request's head; counts line ends that follow upon each other.
     Head { newlines: u8 },
-    /// actix has a whole head, and has not called the service with it yet.
+    /// actix has received a whole head and has not called the service yet.
     HandedOver,
     /// The service has been called.
     InService { body: Framing, is_answered: bool },
@@ -93,13 +93,12 @@ impl Exchange {
         }
     }
 
-    /// Whether the client has not sent a whole head yet: nothing is lost when the connection ends here.
+    /// Whether no whole head was received: nothing is lost when the connection ends here.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.phase, Phase::Idle | Phase::Head { .. })
     }
 
-    /// Takes what was read and answers with the part that may be handed over: `skip` bytes are dropped, the `take` bytes
-    /// behind them are handed over, the rest has to wait.
+    /// Takes bytes that were read. Returns how many to skip, and how many of the following to hand over; the rest has to wait.
     pub(super) fn take(&mut self, bytes: &[u8], now: Instant) -> Part {
         let skip = if self.phase == Phase::Idle {
             // Line ends between requests belong to none; robust servers pass over them (RFC 9112, 2.2).
@@ -155,7 +154,7 @@ impl Exchange {
         }
     }
 
-    /// Until when the client has to send something, and what.
+    /// The next deadline for the client to send something, and what it is for.
     pub(super) fn deadline(&self, deadlines: &Deadlines) -> Option<(Instant, Stage)> {
         match self.phase {
             Phase::Idle => Some((self.since + deadlines.idle, Stage::Idle)),
@@ -169,7 +168,7 @@ impl Exchange {
     }
 }
 
-/// What becomes of bytes that were read.
+/// How read bytes are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) skip: usize,
@@ -240,7 +239,7 @@ impl Chunks {
         index
     }
 
-    /// One byte outside of a chunk's data. What is malformed is actix's to refuse; here it only must not go on for ever.
+    /// Reads one byte outside of a chunk's data. Malformed framing is refused by actix; here it must only not go on for ever.
     fn step(&mut self, byte: u8) {
         match self {
             Self::Size { size, is_extension } => match char::from(byte).to_digit(16) {

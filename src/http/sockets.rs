@@ -7,18 +7,18 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
-/// Files that the process needs beside its connections.
+/// File descriptors reserved for other uses than connections.
 const OTHER_FILES: u64 = 256;
 
-/// Connections that actix has accepted and its workers have not admitted or refused yet, at most a quarter of all files: when
+/// File descriptors reserved for connections that actix has accepted and not yet admitted, at most a quarter of all: when
 /// descriptors run out, actix stops accepting for half a second.
 const ACCEPT_MARGIN: u64 = BACKLOG as u64;
 
-/// Connections that may wait to be taken. The standard library's listener has 128: when more come at once, as after a
-/// restart, the kernel drops their first packets, and they try again only after a second.
+/// Length of the queue of connections to accept. With the standard library's 128, the kernel drops the first packets of further
+/// ones, as after a restart, and they try again only after a second.
 const BACKLOG: i32 = 4_096;
 
-/// Listens on `address`; like the standard library's listener, but with room for everybody who comes back at once.
+/// Listens on `address`, with a queue that is long enough for all clients to reconnect at once.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -34,17 +34,17 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Limits of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct SocketLimits {
-    /// What was sent must be acknowledged within this time.
+    /// Maximum time until sent bytes are acknowledged.
     pub write_timeout: Duration,
-    /// Bytes that may wait in the kernel.
+    /// Size of the kernel's send buffer, in bytes.
     pub send_buffer: usize,
 }
 
 impl SocketLimits {
-    /// Sets the limits up on a connection that actix has just taken.
+    /// Applies the limits to an accepted connection.
     ///
-    /// actix has no write deadline: a body whose client doesn't read isn't polled and can't end itself. The kernel has
-    /// one: a peer that is gone, or keeps its window shut, is cut.
+    /// actix has no write deadline: the body of a client that doesn't read is not polled and can't end itself. The kernel's
+    /// `TCP_USER_TIMEOUT` ends connections whose peer is gone or keeps its window closed.
     pub fn apply(self, stream: &TcpStream) {
         let socket = SockRef::from(stream);
         let results = [

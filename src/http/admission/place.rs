@@ -9,15 +9,15 @@ use atomic_waker::AtomicWaker;
 
 use super::{Admission, Labels};
 
-/// What is known about a connection.
+/// State of one connection, shared with [`Admission`].
 pub(super) struct Slot {
     pub(super) network: IpAddr,
     pub(super) is_exempt: bool,
-    /// Since when the connection waits for a request, in milliseconds since the start; 0 while it doesn't.
+    /// When the connection began to wait for a request, in milliseconds since the start; 0 while it is busy.
     waiting_since: AtomicU64,
-    /// Changed under the lock of all connections only, which counts them.
+    /// Changed only under the lock of [`Admission`], which counts evicted connections.
     is_evicted: AtomicBool,
-    /// A good credential has come over this connection.
+    /// Whether the connection has carried a valid credential.
     is_marked: AtomicBool,
     waker: AtomicWaker,
 }
@@ -48,7 +48,7 @@ impl Slot {
         self.is_marked.load(Ordering::Relaxed)
     }
 
-    /// Has the connection end when it is polled next, which is soon.
+    /// Wakes the connection, which then ends.
     pub(super) fn evict(&self) {
         self.is_evicted.store(true, Ordering::Release);
         self.waker.wake();
@@ -62,7 +62,7 @@ impl Slot {
     }
 }
 
-/// A connection's place among all; given back when its last clone is dropped.
+/// A connection's share of the limits; released when the last clone is dropped.
 #[derive(Clone)]
 pub struct Place(Arc<Held>);
 
@@ -91,9 +91,9 @@ pub(in crate::http) enum Cut {
     SlowHead,
     /// A request's body did not end in time.
     SlowBody,
-    /// The client took nothing of an answer.
+    /// The client accepted no byte of an answer in time.
     NotRead,
-    /// It waited, and others needed its place.
+    /// It was waiting for a request when others needed its place.
     Evicted,
 }
 
