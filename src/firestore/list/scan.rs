@@ -121,9 +121,11 @@ impl<'a> Scan<'a> {
 
     /// What to read next; `None` once the page is known.
     pub(super) fn next_chunk(&self) -> Option<Chunk> {
-        let is_full = self.settled().count() > self.query.limit;
-        let is_long = self.scanned >= self.bounds.scanned.max(2 * self.chunk_size());
-        if is_full || is_long && self.has_progress() {
+        // The page, and one order more that tells whether the list goes on; they are settled by one more.
+        let wanted = self.query.limit.saturating_add(2);
+        let settled = self.settled().count();
+        let is_long = self.scanned >= self.bounds.scanned.max(wanted.saturating_mul(2));
+        if settled > self.query.limit || is_long && self.has_progress() {
             return None;
         }
         let cursors = self.cursors.iter().filter(|cursor| !cursor.done);
@@ -139,7 +141,7 @@ impl<'a> Scan<'a> {
                 cursor.unread
             }),
             after: cursor.after.clone(),
-            size: self.chunk_size(),
+            size: (wanted - settled).max(self.bounds.chunk),
         })
     }
 
@@ -233,11 +235,6 @@ impl<'a> Scan<'a> {
             (Some(next), Some(start)) => next < start,
             _ => true,
         }
-    }
-
-    /// The page and one order more tell whether the list goes on; they are settled by one more.
-    fn chunk_size(&self) -> usize {
-        self.query.limit.saturating_add(2).max(self.bounds.chunk)
     }
 }
 

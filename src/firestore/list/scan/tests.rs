@@ -30,7 +30,7 @@ fn document(n: usize, timestamp: i64, created: i64, of: TimeType, status: &str) 
     };
     #[expect(clippy::cast_precision_loss, reason = "milliseconds fit into 53 bits")]
     let timestamp = match of {
-        TimeType::Number if n % 3 == 0 => ValueType::DoubleValue(timestamp as f64 + 0.25),
+        TimeType::Number if n.is_multiple_of(3) => ValueType::DoubleValue(timestamp as f64 + 0.25),
         TimeType::Number => ValueType::IntegerValue(timestamp),
         TimeType::Timestamp => ValueType::TimestampValue(time(timestamp)),
     };
@@ -174,6 +174,19 @@ fn without_the_index_by_status_every_order_is_reached() {
 }
 
 #[test]
+fn a_page_reads_what_it_shows_and_the_day_after_it() {
+    let database = without_index(100);
+    for (limit, most) in [(1, 50 + 50), (100, 102 + 50), (500, 502 + 50)] {
+        let mut query = query(0..NOW + 1, limit, None);
+        query.before = Some(Position::at((NOW - 100 * HOUR).cast_unsigned() * 1_000));
+        let (page, _, reads) = database.page(&query, BOUNDS);
+        assert_eq!(page.len(), limit);
+        // Of the day after it 24, in a chunk of 50 at least.
+        assert!(reads <= most, "{reads} for {limit}");
+    }
+}
+
+#[test]
 fn without_the_index_by_status_a_page_reads_so_many_documents() {
     let database = without_index(100);
     let mut query = query(0..NOW + 1, 200, Some("PENDING"));
@@ -229,8 +242,8 @@ fn a_day_of_very_many_orders_costs_no_more_than_so_many_reads() {
 #[test]
 fn more_orders_of_one_millisecond_than_a_page_reads_are_all_listed() {
     let noon = NOW - 10 * 24 * HOUR;
-    let of = |n| {
-        if n % 2 == 0 {
+    let of = |n: usize| {
+        if n.is_multiple_of(2) {
             TimeType::Number
         } else {
             TimeType::Timestamp
