@@ -180,10 +180,10 @@ async fn advance(store: &dyn OrderStore) {
         statuses: open,
         ..ListQuery::newest(30)
     };
-    let Ok(orders) = store.list(&query).await else {
+    let Ok(page) = store.list(&query).await else {
         return;
     };
-    let Some(order) = orders.choose(&mut rand::rng()) else {
+    let Some(order) = page.orders.choose(&mut rand::rng()) else {
         return;
     };
     let next = STEPS

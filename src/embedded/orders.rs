@@ -8,9 +8,12 @@ use serde_json::{Map, Value};
 
 use super::EmbeddedStore;
 use super::writer::{Write, sql};
-use crate::orders::{Change, HeldOrder, Order, OrderDraft, OrderId, OrderPatch, WindowLimits};
+use crate::orders::{
+    Change, HeldOrder, Order, OrderDraft, OrderId, OrderPatch, Position, WindowLimits,
+};
 use crate::store::{
-    IDEMPOTENCY_MILLIS, IdempotencyKey, ListQuery, OrderStore, Placed, StoreError, WatchSink,
+    IDEMPOTENCY_MILLIS, IdempotencyKey, ListPage, ListQuery, OrderStore, Placed, StoreError,
+    WatchSink,
 };
 
 pub(super) const COLUMNS: &str = "id, data, created_micros, updated_micros";
@@ -85,7 +88,7 @@ impl OrderStore for EmbeddedStore {
         self.read(move |connection| find_row(connection, &id)).await
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<Vec<HeldOrder>, StoreError> {
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
         let query = query.clone();
         self.read(move |connection| list(connection, &query)).await
     }
@@ -204,7 +207,7 @@ pub(super) fn find_row(connection: &Connection, id: &OrderId) -> rusqlite::Resul
         .optional()
 }
 
-fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Vec<HeldOrder>> {
+fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<ListPage> {
     // The table-valued parameter needs rusqlite's array module; a few statuses fit into plain parameters as well.
     let marks = vec!["?"; query.statuses.len()].join(", ");
     let by_status = if query.statuses.is_empty() {
@@ -221,10 +224,10 @@ fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Vec<Held
     let oldest = signed(query.placed.start);
     let mut values: Vec<SqlValue> = vec![micros.into(), id.into(), oldest.into()];
     values.extend(query.statuses.iter().cloned().map(SqlValue::from));
-    values.push(SqlValue::from(
-        i64::try_from(query.limit).unwrap_or(i64::MAX),
-    ));
-    connection
+    // One more than the page holds tells whether the list goes on.
+    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+    values.push(limit.saturating_add(1).into());
+    let mut orders = connection
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM orders WHERE (placed_micros, id) < (?, ?) AND placed_micros >= ? {by_status}
              ORDER BY placed_micros DESC, id DESC LIMIT ?"
@@ -233,7 +236,14 @@ fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Vec<Held
             // One by one: as parsed documents, all of them together could take gigabytes.
             read_order(row).map(|order| HeldOrder::from(&order))
         })?
-        .collect()
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let goes_on = orders.len() > query.limit;
+    orders.truncate(query.limit);
+    let next = orders
+        .last()
+        .filter(|_| goes_on)
+        .map(|last| Position::new(last.placed_micros, &last.id));
+    Ok(ListPage { orders, next })
 }
 
 pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {

@@ -63,7 +63,7 @@ async fn submit(store: &EmbeddedStore, key: Option<&str>) -> Placed {
 
 async fn newest(store: &EmbeddedStore) -> Vec<crate::orders::HeldOrder> {
     let all = ListQuery::newest(1_000);
-    store.list(&all).await.expect("listed")
+    store.list(&all).await.expect("listed").orders
 }
 
 fn watch(store: &EmbeddedStore) -> Arc<Mutex<Vec<Snapshot>>> {

@@ -11,7 +11,9 @@ use super::fault::{Fault, FaultKind};
 use super::usage::{Cause, FREE_READS, FREE_WRITES};
 use super::{FirestoreStore, REMOVALS_COLLECTION, REMOVED_AT, removals, value};
 use crate::orders::{HeldOrder, Order, OrderDraft, OrderId, OrderPatch, WindowLimits};
-use crate::store::{IdempotencyKey, ListQuery, OrderStore, Placed, StoreError, Usage, WatchSink};
+use crate::store::{
+    IdempotencyKey, ListPage, ListQuery, OrderStore, Placed, StoreError, Usage, WatchSink,
+};
 
 /// How long records of removals are kept, in milliseconds.
 const REMOVALS_KEPT: u64 = 90 * 24 * 3_600 * 1_000;
@@ -52,9 +54,12 @@ impl OrderStore for FirestoreStore {
             .transpose()
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<Vec<HeldOrder>, StoreError> {
-        let orders = self.list_orders(query).await.map_err(Fault::into_error)?;
-        Ok(orders.iter().map(HeldOrder::from).collect())
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
+        let (orders, next) = self.list_orders(query).await.map_err(Fault::into_error)?;
+        Ok(ListPage {
+            orders: orders.iter().map(HeldOrder::from).collect(),
+            next,
+        })
     }
 
     fn watch(&self, window: WindowLimits, sink: WatchSink) {

@@ -5,9 +5,10 @@ use firestore::gcloud_sdk::google::firestore::v1::structured_query::{
     composite_filter, field_filter, filter::FilterType,
 };
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
-use firestore::gcloud_sdk::google::firestore::v1::{ArrayValue, StructuredQuery, Value};
+use firestore::gcloud_sdk::google::firestore::v1::{ArrayValue, Cursor, StructuredQuery, Value};
 use firestore::gcloud_sdk::prost_types::Timestamp;
 
+use super::list::Chunk;
 use super::value;
 use crate::orders::FINISHED;
 
@@ -123,22 +124,18 @@ pub(super) fn counted(collection: &str, of: Option<TimeType>) -> StructuredQuery
     }
 }
 
-/// Orders placed from `from` (the beginning, where absent) to `to`, both inclusive and in milliseconds, newest first.
-pub(super) fn between(
-    collection: &str,
-    of: TimeType,
-    from: Option<i64>,
-    to: Option<i64>,
-    statuses: &[String],
-    limit: usize,
-) -> StructuredQuery {
-    let from = from.map_or_else(|| of.least(), |millis| of.at(millis));
+/// The documents of a chunk, the latest `timestamp` first; only those with one of these statuses unless there are none.
+pub(super) fn between(collection: &str, chunk: &Chunk, statuses: &[String]) -> StructuredQuery {
+    let of = chunk.of;
+    let from = chunk
+        .from
+        .map_or_else(|| of.least(), |millis| of.at(millis));
     let mut filters = vec![compare(
         "timestamp",
         field_filter::Operator::GreaterThanOrEqual,
         from,
     )];
-    if let Some(to) = to {
+    if let Some(to) = chunk.to {
         filters.push(compare(
             "timestamp",
             field_filter::Operator::LessThanOrEqual,
@@ -153,12 +150,25 @@ pub(super) fn between(
             value::wire(ValueType::ArrayValue(ArrayValue { values })),
         ));
     }
-    query(
-        collection,
-        filters,
-        vec![order("timestamp", Direction::Descending)],
-        limit,
-    )
+    let after = chunk.after.as_ref().map(|place| Cursor {
+        values: vec![
+            place.timestamp.clone(),
+            value::wire(ValueType::ReferenceValue(place.name.clone())),
+        ],
+        before: false,
+    });
+    StructuredQuery {
+        start_at: after,
+        ..query(
+            collection,
+            filters,
+            vec![
+                order("timestamp", Direction::Descending),
+                order(NAME, Direction::Descending),
+            ],
+            chunk.size,
+        )
+    }
 }
 
 fn query(

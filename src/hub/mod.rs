@@ -11,6 +11,7 @@ mod frame;
 mod gzip;
 mod item;
 mod keep_alive;
+mod list;
 mod metrics;
 mod relay;
 mod signal;
@@ -34,8 +35,8 @@ pub use subscriber::{Options, Start, Subscriber};
 pub use view::Holding;
 
 use crate::clock::Clock;
-use crate::orders::{Position, Search, Snapshot, WindowLimits};
-use crate::store::{ListQuery, SourceState, WatchEvent};
+use crate::orders::{Position, Snapshot, WindowLimits};
+use crate::store::{SourceState, WatchEvent};
 use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use frame::{Batch, Frame};
 use signal::Signal;
@@ -277,26 +278,6 @@ impl Hub {
             cursor: head,
             reset,
         }
-    }
-
-    /// The orders that `query` and `search` ask for, and where the next page begins if there may be one; `None` where the window
-    /// doesn't reach that far. With a `search`, a page may be short or empty because the window has ended.
-    pub fn list(
-        &self,
-        query: &ListQuery,
-        search: &Search,
-    ) -> Option<(Vec<Arc<Item>>, Option<Position>)> {
-        self.read().view.list(query, search)
-    }
-
-    /// The newest orders in memory that `query` and `search` ask for, and where the next page begins if there may be older ones;
-    /// `None` where only the store can tell.
-    pub fn list_held(
-        &self,
-        query: &ListQuery,
-        search: &Search,
-    ) -> Option<(Vec<Arc<Item>>, Option<Position>)> {
-        self.read().view.list_held(query, search)
     }
 
     /// The order with this id, if it is in the window.

@@ -19,7 +19,7 @@ use tokio_util::codec::Decoder as _;
 
 use super::*;
 use crate::orders::{
-    Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, is_finished, json_line,
+    Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, Search, is_finished, json_line,
 };
 use crate::store::ListQuery;
 

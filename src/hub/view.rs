@@ -8,6 +8,7 @@ use super::Item;
 use crate::orders::{
     Change, FORGOTTEN_AFTER_MICROS, HeldOrder, OrderId, Position, Snapshot, WindowLimits,
 };
+pub(super) use list::{Held, HeldEnd};
 
 /// The newest state of the newest orders and of all open orders, by position: a compacted log.
 ///

@@ -4,12 +4,14 @@ use super::{HeldOrder, Order};
 /// Most bytes of an order that a search for text looks at.
 const TEXT: usize = 4_096;
 
-/// What is wanted of an order beside its status and its time: an amount, a text in it. Wants every order unless told otherwise.
+/// Conditions on an order's amount and texts. By default every order matches.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Search {
     min_amount: Option<f64>,
     max_amount: Option<f64>,
     text: Option<Box<str>>,
+    /// The digits of `text` where it may be part of a phone number that is written otherwise.
+    digits: Option<Box<str>>,
 }
 
 impl Search {
@@ -21,9 +23,13 @@ impl Search {
     }
 
     /// Only orders that have `text` in their number, their id, the customer's name or phone number, or the name of an item. The
-    /// case of letters doesn't count. Of an order with very many items, the first 4 KiB of these texts are looked at.
+    /// case of letters doesn't count, nor how a phone number is punctuated. Of an order with very many items, the first 4 KiB of
+    /// these texts are looked at.
     pub fn with_text(mut self, text: &str) -> Self {
         self.text = Some(folded(text).collect());
+        let is_like_a_phone = text.bytes().all(|byte| b"0123456789 +-()".contains(&byte));
+        self.digits = Some(digits(text))
+            .filter(|digits| is_like_a_phone && !digits.is_empty() && **digits != *text);
         self
     }
 
@@ -39,10 +45,11 @@ impl Search {
         };
         is_amount(self.min_amount, f64::ge)
             && is_amount(self.max_amount, f64::le)
-            && self
-                .text
-                .as_deref()
-                .is_none_or(|text| order.searched_text().contains(text))
+            && self.text.as_deref().is_none_or(|text| {
+                let searched = order.searched_text();
+                let has_digits = |digits: &str| searched.contains(digits);
+                searched.contains(text) || self.digits.as_deref().is_some_and(has_digits)
+            })
     }
 }
 
@@ -66,7 +73,12 @@ pub(super) fn text_of(order: &Order) -> Box<str> {
         add(order.id.as_str());
     }
     add(&order.customer_name());
-    add(&order.text(&PHONE));
+    let phone = order.text(&PHONE);
+    add(&phone);
+    let phone_digits = digits(&phone);
+    if *phone_digits != *phone {
+        add(&phone_digits);
+    }
     let items = order.fields.get("items").and_then(|items| items.as_array());
     for item in items.into_iter().flatten() {
         if !add(&item_name(item)) {
@@ -74,6 +86,11 @@ pub(super) fn text_of(order: &Order) -> Box<str> {
         }
     }
     text.into()
+}
+
+fn digits(text: &str) -> Box<str> {
+    let digits = text.chars().filter(char::is_ascii_digit);
+    digits.collect::<String>().into()
 }
 
 /// Letters that differ in case alone become the same: to upper case first, since some have two lower cases.
@@ -126,6 +143,41 @@ mod tests {
         for text in ["ring", "coffee", "8", "tea bread"] {
             assert!(!Search::default().with_text(text).matches(&order), "{text}");
         }
+    }
+
+    #[test]
+    fn a_phone_number_is_found_however_it_is_punctuated() {
+        let stored = |phone: Value| held(json!({"customerPhone": phone}));
+        for phone in [
+            json!("+213 555 01"),
+            json!("(213) 555-01"),
+            json!("21355501"),
+            json!(21_355_501),
+        ] {
+            let order = stored(phone.clone());
+            for text in [
+                "21355501",
+                "+213 555 01",
+                "213-555",
+                "(213)55501",
+                "55 501",
+                "5501",
+            ] {
+                let search = Search::default().with_text(text);
+                assert!(search.matches(&order), "{text} in {phone}");
+            }
+        }
+        for text in ["213 555 02", "13x555", "x21355501", "-", "+ ()"] {
+            let search = Search::default().with_text(text);
+            assert!(!search.matches(&stored(json!("21355501"))), "{text}");
+        }
+        let nothing = stored(json!("none"));
+        assert!(!Search::default().with_text("+1").matches(&nothing));
+        assert!(
+            Search::default()
+                .with_text("+1")
+                .matches(&stored(json!("1")))
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a list of orders is asked for.
+//! The parameters of a list of orders.
 
 use std::num::IntErrorKind;
 use std::ops::Range;
@@ -16,7 +16,8 @@ const MAX_TEXT: usize = 100;
 /// The last millisecond of the year 9999. Later times are refused as mistakes.
 pub(super) const MAX_MILLIS: u64 = 253_402_300_799_999;
 
-/// Parameters of a list, as clients send them. Existing clients send empty filters, which filter nothing.
+/// Parameters of a list, as clients send them. Existing clients send empty ones, which count as absent. Spaces around a value
+/// don't count.
 #[derive(Deserialize)]
 pub(super) struct Filters {
     status: Option<String>,
@@ -29,7 +30,7 @@ pub(super) struct Filters {
     q: Option<String>,
 }
 
-/// What a list is asked for: what stores look for, and what is looked for in what they yield.
+/// A list request: what the store filters by, and what is filtered afterwards.
 pub(super) struct Listing {
     pub query: ListQuery,
     pub search: Search,
@@ -40,8 +41,8 @@ impl Filters {
     pub(super) fn read(&self, window: WindowLimits, zone: &Zone) -> Result<Listing, ApiError> {
         let statuses = Status::parse_list(self.status.as_deref().unwrap_or_default())
             .map_err(|error| ApiError::invalid("status", error.to_string()))?;
-        let limit = self.limit.as_deref().map(page_limit).transpose()?;
-        let before = self.before.as_deref().map(str::parse::<Position>);
+        let limit = given(self.limit.as_deref()).map(page_limit).transpose()?;
+        let before = given(self.before.as_deref()).map(str::parse::<Position>);
         let from = time("date_from", self.date_from.as_deref(), zone)?;
         let to = time("date_to", self.date_to.as_deref(), zone)?;
         let search = Search::default().with_amount(
@@ -77,7 +78,7 @@ fn page_limit(text: &str) -> Result<usize, ApiError> {
 }
 
 fn given(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// A day of the shop or a millisecond, whole, in microseconds since the epoch.
@@ -108,9 +109,13 @@ fn date(text: &str) -> Option<Date> {
         .flatten()
 }
 
+/// Whole milliseconds. Programs that compute them with floating point send a fraction of zeros.
 fn millis(text: &str) -> Option<u64> {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    let millis = text.parse().ok().filter(|_| is_plain);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_plain = whole.bytes().all(|byte| byte.is_ascii_digit())
+        && !fraction.is_empty()
+        && fraction.bytes().all(|byte| byte == b'0');
+    let millis = whole.parse().ok().filter(|_| is_plain);
     millis.filter(|millis| *millis <= MAX_MILLIS)
 }
 
@@ -132,7 +137,7 @@ fn text(q: Option<&str>) -> Result<Option<&str>, ApiError> {
             format!("must have at most {MAX_TEXT} characters"),
         ));
     }
-    Ok(given(Some(q.trim())))
+    Ok(given(Some(q)))
 }
 
 #[cfg(test)]
@@ -161,12 +166,12 @@ mod tests {
     }
 
     const MIDNIGHT: u64 = 1_771_801_200_000_000;
+    const DAY: u64 = 86_400_000_000;
 
     #[test]
     fn times_are_days_of_the_shop_or_milliseconds_and_inclusive() {
-        let day = 86_400_000_000;
         assert_eq!(placed("date_from", "2026-02-23"), MIDNIGHT..u64::MAX);
-        assert_eq!(placed("date_to", "2026-02-23"), 0..MIDNIGHT + day);
+        assert_eq!(placed("date_to", "2026-02-23"), 0..MIDNIGHT + DAY);
         assert_eq!(placed("date_from", "1771801200000"), MIDNIGHT..u64::MAX);
         assert_eq!(placed("date_to", "1771801200000"), 0..MIDNIGHT + 1_000);
         assert_eq!(placed("date_to", "0"), 0..1_000);
@@ -182,7 +187,35 @@ mod tests {
             assert!(listing.search.is_everything(), "{name}");
         }
         assert!(read("q", "%20+").expect("accepted").search.is_everything());
-        assert_eq!(read("q", "").expect("accepted").query.limit, 600);
+        for nothing in ["", "%20", "+"] {
+            for name in ["q", "limit", "before", "date_to", "max_amount"] {
+                let listing = read(name, nothing).expect("accepted");
+                assert_eq!(listing.query.limit, 600, "{name}");
+                assert_eq!(listing.query.before, None, "{name}");
+                assert_eq!(listing.query.placed, 0..u64::MAX, "{name}");
+                assert!(listing.search.is_everything(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn spaces_around_a_value_do_not_count() {
+        let query = |name, value| read(name, value).expect("accepted").query;
+        assert_eq!(query("limit", "%207+").limit, 7);
+        let place = Position::at(12);
+        assert_eq!(query("before", "+12-%20").before, Some(place));
+        assert_eq!(placed("date_to", "+2026-02-23").end, MIDNIGHT + DAY);
+        assert_eq!(placed("date_from", "1771801200000+").start, MIDNIGHT);
+        let amount = Search::default().with_amount(Some(7.0), None);
+        let listing = read("min_amount", "%207").expect("accepted");
+        assert_eq!(listing.search, amount);
+    }
+
+    #[test]
+    fn milliseconds_may_have_a_fraction_of_zeros() {
+        assert_eq!(placed("date_from", "1771801200000.0").start, MIDNIGHT);
+        let end = placed("date_to", "1771801200000.000000").end;
+        assert_eq!(end, MIDNIGHT + 1_000);
     }
 
     #[test]
@@ -197,9 +230,15 @@ mod tests {
             ("date_to", "-1"),
             ("date_to", "%2B1"),
             ("date_to", "1.5"),
+            ("date_to", "1771801200000.01"),
+            ("date_to", "1."),
+            ("date_to", ".0"),
+            ("date_to", "1.0.0"),
+            ("limit", "0"),
+            ("limit", "1.0"),
+            ("before", "x"),
             ("date_from", "253402300800000"),
             ("date_from", "99999999999999999999"),
-            ("date_from", "%20"),
             ("min_amount", "cheap"),
             ("min_amount", "NaN"),
             ("max_amount", "inf"),

@@ -14,10 +14,8 @@ use crate::hub::Item;
 use crate::orders::{HeldOrder, Position, Search};
 use crate::store::ListQuery;
 
-/// Orders of the store that one request looks through where it searches for an amount or a text. The next page goes on there.
-const MOST_SEARCHED: usize = 500;
-/// How many of them it looks through first; then twice as many, as long as the page isn't full.
-const LEAST_SEARCHED: usize = 100;
+/// Orders of the store that one page searches for an amount or a text. The next page continues where they end.
+const SEARCHED: usize = 500;
 
 /// Without a limit, the first page is all that memory holds.
 pub(super) async fn list(
@@ -47,43 +45,27 @@ pub(super) async fn list(
     ))
 }
 
-/// A page from the store, and the place where the next one begins if there may be one: that of the last order looked at.
+/// A page from the store, and the place where the next one begins; `None` where the list ends.
 async fn stored(
     mut query: ListQuery,
     search: &Search,
     state: &AppState,
 ) -> Result<(Vec<HeldOrder>, Option<Position>), ApiError> {
     let limit = query.limit;
-    // One more than the page holds, to know whether there is another page.
-    query.limit = limit + 1;
-    let mut left = query.limit;
     if !search.is_everything() {
-        query.limit = query.limit.max(LEAST_SEARCHED);
-        left = MOST_SEARCHED;
+        query.limit = SEARCHED;
     }
-    let mut page = Vec::new();
-    let mut last = None;
-    while left > 0 && page.len() < limit {
-        query.limit = query.limit.min(left);
-        left -= query.limit;
-        let orders = state.store.list(&query).await?;
-        let is_end = orders.len() < query.limit;
-        for order in orders {
-            if page.len() == limit {
-                return Ok((page, last));
-            }
-            last = Some(Position::new(order.placed_micros, &order.id));
-            if search.matches(&order) {
-                page.push(order);
-            }
-        }
-        if is_end {
-            return Ok((page, None));
-        }
-        query.before.clone_from(&last);
-        query.limit *= 2;
+    let stored = state.store.list(&query).await?;
+    let mut found = stored.orders;
+    found.retain(|order| search.matches(order));
+    if found.len() <= limit {
+        return Ok((found, stored.next));
     }
-    Ok((page, last))
+    found.truncate(limit);
+    let next = found
+        .last()
+        .map(|last| Position::new(last.placed_micros, &last.id));
+    Ok((found, next))
 }
 
 fn page(rows: OrderRows) -> HttpResponse {

@@ -51,8 +51,8 @@ pub trait OrderStore: Send + Sync {
     /// One order, also from outside of the window.
     async fn get(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;
 
-    /// Orders from newest to oldest by [`Order::placed_micros`], then by id descending.
-    async fn list(&self, query: &ListQuery) -> Result<Vec<HeldOrder>, StoreError>;
+    /// A page of the orders from newest to oldest by [`Order::placed_micros`], then by id descending.
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError>;
 
     /// Starts the watch: `sink` is called first with one snapshot of the newest orders and of all open ones, as many as `window`
     /// says (and the newest removals), then with every change as it is committed, in order and one at a time. It must not block.
@@ -124,6 +124,17 @@ pub struct Placed {
     pub order_id: OrderId,
     /// Its sequential number.
     pub number: u64,
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct ListPage {
+    /// The orders, [`ListQuery::limit`] at most. A store that has to read many others may end a page early: it may be short or
+    /// empty although the list goes on.
+    pub orders: Vec<HeldOrder>,
+    /// The `before` of the next page: further down the list than this page's, and every order of the list above it was on this
+    /// page or one before. `None` where the list ends, and only there.
+    pub next: Option<Position>,
 }
 
 /// Which orders a list holds.

@@ -33,7 +33,7 @@ macro_rules! tell {
             a_list_is_paged_from_newest_to_oldest, a_watch_tells_the_state_and_every_change,
             a_removal_is_known_to_a_later_watch, admins_are_found_and_disabled, sessions_begin_and_end,
             an_admin_has_so_many_sessions, tokens_are_kept_until_revoked, a_secret_is_made_once,
-            open_orders_are_watched_however_old, a_list_can_be_of_a_time, a_password_is_replaced_along_with_its_session,
+            open_orders_are_watched_however_old, a_list_ends_where_the_store_says_so, a_list_can_be_of_a_time, a_password_is_replaced_along_with_its_session,
             a_session_in_use_gets_a_fingerprint, each_kind_of_sessions_has_a_number_of_its_own, the_token_of_a_phone_is_kept);
     };
     (@ $open:path: $($chapter:ident),+) => {
@@ -470,6 +470,35 @@ pub(crate) async fn a_list_is_paged_from_newest_to_oldest(store: Arc<impl Store>
     assert_eq!(pages(&*store, &["DELIVERED"]).await, Vec::<String>::new());
 }
 
+/// Also where the last page is full.
+pub(crate) async fn a_list_ends_where_the_store_says_so(store: Arc<impl Store>) {
+    let nothing = store.list(&ListQuery::newest(3)).await.expect("listed");
+    assert!(nothing.orders.is_empty() && nothing.next.is_none());
+    for number in 1..=4 {
+        store.submit(draft("u1"), None).await.expect("placed");
+        if number > 2 {
+            let id = OrderId::sequential(number);
+            let delivered = to_status("DELIVERED");
+            store.change(&id, delivered, "Ana").await.expect("changed");
+        }
+    }
+    let page = async |statuses: &[&str], limit| {
+        let query = ListQuery {
+            statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
+            ..ListQuery::newest(limit)
+        };
+        let page = store.list(&query).await.expect("listed");
+        let last = page.orders.last().expect("an order");
+        let last = Position::new(last.placed_micros, &last.id);
+        (page.orders.len(), page.next.map(|next| next == last))
+    };
+    assert_eq!(page(&[], 3).await, (3, Some(true)));
+    assert_eq!(page(&[], 4).await, (4, None));
+    assert_eq!(page(&[], 5).await, (4, None));
+    assert_eq!(page(&["DELIVERED"], 1).await, (1, Some(true)));
+    assert_eq!(page(&["DELIVERED"], 2).await, (2, None));
+}
+
 /// The beginning of a time belongs to it, its end doesn't.
 pub(crate) async fn a_list_can_be_of_a_time(store: Arc<impl Store>) {
     for number in 1..=7 {
@@ -481,7 +510,8 @@ pub(crate) async fn a_list_can_be_of_a_time(store: Arc<impl Store>) {
                 .expect("changed");
         }
     }
-    let orders = store.list(&ListQuery::newest(9)).await.expect("listed");
+    let page = store.list(&ListQuery::newest(9)).await.expect("listed");
+    let orders = page.orders;
     let time = |number: u64| {
         let mut orders = orders.iter();
         let order = orders.find(|order| order.id == OrderId::sequential(number));
@@ -531,12 +561,16 @@ async fn pages_of(store: &impl Store, statuses: &[&str], placed: Range<u64>) -> 
     let mut ids = Vec::new();
     for _ in 0..10 {
         let page = store.list(&query).await.expect("the store answers");
-        let Some(last) = page.last() else {
+        assert!(page.orders.len() <= query.limit);
+        ids.extend(page.orders.iter().map(|order| order.id.to_string()));
+        let Some(next) = page.next else {
             return ids;
         };
-        assert!(page.len() <= query.limit);
-        query.before = Some(Position::new(last.placed_micros, &last.id));
-        ids.extend(page.iter().map(|order| order.id.to_string()));
+        assert!(query.before.is_none_or(|before| next < before), "{next}");
+        for order in &page.orders {
+            assert!(Position::new(order.placed_micros, &order.id) >= next);
+        }
+        query.before = Some(next);
     }
     panic!("pages without end: {ids:?}")
 }

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::*;
-use crate::orders::Search;
 
 const MINUTE: u64 = 60_000_000;
 
@@ -118,31 +117,71 @@ fn a_search_ends_where_memory_ends_and_says_where_to_go_on() {
     );
 }
 
+/// The store's page: it knows orders from 0 to `orders`.
+fn stored(orders: u64, query: &ListQuery) -> (Vec<u64>, Option<Position>) {
+    let all = (0..orders).rev();
+    let listed = |n: &u64| {
+        let place = place(*n);
+        query.placed.contains(&place.micros())
+            && query.before.as_ref().is_none_or(|before| place < *before)
+    };
+    let mut page: Vec<u64> = all.filter(listed).collect();
+    let goes_on = page.len() > query.limit;
+    page.truncate(query.limit);
+    let next = page.last().filter(|_| goes_on).map(|last| place(*last));
+    (page, next)
+}
+
 proptest! {
+    /// Some orders are there from the first snapshot, the others come one by one and push old ones out.
     #[test]
-    fn pages_from_memory_are_the_list_without_a_gap_or_a_repeat(
-        orders in 0..30_u64, limit in 1..8_usize, from in 0..30_u64, length in 0..30_u64, dollars in 0..30_u32, digit in "[0-9]?",
+    fn pages_from_memory_and_then_from_the_store_are_the_list(
+        window in 1..12_usize, orders in 0..30_u64, first in 0..30_u64, limit in 1..8_usize, from in 0..30_u64,
+        length in 1..30_u64, dollars in 0..30_u32, digit in "[0-9]?", is_unlimited: bool,
     ) {
-        let (hub, _) = hub_with(100);
-        hub.take(initial((0..orders).map(finished).collect()));
+        let (hub, _) = hub_with(window);
+        let first = first.min(orders);
+        let oldest = first.saturating_sub(window.try_into().expect("a small number"));
+        hub.take(initial((oldest..first).map(finished).collect()));
+        for n in first..orders {
+            hub.take(live(vec![finished(n)]));
+        }
         let mut search = Search::default().with_amount(None, Some(dollars.into()));
+        if dollars > 20 {
+            search = Search::default();
+        }
         if !digit.is_empty() {
             search = search.with_text(&digit);
         }
-        let wanted = |n: &u64| {
-            (from..from + length).contains(n) && *n <= dollars.into() && format!("O{n}").contains(&digit)
-        };
+        let wanted = |n: &u64| (dollars > 20 || *n <= dollars.into()) && format!("O{n}").contains(&digit);
         let mut query = ListQuery { limit, ..minutes(from..from + length) };
         let mut seen = Vec::new();
-        loop {
-            let (page, next) = told(hub.list(&query, &search)).expect("all is held");
-            prop_assert!(page.len() <= limit);
-            seen.extend(page);
-            match next {
-                Some(next) => query.before = Some(next),
-                None => break,
+        let mut pages = 0;
+        if is_unlimited {
+            let whole = ListQuery { limit: 100, ..query.clone() };
+            if let Some((page, next)) = told(hub.list_held(&whole, &search)) {
+                seen.extend(page);
+                query.before = next;
+                pages = 1;
             }
         }
-        prop_assert_eq!(seen, names((0..orders).rev().filter(wanted)));
+        while pages == 0 || query.before.is_some() {
+            let next = if let Some((page, next)) = told(hub.list(&query, &search)) {
+                prop_assert!(page.len() <= limit);
+                seen.extend(page);
+                next
+            } else {
+                let (page, next) = stored(orders, &query);
+                seen.extend(names(page.into_iter().filter(wanted)));
+                next
+            };
+            if let (Some(next), Some(before)) = (&next, &query.before) {
+                prop_assert!(next < before);
+            }
+            query.before = next;
+            pages += 1;
+        }
+        let all = (0..orders).rev().filter(|n| (from..from + length).contains(n));
+        prop_assert_eq!(seen, names(all.filter(wanted)));
     }
 }

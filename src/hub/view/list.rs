@@ -2,21 +2,22 @@ use std::sync::Arc;
 
 use super::{Age, View};
 use crate::hub::Item;
-use crate::orders::{Position, Search};
+use crate::orders::Position;
 use crate::store::ListQuery;
 
-/// Orders of a list, and where to go on.
-pub(in crate::hub) type Page = (Vec<Arc<Item>>, Option<Position>);
+/// Orders of a list that are held without a gap, newest first.
+pub(in crate::hub) struct Held {
+    pub items: Vec<Arc<Item>>,
+    pub end: HeldEnd,
+}
 
-/// Why a look through the orders in memory has ended.
-enum End {
-    /// There are no more orders from the time that is asked for.
+/// Why the scan stopped.
+pub(in crate::hub) enum HeldEnd {
+    /// There are no more orders from the list's time, or there are as many as were wanted.
     Whole,
-    /// The page is full, and there is another order for the next one, which begins after this place.
-    Full(Position),
     /// Older orders may be missing.
     Gap {
-        /// The last order from the time that is asked for.
+        /// The last order from the list's time, of any status.
         last: Option<Position>,
         /// How many orders were passed, from any time.
         seen: usize,
@@ -29,74 +30,37 @@ fn place((micros, id): &Age) -> Position {
 }
 
 impl View {
-    /// A page of the list, and the place where the next one begins if there may be one; `None` where only the store can tell.
-    ///
-    /// With a `search`, a page may end early where memory ends.
-    pub(in crate::hub) fn list(&self, query: &ListQuery, search: &Search) -> Option<Page> {
+    /// The newest `most` orders of the list's time and statuses that are held without a gap; `None` before the first snapshot.
+    pub(in crate::hub) fn listed(&self, query: &ListQuery, most: usize) -> Option<Held> {
         if !self.started() {
             return None;
         }
-        let (items, end) = self.scan(query, search);
-        match end {
-            End::Whole => Some((items, None)),
-            End::Full(next) => Some((items, Some(next))),
-            End::Gap { last, .. } if items.len() == query.limit || !search.is_everything() => {
-                Some((items, Some(last?)))
-            }
-            End::Gap { .. } => None,
-        }
-    }
-
-    /// The newest orders that are held without a gap, as a page: those of them that are asked for, and where the next page
-    /// begins if there may be older ones. `None` where less than half of the window is left of them, because many were removed,
-    /// or none is from the time that is asked for: only the store can tell then.
-    pub(in crate::hub) fn list_held(&self, query: &ListQuery, search: &Search) -> Option<Page> {
-        if !self.started() || query.before.is_some() {
-            return None;
-        }
-        let (items, end) = self.scan(query, search);
-        match end {
-            End::Whole => Some((items, None)),
-            End::Full(next) => Some((items, Some(next))),
-            End::Gap { last, seen } => {
-                (seen >= self.limits.orders.div_ceil(2)).then_some((items, Some(last?)))
-            }
-        }
-    }
-
-    /// Looks for a page of orders among those that are held without a gap.
-    fn scan(&self, query: &ListQuery, search: &Search) -> (Vec<Arc<Item>>, End) {
         let mut items = Vec::new();
-        let mut last = None;
-        let mut seen = 0;
+        let (mut last, mut seen) = (None, 0);
+        let is_whole = |time: u64| time < query.placed.start;
         for age in self.without_gap() {
             seen += 1;
-            if age.0 < query.placed.start {
-                return (items, End::Whole);
+            if is_whole(age.0) || items.len() >= most {
+                let end = HeldEnd::Whole;
+                return Some(Held { items, end });
             }
             if !query.has_place(age.0, &age.1) {
                 continue;
             }
             let wanted = self.by_id.get(&age.1).filter(|item| {
-                item.order()
-                    .is_some_and(|order| query.wants(order.status()) && search.matches(order))
+                let order = item.order();
+                order.is_some_and(|order| query.wants(order.status()))
             });
-            if let Some(item) = wanted {
-                if let Some(last) = last.filter(|_| items.len() == query.limit) {
-                    return (items, End::Full(place(last)));
-                }
-                items.push(Arc::clone(item));
-            }
+            items.extend(wanted.cloned());
             last = Some(age);
         }
-        let is_whole = |(gap, _): &Age| *gap < query.placed.start;
         let end = match &self.gap {
-            Some(gap) if !is_whole(gap) => End::Gap {
+            Some(gap) if !is_whole(gap.0) => HeldEnd::Gap {
                 last: last.map(place),
                 seen,
             },
-            _ => End::Whole,
+            _ => HeldEnd::Whole,
         };
-        (items, end)
+        Some(Held { items, end })
     }
 }

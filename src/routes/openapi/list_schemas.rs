@@ -2,6 +2,7 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, SchemaFormat,
 use utoipa::openapi::{KnownFormat, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::order_schemas::Cursor;
 use crate::routes::list_filters::MAX_MILLIS;
 
 /// A day in the shop's time zone, or milliseconds since the epoch. Empty: no filter.
@@ -51,6 +52,41 @@ impl PartialSchema for AmountFilter {
 }
 
 impl ToSchema for AmountFilter {}
+
+/// Most orders of a page, from 1 on. Empty counts as absent.
+pub(super) struct PageLimit;
+
+impl PartialSchema for PageLimit {
+    fn schema() -> RefOr<Schema> {
+        let limit = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1));
+        AnyOfBuilder::new()
+            .item(limit)
+            .item(no_filter())
+            .description(Some("Most orders of a page. Empty counts as absent."))
+            .into()
+    }
+}
+
+impl ToSchema for PageLimit {}
+
+/// Where a page begins. Empty counts as absent.
+pub(super) struct PageStart;
+
+impl PartialSchema for PageStart {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .item(Cursor::schema())
+            .item(no_filter())
+            .description(Some(
+                "The `next` of the page before. Empty counts as absent.",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for PageStart {}
 
 fn no_filter() -> ObjectBuilder {
     ObjectBuilder::new()

@@ -85,6 +85,8 @@ use crate::settings::Settings;
         events::StreamEvent,
         list_schemas::AmountFilter,
         list_schemas::DayOrTime,
+        list_schemas::PageLimit,
+        list_schemas::PageStart,
         order_schemas::StatusFilter,
         orders::View,
         submit::FieldValue

@@ -235,8 +235,8 @@ pub(super) struct RemovedOrder {
 #[derive(ToSchema)]
 pub(super) struct OrderPage {
     orders: Vec<Order>,
-    /// Send it as `before`, with the same filters, to get the next page; null on the last one. A page that isn't the last may be
-    /// short or empty.
+    /// Send it as `before`, with the same filters, to get the next page. The list ends where it is null, and only there: a page
+    /// before may be short or empty.
     #[schema(required = true, value_type = Option<Cursor>)]
     next: Option<String>,
 }

@@ -3,7 +3,7 @@ use utoipa::openapi::schema::{Object, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use super::change_schemas::Change;
-use super::list_schemas::{AmountFilter, DayOrTime};
+use super::list_schemas::{AmountFilter, DayOrTime, PageLimit, PageStart};
 use super::order_schemas::{
     Changed, Cursor, OneOrder, OrderPage, Recent, Removed, Stats, StatusFilter,
 };
@@ -16,11 +16,9 @@ pub(super) struct ListQuery {
     status: Option<StatusFilter>,
     /// Most orders of the page; more than the window's size counts as that. If absent, the page has all orders in memory, or
     /// with `before` as many as the window.
-    #[param(minimum = 1)]
-    limit: Option<u32>,
+    limit: Option<PageLimit>,
     /// Only orders after this place in the list: the `next` of the page before.
-    #[param(value_type = Option<Cursor>)]
-    before: Option<String>,
+    before: Option<PageStart>,
     /// Only orders that were placed on this day of the shop or later, or at this millisecond or later.
     date_from: Option<DayOrTime>,
     /// Only orders that were placed on this day of the shop or earlier, or at this millisecond or earlier.
@@ -30,7 +28,7 @@ pub(super) struct ListQuery {
     /// Only orders of this amount or less.
     max_amount: Option<AmountFilter>,
     /// Only orders that have this text in their number, their id, the customer's name or phone number, or the name of an item.
-    /// The case of letters doesn't count.
+    /// The case of letters doesn't count, nor how a phone number is punctuated.
     #[param(max_length = 100, example = "tomato")]
     q: Option<String>,
 }
@@ -86,8 +84,8 @@ pub(super) struct ChangeQuery {
 
 /// List orders
 ///
-/// From newest to oldest by the time of placing, page by page. Where the store has to be searched for an amount or a text, a
-/// request looks through 500 orders at most: the page may be short or empty, and its `next` goes on.
+/// From newest to oldest by the time of placing, page by page. The list ends where `next` is null, and only there: a page before
+/// may be short or empty. Where the store has to be searched for an amount or a text, a request looks through 500 orders.
 #[utoipa::path(
     get,
     path = "/api/admin/orders",
