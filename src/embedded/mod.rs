@@ -4,6 +4,7 @@
 //! commit*), tells the watch, and answers. Reads have a connection of their own and go on while the disk takes no writes.
 
 mod accounts;
+mod list;
 mod lock;
 mod orders;
 mod pruning;

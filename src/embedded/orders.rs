@@ -2,15 +2,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Map, Value};
 
 use super::EmbeddedStore;
 use super::writer::{Write, sql};
-use crate::orders::{
-    Change, HeldOrder, Order, OrderDraft, OrderId, OrderPatch, Position, WindowLimits,
-};
+use crate::orders::{Change, HeldOrder, Order, OrderDraft, OrderId, OrderPatch, WindowLimits};
 use crate::store::{
     IDEMPOTENCY_MILLIS, IdempotencyKey, ListPage, ListQuery, OrderStore, Placed, StoreError,
     WatchSink,
@@ -90,7 +87,8 @@ impl OrderStore for EmbeddedStore {
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
         let query = query.clone();
-        self.read(move |connection| list(connection, &query)).await
+        self.read(move |connection| super::list::list(connection, &query))
+            .await
     }
 
     fn watch(&self, window: WindowLimits, sink: WatchSink) {
@@ -205,45 +203,6 @@ pub(super) fn find_row(connection: &Connection, id: &OrderId) -> rusqlite::Resul
         .prepare_cached(&format!("SELECT {COLUMNS} FROM orders WHERE id = ?1"))?
         .query_row([id.as_str()], read_order)
         .optional()
-}
-
-fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<ListPage> {
-    // The table-valued parameter needs rusqlite's array module; a few statuses fit into plain parameters as well.
-    let marks = vec!["?"; query.statuses.len()].join(", ");
-    let by_status = if query.statuses.is_empty() {
-        String::new()
-    } else {
-        format!("AND status IN ({marks})")
-    };
-    let signed = |micros: u64| i64::try_from(micros).unwrap_or(i64::MAX);
-    let (micros, id) = query
-        .upper_bound()
-        .map_or((i64::MAX, String::new()), |place| {
-            (signed(place.micros()), place.id().to_owned())
-        });
-    let oldest = signed(query.placed.start);
-    let mut values: Vec<SqlValue> = vec![micros.into(), id.into(), oldest.into()];
-    values.extend(query.statuses.iter().cloned().map(SqlValue::from));
-    // One more than the page holds tells whether the list goes on.
-    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-    values.push(limit.saturating_add(1).into());
-    let mut orders = connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM orders WHERE (placed_micros, id) < (?, ?) AND placed_micros >= ? {by_status}
-             ORDER BY placed_micros DESC, id DESC LIMIT ?"
-        ))?
-        .query_map(rusqlite::params_from_iter(values), |row| {
-            // One by one: as parsed documents, all of them together could take gigabytes.
-            read_order(row).map(|order| HeldOrder::from(&order))
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let goes_on = orders.len() > query.limit;
-    orders.truncate(query.limit);
-    let next = orders
-        .last()
-        .filter(|_| goes_on)
-        .map(|last| Position::new(last.placed_micros, &last.id));
-    Ok(ListPage { orders, next })
 }
 
 pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
