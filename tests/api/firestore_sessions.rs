@@ -100,6 +100,13 @@ async fn known_sessions_go_on_while_firestore_is_away_and_others_are_told_to_wai
     assert_away(&sign_out(&other, &known).await);
     assert_away(&other.try_sign_in(OMAR, PASSWORD).await);
     assert_eq!(get(&other, RECENT, &known).await.status(), StatusCode::OK);
+    // A bearer token is what is meant: the cookie beside it isn't looked up.
+    let script = other
+        .bare(Method::GET, RECENT)
+        .header("cookie", &unseen)
+        .bearer_auth(TOKEN);
+    let script = script.send().await.expect("an answer");
+    assert_eq!(script.status(), StatusCode::OK);
     // The one that couldn't be looked up may be the good one.
     assert_away(&get(&other, RECENT, &format!("desk=x; {unseen}")).await);
     let both = format!("{unseen}; {known}");
