@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -21,10 +21,8 @@ pub use malformed::report_malformed_requests;
 
 /// Sends logs to standard error, as the settings say. Does nothing when logs go somewhere already.
 pub fn init(settings: &LogSettings) {
-    // The settings have checked the filter.
-    let filter: Targets = settings.level.parse().unwrap_or_default();
     let registry = tracing_subscriber::registry()
-        .with(filter)
+        .with(filter(settings))
         .with(MalformedRequests);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let _ = if settings.json {
@@ -32,6 +30,21 @@ pub fn init(settings: &LogSettings) {
     } else {
         registry.with(layer).try_init()
     };
+}
+
+/// What is logged. actix-session warns of every cookie that it can't verify, and anyone can send those: it is silent unless the
+/// settings name it.
+fn filter(settings: &LogSettings) -> Targets {
+    // The settings have checked it.
+    let named: Targets = settings.level.parse().unwrap_or_default();
+    let default = named.default_level();
+    let filter = Targets::new()
+        .with_target("actix_session", LevelFilter::ERROR)
+        .with_targets(named);
+    match default {
+        Some(level) => filter.with_default(level),
+        None => filter,
+    }
 }
 
 /// What the routes count.
@@ -102,6 +115,30 @@ impl tracing_actix_web::RootSpanBuilder for RequestSpan {
     ) {
         if let Ok(response) = outcome {
             span.record("status", response.status().as_u16());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn cookies_that_cannot_be_verified_are_logged_only_where_the_settings_ask_for_it() {
+        for (level, warns) in [
+            ("info", false),
+            ("debug,h2=off", false),
+            ("info,actix_session=warn", true),
+        ] {
+            let filter = filter(&LogSettings {
+                level: level.to_owned(),
+                json: false,
+            });
+            let is_logged = |target| filter.would_enable(target, &Level::WARN);
+            assert_eq!(is_logged("actix_session::middleware"), warns, "{level}");
+            assert!(is_logged("orderbell::routes"), "{level}");
         }
     }
 }

@@ -1,9 +1,12 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+use super::sign_in::Authenticated;
 use crate::store::{Admin, Digest, Session, Token};
 
 /// What a client has presented, without its secret.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Credential {
     /// A session: HMAC of its secret.
     Session(Digest),
@@ -27,7 +30,7 @@ impl fmt::Debug for Credential {
 }
 
 /// Somebody who may use the desk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
     /// The admin, `None` for tokens that act as themselves.
     pub admin_id: Option<String>,
@@ -59,6 +62,22 @@ impl Principal {
         Self {
             session_id: Some(session.id.clone()),
             ..Self::of_admin(admin, credential)
+        }
+    }
+
+    /// Of a session that has just begun.
+    pub(super) fn of_sign_in(
+        admin: &Authenticated,
+        session: &Session,
+        credential: Credential,
+    ) -> Self {
+        Self {
+            account: format!("admin {}", admin.id),
+            admin_id: Some(admin.id.clone()),
+            name: admin.name.clone(),
+            email: admin.email.clone(),
+            session_id: Some(session.id.clone()),
+            credential,
         }
     }
 

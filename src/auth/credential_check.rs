@@ -15,10 +15,6 @@ const REFUSAL_LIFE: Duration = Duration::from_secs(10);
 const FREE_REFUSAL_LIFE: Duration = Duration::from_secs(5);
 /// How long a session stays ended. None comes back, and each look-up may be billed.
 const ENDED_LIFE: Duration = Duration::from_secs(3_600);
-/// Sessions of one request that are looked up. Those that this server hasn't made don't count.
-const MAX_SESSIONS_TRIED: usize = 4;
-/// Cookies of one request that are looked at.
-const MAX_COOKIES_TRIED: usize = 64;
 
 impl Auth {
     /// The principal that the bearer token `secret`, sent from `address`, stands for.
@@ -56,40 +52,28 @@ impl Auth {
         Err(AuthError::Unknown)
     }
 
-    /// The principal that one of the session cookies `secrets` stands for. A browser may send several of one name: pages of a
-    /// sibling host can set cookies for this one, and these must not hide the good one.
-    pub async fn cookie<'a>(
-        &self,
-        secrets: impl Iterator<Item = &'a str>,
-    ) -> Result<Principal, AuthError> {
-        let mut error = AuthError::Missing;
-        let mut tried = 0;
-        for secret in secrets.take(MAX_COOKIES_TRIED) {
-            let Some(digest) = self.key.session(secret).await? else {
-                if matches!(error, AuthError::Missing) {
-                    error = AuthError::Unknown;
-                }
-                continue;
-            };
-            match self.verdict(Credential::Session(digest), None).await {
-                Ok(principal) => return Ok(principal),
-                // A session that couldn't be looked up may be the good one.
-                Err(refused) if !matches!(error, AuthError::Store(_)) => error = refused,
-                Err(_) => {}
-            }
-            tried += 1;
-            if tried == MAX_SESSIONS_TRIED {
-                break;
-            }
-        }
-        Err(error)
-    }
-
+    /// The principal that the session with this secret stands for.
+    ///
     /// The keyed check comes first: a made-up secret costs no look-up. There is nothing to guess either (128 bits), so that
     /// such failures don't count: a browser that was signed out long ago must not use up what its whole network has.
-    async fn session(&self, secret: &str) -> Result<Principal, AuthError> {
+    pub async fn session(&self, secret: &str) -> Result<Principal, AuthError> {
         let digest = self.key.session(secret).await?.ok_or(AuthError::Unknown)?;
         self.verdict(Credential::Session(digest), None).await
+    }
+
+    /// Which of the sessions `secrets` a browser is signed in with, as an index: the first one that is good, or else the first
+    /// one that couldn't be looked up, or else the first one. A browser may send several: pages of a sibling host can set
+    /// cookies for this one, and these must not hide the good one.
+    pub async fn pick_session(&self, secrets: &[&str]) -> usize {
+        let mut picked = None;
+        for (index, secret) in secrets.iter().enumerate() {
+            match self.session(secret).await {
+                Ok(_) => return index,
+                Err(AuthError::Store(_)) => picked = picked.or(Some(index)),
+                Err(_) => {}
+            }
+        }
+        picked.unwrap_or_default()
     }
 
     fn count_failure(&self, address: IpAddr) -> Result<(), AuthError> {

@@ -32,8 +32,9 @@ use credential_cache::CredentialCache;
 pub use error::AuthError;
 use hasher::Hasher;
 pub use password::{MIN_PASSWORD, hash_password, is_checkable};
+pub use session_key::CookieKey;
 use session_key::SessionKey;
-pub use sign_in::SignedIn;
+pub use sign_in::{Authenticated, PasswordChecked, SignedIn};
 pub use streams::{OpenStream, OpenStreams, StreamKind, StreamLimits, StreamRefusal};
 use throttle::Throttle;
 use touches::Touches;
@@ -46,7 +47,7 @@ use crate::store::{
 };
 
 /// A browser's session ends after so long however much it is used.
-const SESSION_LIMIT: Duration = Duration::from_secs(7 * 24 * 3_600);
+pub const SESSION_LIMIT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// A program's session ends when it wasn't used for so long. Existing dashboards sign in once, keep the token, and show an empty
 /// list when it has ended instead of asking to sign in again.
 const API_SESSION_IDLE: Duration = Duration::from_secs(90 * 24 * 3_600);
@@ -161,15 +162,29 @@ impl Auth {
         }
     }
 
-    /// Ends the session that `principal` is signed in with, and its streams.
-    pub async fn sign_out(&self, principal: &Principal) -> Result<(), AuthError> {
-        if let Some(session) = &principal.session_id {
-            self.accounts.end_session(session).await?;
+    /// The key that session cookies are signed with; [`StoreError::Unavailable`] until it could be read from the store.
+    pub async fn cookie_key(&self) -> Result<CookieKey, StoreError> {
+        self.key.cookie_key().await
+    }
+
+    /// Ends the session with this secret, and its streams. Does nothing where it has ended.
+    pub async fn sign_out(&self, secret: &str) -> Result<(), AuthError> {
+        let Some(digest) = self.key.session(secret).await? else {
+            return Ok(());
+        };
+        let ended = Credential::Session(digest);
+        let id = match self.cache.get(&ended, self.clock.millis()) {
+            Some(known) => known.principal.session_id,
+            None => {
+                let session = self.accounts.session(&digest).await?;
+                session.map(|session| session.id)
+            }
+        };
+        if let Some(id) = id {
+            self.accounts.end_session(&id).await?;
         }
-        self.cache
-            .forget(|credential, _| *credential == principal.credential);
-        self.streams
-            .end(|stream| *stream.credential() == principal.credential);
+        self.cache.forget(|credential, _| *credential == ended);
+        self.streams.end(|stream| *stream.credential() == ended);
         Ok(())
     }
 

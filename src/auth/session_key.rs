@@ -37,7 +37,12 @@ enum Purpose {
     PasswordFingerprint,
     /// The salt of a hash that replaces one of the same password.
     RehashSalt,
+    /// The signature of the cookies that carry sessions.
+    CookieSignature,
 }
+
+/// A key for signing cookies, as long as the `cookie` crate asks for.
+pub type CookieKey = [u8; 64];
 
 /// The session key, and what it makes and recognises.
 ///
@@ -135,6 +140,15 @@ impl SessionKey {
         Ok(mac.chunks(2).take(SALT_LENGTH).map(letter).collect())
     }
 
+    /// The key that cookies are signed with.
+    pub(super) async fn cookie_key(&self) -> Result<CookieKey, StoreError> {
+        let mut key = [0; 64];
+        for (half, part) in key.chunks_exact_mut(32).zip(["first", "second"]) {
+            half.copy_from_slice(&self.mac(Purpose::CookieSignature, &[part]).await?);
+        }
+        Ok(key)
+    }
+
     async fn check(&self, purpose: Purpose, parts: &[&str]) -> Result<String, StoreError> {
         let mac = self.mac(purpose, parts).await?;
         Ok(URL_SAFE_NO_PAD.encode(&mac[..CHECK_BYTES]))
@@ -170,6 +184,7 @@ impl Purpose {
             Self::Decoy => b"decoy",
             Self::PasswordFingerprint => b"password fingerprint",
             Self::RehashSalt => b"rehash salt",
+            Self::CookieSignature => b"cookie signature",
         }
     }
 }

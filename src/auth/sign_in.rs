@@ -1,11 +1,32 @@
 use std::net::IpAddr;
-use std::time::Duration;
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use super::throttle::Attempt;
-use super::{Auth, AuthError, Credential, Principal, SESSION_LIMIT, millis, password};
+use super::{Auth, AuthError, Credential, Principal, millis, password};
 use crate::store::{self, Admin, Digest, NewSession, Session, SessionKind, StoreError};
+
+/// An admin who has given the right password: what a session begins with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Authenticated {
+    /// The admin's id.
+    pub id: String,
+    /// What other people see.
+    pub name: String,
+    /// The admin's e-mail address.
+    pub email: String,
+    /// What the session remembers of the password.
+    pub(super) password: Digest,
+}
+
+/// An admin who has given the right password, on a device that is known from now on.
+pub struct PasswordChecked {
+    /// The admin.
+    pub admin: Authenticated,
+    /// What the device may present at its next sign-in, so that guesses made elsewhere don't slow it down.
+    pub device: SecretString,
+}
 
 /// A session that has just begun.
 pub struct SignedIn {
@@ -13,10 +34,6 @@ pub struct SignedIn {
     pub principal: Principal,
     /// What the client has to present from now on.
     pub secret: SecretString,
-    /// How long a browser may keep it at most.
-    pub lifetime: Duration,
-    /// What the device may present at its next sign-in, so that guesses made elsewhere don't slow it down.
-    pub device: SecretString,
 }
 
 /// What a password is compared with.
@@ -27,19 +44,17 @@ pub(super) struct Comparison {
 }
 
 impl Auth {
-    /// Signs an admin in. Unknown e-mail addresses, wrong passwords and disabled admins cost the same look-ups and the same
+    /// Checks a password. Unknown e-mail addresses, wrong passwords and disabled admins cost the same look-ups and the same
     /// kind of hash.
     ///
-    /// `kind` says who holds the session. One of `devices` may be what the client has kept from an earlier sign-in.
-    pub async fn sign_in(
+    /// One of `devices` may be what the client has kept from an earlier sign-in.
+    pub async fn check_password(
         &self,
         email: &str,
         password: SecretString,
         address: IpAddr,
-        client: &str,
-        kind: SessionKind,
         devices: &[&str],
-    ) -> Result<SignedIn, AuthError> {
+    ) -> Result<PasswordChecked, AuthError> {
         let email = email.trim();
         let known = self.known_device(devices, email).await?;
         let digest = known.map(|(_, digest)| digest);
@@ -53,9 +68,60 @@ impl Auth {
             Some((cookie, _)) => cookie.into(),
             None => self.key.new_device(email).await?,
         };
-        let signed_in = self.begin_session(&admin, client, kind, device).await?;
+        let fingerprint = self.fingerprint(&admin).await?;
         self.rehash(&admin, password).await;
-        Ok(signed_in)
+        Ok(PasswordChecked {
+            admin: Authenticated {
+                id: admin.id,
+                name: admin.name,
+                email: admin.email,
+                password: fingerprint,
+            },
+            device,
+        })
+    }
+
+    /// Begins a session of an admin who has given the right password. `client` is what people recognise it by, `kind` says who
+    /// holds it.
+    pub async fn begin_session(
+        &self,
+        admin: &Authenticated,
+        client: &str,
+        kind: SessionKind,
+    ) -> Result<SignedIn, AuthError> {
+        let (secret, digest) = self.key.new_session().await?;
+        let now = self.clock.millis();
+        let session = Session {
+            id: store::random_id(),
+            admin_id: admin.id.clone(),
+            client: client.chars().take(200).collect(),
+            kind,
+            password: Some(admin.password),
+            created_at: now,
+            seen_at: now,
+            expires_at: now + millis(self.idle(kind)),
+        };
+        let principal = Principal::of_sign_in(admin, &session, Credential::Session(digest));
+        self.accounts
+            .begin_session(NewSession { session, digest })
+            .await?;
+        Ok(SignedIn { principal, secret })
+    }
+
+    /// Checks a password and begins a session of this kind: a sign-in in one step.
+    pub async fn sign_in(
+        &self,
+        email: &str,
+        password: SecretString,
+        address: IpAddr,
+        client: &str,
+        kind: SessionKind,
+        devices: &[&str],
+    ) -> Result<SignedIn, AuthError> {
+        let checked = self
+            .check_password(email, password, address, devices)
+            .await?;
+        self.begin_session(&checked.admin, client, kind).await
     }
 
     /// The cookie of a device that has signed in as `email` before, and what it is counted under.
@@ -129,37 +195,6 @@ impl Auth {
         Ok(Comparison {
             hash,
             admin: found.cloned(),
-        })
-    }
-
-    async fn begin_session(
-        &self,
-        admin: &Admin,
-        client: &str,
-        kind: SessionKind,
-        device: SecretString,
-    ) -> Result<SignedIn, AuthError> {
-        let (secret, digest) = self.key.new_session().await?;
-        let now = self.clock.millis();
-        let session = Session {
-            id: store::random_id(),
-            admin_id: admin.id.clone(),
-            client: client.chars().take(200).collect(),
-            kind,
-            password: Some(self.fingerprint(admin).await?),
-            created_at: now,
-            seen_at: now,
-            expires_at: now + millis(self.idle(kind)),
-        };
-        let principal = Principal::of_session(admin, &session, Credential::Session(digest));
-        self.accounts
-            .begin_session(NewSession { session, digest })
-            .await?;
-        Ok(SignedIn {
-            principal,
-            secret,
-            lifetime: SESSION_LIMIT,
-            device,
         })
     }
 }

@@ -2,17 +2,18 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 
-use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpRequest, web};
 use ipnet::IpNet;
-use secrecy::ExposeSecret as _;
 
 use super::AppState;
+use super::bearer::bearer_secret;
 use super::client::{Client, Forwarding, NO_PEER};
+use super::cookies::session_cookie_name;
 use super::error::ApiError;
-use crate::auth::{AuthError, Principal, SignedIn};
+use super::session;
+use crate::auth::{AuthError, Principal};
 use crate::http::ConnectionHandle;
 
 /// An admin, by bearer token or by session.
@@ -21,9 +22,6 @@ pub(super) struct Admin(pub(super) Principal);
 pub(super) struct BearerAdmin(pub(super) Principal);
 /// An admin, by session cookie only.
 pub(super) struct CookieAdmin(pub(super) Principal);
-
-/// Device cookies of one request that are looked at.
-const MAX_DEVICES_TRIED: usize = 64;
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -39,7 +37,7 @@ impl FromRequest for Admin {
                 Err(AuthError::Missing) => {}
                 found => return Ok(Self(found?)),
             }
-            let principal = cookie(&request).await?;
+            let principal = cookie(&request)?;
             if !request.method().is_safe() && !is_same_origin(&request) {
                 return Err(ApiError::forbidden(
                     "CROSS_SITE",
@@ -68,7 +66,7 @@ impl FromRequest for CookieAdmin {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let principal = cookie(&request).await?;
+            let principal = cookie(&request)?;
             if *request.method() != Method::GET && !is_same_origin(&request) {
                 return Err(ApiError::forbidden(
                     "CROSS_SITE",
@@ -96,120 +94,17 @@ fn mark_known(request: &HttpRequest) {
     }
 }
 
-/// The token of the header `Authorization: Bearer TOKEN`, or of `Authorization: TOKEN`, which older programs send. Other
-/// schemes are ignored: a proxy's own password, for example, which browsers send along.
-pub(super) fn bearer_secret(request: &HttpRequest) -> Result<&str, AuthError> {
-    let mut values = request.headers().get_all(header::AUTHORIZATION);
-    values
-        .find_map(|value| bearer_token(value.to_str().ok()?.trim()))
-        .ok_or(AuthError::Missing)
-}
-
-fn bearer_token(value: &str) -> Option<&str> {
-    let is_bearer = |scheme: &str| scheme.eq_ignore_ascii_case("bearer");
-    match value.split_once(char::is_whitespace) {
-        Some((scheme, token)) => is_bearer(scheme).then_some(token.trim()),
-        None => (!value.is_empty() && !is_bearer(value)).then_some(value),
-    }
-}
-
-async fn cookie(request: &HttpRequest) -> Result<Principal, AuthError> {
-    let state = state(request)?;
-    let name = cookie_name(state.settings.secure_cookies());
-    let principal = state.auth.cookie(cookies(request, name)).await?;
+fn cookie(request: &HttpRequest) -> Result<Principal, AuthError> {
+    let secure = state(request)?.settings.secure_cookies();
+    let principal = session::principal(request, session_cookie_name(secure))?;
     mark_known(request);
     Ok(principal)
-}
-
-/// The values of all cookies of this name, in the order that the browser sends them in. Unlike actix's own, this goes on after
-/// a cookie that can't be read: other hosts of the same site may set any.
-fn cookies<'a>(request: &'a HttpRequest, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let headers = request.headers().get_all(header::COOKIE);
-    headers
-        .filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
-        .flat_map(|text| text.split(';'))
-        .filter_map(move |pair| {
-            let (found, value) = pair.trim().split_once('=')?;
-            (found == name).then_some(value)
-        })
 }
 
 fn state(request: &HttpRequest) -> Result<&web::Data<AppState>, AuthError> {
     request
         .app_data::<web::Data<AppState>>()
         .ok_or(AuthError::Missing)
-}
-
-/// Name of the session cookie; the prefix has browsers refuse it over plain HTTP and from other hosts.
-pub(super) fn cookie_name(secure: bool) -> &'static str {
-    if secure { "__Host-desk" } else { "desk" }
-}
-
-fn device_cookie_name(secure: bool) -> &'static str {
-    if secure {
-        "__Host-desk-device"
-    } else {
-        "desk-device"
-    }
-}
-
-/// What the browser has kept from an earlier sign-in on this device, and perhaps what other hosts have planted beside it.
-pub(super) fn devices<'a>(request: &'a HttpRequest, state: &AppState) -> Vec<&'a str> {
-    let name = device_cookie_name(state.settings.secure_cookies());
-    cookies(request, name).take(MAX_DEVICES_TRIED).collect()
-}
-
-/// The cookie by which the device is recognised at its next sign-in. It lets no one in: it only keeps guesses that are made
-/// elsewhere from slowing this device down.
-pub(super) fn device_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'static> {
-    let secure = state.settings.secure_cookies();
-    let secret = signed_in.device.expose_secret().to_owned();
-    let mut cookie = cookie_with(
-        device_cookie_name(secure),
-        secure,
-        secret,
-        time::Duration::days(365),
-    );
-    cookie.set_same_site(SameSite::Strict);
-    cookie
-}
-
-/// The cookie of a session that has just begun.
-pub(super) fn session_cookie(state: &AppState, signed_in: &SignedIn) -> Cookie<'static> {
-    let lifetime = i64::try_from(signed_in.lifetime.as_secs()).unwrap_or(i64::MAX);
-    let secure = state.settings.secure_cookies();
-    cookie_with(
-        cookie_name(secure),
-        secure,
-        signed_in.secret.expose_secret().to_owned(),
-        time::Duration::seconds(lifetime),
-    )
-}
-
-/// The cookie that takes a session's cookie away.
-pub(super) fn no_cookie(state: &AppState) -> Cookie<'static> {
-    let secure = state.settings.secure_cookies();
-    cookie_with(
-        cookie_name(secure),
-        secure,
-        String::new(),
-        time::Duration::ZERO,
-    )
-}
-
-fn cookie_with(
-    name: &'static str,
-    secure: bool,
-    value: String,
-    max_age: time::Duration,
-) -> Cookie<'static> {
-    Cookie::build(name, value)
-        .path("/")
-        .http_only(true)
-        .secure(secure)
-        .same_site(SameSite::Lax)
-        .max_age(max_age)
-        .finish()
 }
 
 /// Whether a browser says that the request comes from one of our own pages.
@@ -305,26 +200,5 @@ pub(super) fn client_name(request: &HttpRequest) -> String {
         (Some(browser), None) => browser.to_owned(),
         _ if agent.is_empty() => "unnamed client".to_owned(),
         _ => agent.chars().filter(|c| !c.is_control()).take(60).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cookie_that_leaves_the_machine_is_secure_and_bound_to_the_host() {
-        let cookie = cookie_with(
-            cookie_name(true),
-            true,
-            "secret".to_owned(),
-            time::Duration::ZERO,
-        )
-        .to_string();
-        assert!(cookie.starts_with("__Host-desk=secret;"), "{cookie}");
-        for part in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
-            assert!(cookie.contains(part), "{cookie}");
-        }
-        assert!(!cookie.contains("Domain"), "{cookie}");
     }
 }

@@ -227,7 +227,12 @@ pub async fn translate_errors<B: MessageBody + 'static>(
         Ok(response) => response,
         // Of a middleware, or of a handler that has panicked. The request is gone, and with it the middleware that adds headers.
         Err(error) => {
-            let mut worded = refused.word(error.error_response());
+            let mut worded = error.error_response();
+            if refused.is_worded(&worded) {
+                refused.report(worded.status(), reported(&mut worded).as_ref());
+            } else {
+                worded = refused.word(worded);
+            }
             default_headers(refused.has_https()).for_each(|(name, value)| {
                 worded.headers_mut().append(name, value);
             });

@@ -3,8 +3,10 @@
 mod access;
 mod account;
 mod assets;
+mod bearer;
 mod body;
 pub mod client;
+mod cookies;
 mod cors;
 mod error;
 mod head;
@@ -18,6 +20,7 @@ mod order_rows;
 mod orders;
 mod pages;
 mod recent;
+mod session;
 mod sign_in;
 mod streams;
 mod submit;
@@ -46,6 +49,7 @@ use crate::settings::{AllowedOrigins, Settings};
 use crate::store::OrderStore;
 use crate::telemetry::RouteMetrics;
 use error::ApiError;
+use session::DeskSession;
 
 /// What handlers work with; one for all threads.
 pub struct AppState {
@@ -106,7 +110,11 @@ pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
     config
         // Streams stand outside of the compressed scope: a stream is written as its events come.
         .service(web::resource("/api/admin/stream/orders").get(streams::admin))
-        .service(web::resource("/api/stream-orders").get(streams::dashboard))
+        .service(
+            web::resource("/api/stream-orders")
+                .wrap(DeskSession::CookieOnly)
+                .get(streams::dashboard),
+        )
         .service(
             web::scope("/api")
                 .wrap(Compress::default())
@@ -133,13 +141,22 @@ pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
         .service(
             web::scope("")
                 .wrap(Compress::default())
-                .service(web::resource("/").get(pages::desk))
+                .service(
+                    web::resource("/")
+                        .wrap(DeskSession::CookieOnly)
+                        .get(pages::desk),
+                )
                 .service(
                     web::resource("/login")
+                        .wrap(DeskSession::CookieOnly)
                         .get(pages::sign_in_page)
                         .post(sign_in::form),
                 )
-                .service(web::resource("/logout").post(sign_in::sign_out))
+                .service(
+                    web::resource("/logout")
+                        .wrap(DeskSession::CookieOnly)
+                        .post(sign_in::sign_out),
+                )
                 .default_service(web::route().to(error::not_found)),
         );
 }
@@ -147,6 +164,16 @@ pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
 fn configure_admin(config: &mut ServiceConfig) {
     config
         .service(web::resource("/login").post(sign_in::api))
+        .service(
+            web::scope("")
+                .wrap(DeskSession::CookieOrBearer)
+                .configure(configure_signed_in),
+        );
+}
+
+/// What bearer tokens and sessions open alike.
+fn configure_signed_in(config: &mut ServiceConfig) {
+    config
         .service(web::resource("/orders").get(order_list::list))
         .service(web::resource("/orders/recent").get(recent::recent))
         .service(

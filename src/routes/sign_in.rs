@@ -1,18 +1,18 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_lab::header::{ClearSiteData, ClearSiteDataDirective};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::access::{
-    CookieAdmin, client, client_name, device_cookie, devices, is_cross_site, is_same_origin,
-    no_cookie, session_cookie,
-};
+use super::access::{CookieAdmin, client, client_name, is_cross_site, is_same_origin};
+use super::cookies::{device_cookie, devices};
 use super::error::ApiError;
-use super::{AppState, body, pages};
-use crate::auth::{AuthError, SignedIn};
+use super::{AppState, body, pages, session};
+use crate::auth::{AuthError, PasswordChecked};
 use crate::store::SessionKind;
 
 #[derive(Deserialize)]
@@ -36,8 +36,22 @@ pub(super) async fn api(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let Credentials { email, password } = body::json(&request, payload, &state).await?;
-    let signed_in = sign_in(&request, &state, SessionKind::Api, &email, password).await?;
+    let address = client(&request, &state.settings.server.trusted_proxies).counted;
+    let (client, devices) = (client_name(&request), devices(&request, &state));
+    let signed_in = state
+        .auth
+        .sign_in(
+            &email,
+            password,
+            address,
+            &client,
+            SessionKind::Api,
+            &devices,
+        )
+        .await
+        .inspect_err(|error| log_refusal(error, address))?;
     let admin = &signed_in.principal;
+    tracing::info!(admin = admin.email, %address, "signed in");
     Ok(HttpResponse::Ok().json(json!({
         "success": true,
         "token": signed_in.secret.expose_secret(),
@@ -59,22 +73,23 @@ pub(super) async fn form(
             "this request comes from another site",
         ));
     }
+    let session = session::session(&request)?;
     let form: Form = body::form(&request, payload, &state).await?;
     let password = form.password.clone();
-    match sign_in(
-        &request,
-        &state,
-        SessionKind::Browser,
-        &form.email,
-        password,
-    )
-    .await
-    {
-        Ok(signed_in) => Ok(HttpResponse::SeeOther()
-            .cookie(session_cookie(&state, &signed_in))
-            .cookie(device_cookie(&state, &signed_in))
-            .insert_header((header::LOCATION, local_path(&form.next)))
-            .finish()),
+    let address = client(&request, &state.settings.server.trusted_proxies).counted;
+    let checked = state
+        .auth
+        .check_password(&form.email, password, address, &devices(&request, &state))
+        .await
+        .inspect_err(|error| log_refusal(error, address));
+    match checked {
+        Ok(PasswordChecked { admin, device }) => {
+            session::begin(&session, admin, client_name(&request), address)?;
+            Ok(HttpResponse::SeeOther()
+                .cookie(device_cookie(&state, &device))
+                .insert_header((header::LOCATION, local_path(&form.next)))
+                .finish())
+        }
         Err(error @ (AuthError::WrongPassword | AuthError::Disabled)) => {
             let error = ApiError::from(error);
             Ok(pages::sign_in_again(
@@ -118,11 +133,10 @@ fn try_later(
     page
 }
 
-/// Ends the browser's session.
+/// Ends the browser's session, and has the browser drop the copies that it keeps of answers.
 pub(super) async fn sign_out(
     admin: Result<CookieAdmin, ApiError>,
     request: HttpRequest,
-    state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     use actix_web::ResponseError as _;
     // Without either header the session stays, and the answer must not look as if it didn't.
@@ -133,44 +147,28 @@ pub(super) async fn sign_out(
         ));
     }
     match admin {
-        Ok(CookieAdmin(admin)) => {
-            state.auth.sign_out(&admin).await?;
-            state.hub.check_subscribers();
-            tracing::info!(admin = admin.email, "signed out");
-        }
+        Ok(CookieAdmin(admin)) => tracing::info!(admin = admin.email, "signs out"),
         // The session may be alive: the store can't be asked.
         Err(error) if error.status_code().is_server_error() => return Err(error),
-        // There is no session (any more), which is what was asked for.
+        // There is no session (any more), or its admin is disabled.
         Err(_) => {}
     }
+    session::session(&request)?.purge();
     Ok(HttpResponse::SeeOther()
-        .cookie(no_cookie(&state))
+        .insert_header(ClearSiteData(vec![ClearSiteDataDirective::Cache]))
         .insert_header((header::LOCATION, "/login"))
         .finish())
 }
 
-async fn sign_in(
-    request: &HttpRequest,
-    state: &AppState,
-    kind: SessionKind,
-    email: &str,
-    password: SecretString,
-) -> Result<SignedIn, AuthError> {
-    let address = client(request, &state.settings.server.trusted_proxies).counted;
-    let (client, devices) = (client_name(request), devices(request, state));
-    let result = state
-        .auth
-        .sign_in(email, password, address, &client, kind, &devices)
-        .await;
-    match &result {
-        Ok(signed_in) => tracing::info!(admin = signed_in.principal.email, %address, "signed in"),
+/// Logs why a sign-in was refused.
+fn log_refusal(error: &AuthError, address: IpAddr) {
+    match error {
         // Counted in the metrics; a line for each would let a guesser fill the log.
-        Err(error @ (AuthError::Throttled(_) | AuthError::Busy(_))) => {
+        AuthError::Throttled(_) | AuthError::Busy(_) => {
             tracing::debug!(%address, reason = error.to_string(), "sign-in refused");
         }
-        Err(error) => tracing::warn!(%address, reason = error.to_string(), "sign-in refused"),
+        error => tracing::warn!(%address, reason = error.to_string(), "sign-in refused"),
     }
-    result
 }
 
 /// A path on this server, whatever `next` says: nobody is sent elsewhere from here.

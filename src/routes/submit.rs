@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::bearer::bearer_secret;
 use super::error::ApiError;
 use super::{AppState, access, body};
 use crate::auth::firebase::{FirebaseError, UserId};
@@ -55,7 +56,7 @@ async fn customer(request: &HttpRequest, state: &AppState) -> Result<Option<User
     let Some(verifier) = &state.customers else {
         return Ok(None);
     };
-    let token = access::bearer_secret(request)?;
+    let token = bearer_secret(request)?;
     verifier
         .verify(token)
         .await

@@ -1,7 +1,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::app::{EMAIL, PASSWORD, TestApp, cookie_of, json_of, refusal};
+use crate::app::{EMAIL, PASSWORD, TestApp, cookie_of, json_of, refusal, session_cookie};
 use crate::sse::Stream;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,10 +82,7 @@ async fn cookies_are_the_browsers_alone() {
     let answer = app.try_sign_in(EMAIL, PASSWORD).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     assert_eq!(answer.headers()["location"], "/");
-    let cookie = answer.headers()["set-cookie"]
-        .to_str()
-        .expect("text")
-        .to_owned();
+    let cookie = session_cookie(&answer).to_owned();
     for part in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=604800"] {
         assert!(cookie.contains(part), "{cookie}");
     }

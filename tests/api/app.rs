@@ -247,12 +247,20 @@ pub(crate) async fn refusal(response: Response, status: u16) -> Value {
 }
 
 pub(crate) fn cookie_of(response: &Response) -> String {
-    let cookie = response.headers()["set-cookie"].to_str().expect("text");
-    cookie
+    session_cookie(response)
         .split(';')
         .next()
         .expect("a name and a value")
         .to_owned()
+}
+
+/// The header that sets the session cookie, whole.
+pub(crate) fn session_cookie(response: &Response) -> &str {
+    let cookies = response.headers().get_all("set-cookie").iter();
+    cookies
+        .filter_map(|cookie| cookie.to_str().ok())
+        .find(|cookie| cookie.starts_with("desk=") || cookie.starts_with("__Host-desk="))
+        .expect("a session cookie")
 }
 
 fn encode(text: &str) -> String {

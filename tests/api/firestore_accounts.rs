@@ -8,8 +8,9 @@ use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp, eventually, json_of, refusal};
+use crate::app::{PASSWORD, TestApp, cookie_of, eventually, json_of, refusal};
 use crate::firestore::{WERKZEUG, emulator, fresh_project, phone, start_with};
+use crate::sse::Stream;
 
 const RECENT: &str = "/api/admin/orders/recent";
 const MANY: [(&str, &str); 1] = [("ORDERBELL_AUTH__FAILURES_PER_MINUTE", "100000")];
@@ -64,16 +65,21 @@ async fn bearer(app: &TestApp, secret: &str) -> StatusCode {
     request.send().await.expect("an answer").status()
 }
 
-async fn cookie(app: &TestApp, secret: &str) -> StatusCode {
-    let request = app
-        .bare(Method::GET, RECENT)
-        .header("cookie", format!("desk={secret}"));
+async fn cookie(app: &TestApp, cookie: &str) -> StatusCode {
+    let request = app.bare(Method::GET, RECENT).header("cookie", cookie);
     request.send().await.expect("an answer").status()
 }
 
 async fn sign_in(app: &TestApp, email: &str) -> String {
     let answer = json_of(app.login(email, PASSWORD).await).await;
     answer["token"].as_str().expect("a token").to_owned()
+}
+
+/// The cookie of a browser that signs in.
+async fn browser(app: &TestApp, email: &str) -> String {
+    let answer = app.try_sign_in(email, PASSWORD).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    cookie_of(&answer)
 }
 
 /// The same length and prefix, and another letter in the middle.
@@ -95,6 +101,7 @@ async fn made_up_credentials_cost_no_reads() {
     let session = sign_in(&app, "omar@shop.example").await;
     assert_eq!(bearer(&app, &session).await, StatusCode::OK);
     let unused = sign_in(&app, "lina@shop.example").await;
+    let browser_cookie = browser(&app, "sami@shop.example").await;
     let before = settled_reads(&app).await;
     for number in 0..20 {
         for made_up in [
@@ -105,7 +112,20 @@ async fn made_up_credentials_cost_no_reads() {
             forged(&session),
         ] {
             assert_eq!(bearer(&app, &made_up).await, StatusCode::UNAUTHORIZED);
+            let made_up = format!("desk={made_up}");
             assert_eq!(cookie(&app, &made_up).await, StatusCode::UNAUTHORIZED);
+        }
+        // The signature of another session; a secret of this server, unsigned; another signature.
+        let (signature, secret) = browser_cookie.split_at(browser_cookie.len() - 69);
+        assert!(secret.starts_with("obs_"), "{secret}");
+        for wrongly_signed in [
+            format!("{signature}{session}"),
+            format!("desk={secret}"),
+            format!("desk={}{secret}", "A".repeat(44)),
+            forged(&browser_cookie),
+        ] {
+            let refused = cookie(&app, &wrongly_signed).await;
+            assert_eq!(refused, StatusCode::UNAUTHORIZED, "{wrongly_signed}");
         }
     }
     for email in [
@@ -121,11 +141,19 @@ async fn made_up_credentials_cost_no_reads() {
     assert_eq!(bearer(&app, "omar-1").await, StatusCode::OK);
     assert_eq!(bearer(&app, &session).await, StatusCode::OK);
     assert_eq!(bearer(&app, &unused).await, StatusCode::OK);
+    for _ in 0..10 {
+        assert_eq!(cookie(&app, &browser_cookie).await, StatusCode::OK);
+    }
+    let stream = app
+        .bare(Method::GET, "/api/stream-orders")
+        .header("cookie", &browser_cookie);
+    let (_, stream) = Stream::connected(stream).await;
     assert_eq!(
         settled_reads(&app).await,
         before,
         "known ones cost none either"
     );
+    drop(stream);
     app.stop().await;
 }
 
@@ -192,13 +220,13 @@ async fn a_session_is_good_and_ended_on_all_instances() {
         .await;
     let (one, other) = (start(&project, &[]).await, start(&project, &[]).await);
     for _ in 0..5 {
-        let session = sign_in(&one, "omar@shop.example").await;
+        let session = browser(&one, "omar@shop.example").await;
         // At once, before either watch has delivered it.
         assert_eq!(cookie(&other, &session).await, StatusCode::OK);
         assert_eq!(cookie(&one, &session).await, StatusCode::OK);
         let sign_out = one
             .bare(Method::POST, "/logout")
-            .header("cookie", format!("desk={session}"))
+            .header("cookie", &session)
             .header("origin", &one.base);
         let answer = sign_out.send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);

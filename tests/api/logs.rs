@@ -154,6 +154,22 @@ async fn what_clients_send_stays_on_its_line_and_floods_of_nonsense_are_counted(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn made_up_cookies_are_not_logged() {
+    let logged = Logged::start(&[]).await;
+    for n in 0..20 {
+        let answer = client()
+            .get(format!("{}/api/admin/orders/recent", logged.server.base))
+            .header("cookie", format!("desk=made-up-{n}"))
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    }
+    let log = logged.stop().await;
+    assert!(!log.contains("actix_session"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_submits_is_told_once() {
     let logged = Logged::start(&[
         ("ORDERBELL_SERVER__TRUSTED_PROXIES", "127.0.0.1"),

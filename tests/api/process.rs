@@ -642,13 +642,13 @@ async fn a_full_disk_refuses_orders_and_nothing_else() {
 }
 
 /// A file system of 2 MiB in memory. Making one takes root, which is what CI runs as.
-struct SmallDisk {
-    path: std::path::PathBuf,
+pub(crate) struct SmallDisk {
+    pub(crate) path: std::path::PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    fn mount() -> Self {
+    pub(crate) fn mount() -> Self {
         let folder = folder();
         let path = folder.path().join("disk");
         std::fs::create_dir(&path).expect("a folder");
@@ -666,7 +666,8 @@ impl SmallDisk {
         }
     }
 
-    fn fill(&self) -> std::path::PathBuf {
+    /// Writes a file that takes all the room there is.
+    pub(crate) fn fill(&self) -> std::path::PathBuf {
         use std::io::Write as _;
         let path = self.path.join("filler");
         let mut file = std::fs::File::create(&path).expect("a file");

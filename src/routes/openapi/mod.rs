@@ -32,7 +32,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApiVersion;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
-use super::{AppState, access};
+use super::{AppState, cookies};
 use crate::settings::Settings;
 
 #[derive(OpenApi)]
@@ -138,15 +138,15 @@ fn describe(settings: &Settings) -> utoipa::openapi::OpenApi {
     let mut customer = Http::new(HttpAuthScheme::Bearer);
     customer.description =
         Some("A customer's Firebase ID token, where `submit.auth` is `firebase`.".to_owned());
-    let session = ApiKeyValue::with_description(
-        access::cookie_name(settings.secure_cookies()),
+    let cookie = ApiKeyValue::with_description(
+        cookies::session_cookie_name(settings.secure_cookies()),
         "The session of a browser that has signed in. A request that changes something must also come from the desk's own \
          pages: `Sec-Fetch-Site: same-origin`, or an `Origin` that is the server's.",
     );
     for (name, scheme) in [
         ("bearer", SecurityScheme::Http(bearer)),
         ("customer", SecurityScheme::Http(customer)),
-        ("session", SecurityScheme::ApiKey(ApiKey::Cookie(session))),
+        ("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
     ] {
         components.add_security_scheme(name, scheme);
     }

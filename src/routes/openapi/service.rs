@@ -207,7 +207,8 @@ pub(super) fn sign_in_form() {}
             description = "Signed out.",
             headers(
                 ("Location" = String, description = "The page to sign in."),
-                ("Set-Cookie" = String, description = "Takes the session's cookie away."),
+                ("Set-Cookie" = String, description = "Takes the session's cookie away, where it had one."),
+                ("Clear-Site-Data" = String, description = "Has the browser drop the answers that it keeps: `\"cache\"`."),
             )
         ),
         OfSigningOut,

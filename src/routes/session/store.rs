@@ -1,0 +1,95 @@
+use std::collections::HashMap;
+
+use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
+use actix_web::cookie::time;
+use actix_web::web;
+use secrecy::ExposeSecret as _;
+
+use super::{ApiError, AppState, Away, BEGINS, Beginning, FAILURE, WORTH, Worth};
+use crate::auth::AuthError;
+use crate::store::SessionKind;
+
+/// The sessions of the store's accounts, as actix-session loads, begins and ends them. Its key is a session's secret, of which
+/// the store has a digest only.
+///
+/// Which session is used is written down by [`crate::auth::Auth`], and that is what keeps it going.
+pub(super) struct AccountSessions {
+    state: web::Data<AppState>,
+}
+
+type State = HashMap<String, String>;
+
+impl AccountSessions {
+    pub(super) fn new(state: web::Data<AppState>) -> Self {
+        Self { state }
+    }
+
+    async fn begin(&self, mut state: State) -> Result<SessionKey, AuthError> {
+        let beginning = state.remove(BEGINS).unwrap_or_default();
+        let beginning: Beginning = serde_json::from_str(&beginning).map_err(super::internal)?;
+        let Beginning {
+            admin,
+            client,
+            address,
+        } = beginning;
+        let auth = &self.state.auth;
+        let begun = auth.begin_session(&admin, &client, SessionKind::Browser);
+        let secret = begun.await?.secret.expose_secret().to_owned();
+        tracing::info!(admin = admin.email, %address, "signed in");
+        SessionKey::try_from(secret).map_err(super::internal)
+    }
+}
+
+impl SessionStore for AccountSessions {
+    async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
+        let worth = match self.state.auth.session(key.as_ref()).await {
+            Ok(principal) => Worth::Good(principal),
+            Err(AuthError::Disabled) => Worth::Disabled,
+            Err(AuthError::Store(error)) => match Away::try_from(error) {
+                Ok(away) => Worth::Unknown(away),
+                Err(error) => return Err(LoadError::Other(failed(error))),
+            },
+            Err(_) => return Ok(None),
+        };
+        let worth = serde_json::to_string(&worth);
+        let worth = worth.map_err(|error| LoadError::Other(error.into()))?;
+        Ok(Some(HashMap::from([(WORTH.to_owned(), worth)])))
+    }
+
+    async fn save(&self, state: State, _: &time::Duration) -> Result<SessionKey, SaveError> {
+        let begun = self.begin(state).await;
+        begun.map_err(|error| SaveError::Other(failed(error.into())))
+    }
+
+    /// Writes nothing: a session that was revoked while the request was under way stays revoked.
+    async fn update(
+        &self,
+        key: SessionKey,
+        _: State,
+        _: &time::Duration,
+    ) -> Result<SessionKey, UpdateError> {
+        Ok(key)
+    }
+
+    async fn update_ttl(&self, _: &SessionKey, _: &time::Duration) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn delete(&self, key: &SessionKey) -> anyhow::Result<()> {
+        self.state
+            .auth
+            .sign_out(key.as_ref())
+            .await
+            .map_err(|error| failed(error.into()))?;
+        self.state.hub.check_subscribers();
+        Ok(())
+    }
+}
+
+/// Keeps the error for the answer.
+fn failed(error: ApiError) -> anyhow::Error {
+    let text = anyhow::anyhow!("{error}");
+    // There is no slot outside of a request.
+    let _ = FAILURE.try_with(|failure| failure.replace(Some(error)));
+    text
+}
