@@ -64,7 +64,7 @@ pub struct Auth {
     accept_admin_ids: bool,
     settings_token: Option<Digest>,
     cache: CredentialCache,
-    touches: Touches,
+    touches: Arc<Touches>,
     /// Unknown credentials that an address may have looked up.
     failures: AddressLimiter,
     throttle: Throttle,
@@ -97,7 +97,7 @@ impl Auth {
                 .as_ref()
                 .map(|token| sha256(token.expose_secret())),
             cache: CredentialCache::default(),
-            touches: Touches::default(),
+            touches: Arc::default(),
             failures: AddressLimiter::new(
                 settings.failures_per_minute,
                 settings.failures_per_minute,
@@ -151,6 +151,12 @@ impl Auth {
     /// The open streams, which this keeps an eye on.
     pub fn streams(&self) -> &Arc<OpenStreams> {
         &self.streams
+    }
+
+    /// Waits until everything that is being written down about credentials in use is written, or has failed. Requests don't wait
+    /// for it.
+    pub async fn settled(&self) {
+        self.touches.settled().await;
     }
 
     /// How long a session of this kind lasts without being used.
@@ -215,8 +221,8 @@ impl Auth {
         Ok(())
     }
 
-    /// The sessions of `principal`'s admin. When one was last used is up to an hour behind where another instance has seen it,
-    /// and exact where this one has.
+    /// The sessions of `principal`'s admin. When one was last used is exact where this process has seen it since its start, and up
+    /// to an hour behind otherwise.
     pub async fn sessions(&self, principal: &Principal) -> Result<Vec<Session>, AuthError> {
         let Some(admin_id) = &principal.admin_id else {
             return Ok(Vec::new());
