@@ -7,6 +7,7 @@ mod account_directory;
 mod account_names;
 mod account_passwords;
 mod account_stage;
+mod account_uses;
 mod account_watch;
 mod accounts;
 mod backoff;
