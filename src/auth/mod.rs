@@ -201,7 +201,7 @@ impl Auth {
     }
 
     /// Keeps the FCM token of the phone app of `principal`'s admin, and writes nothing where it was kept within a day.
-    /// [`AuthError::Unknown`] for tokens that act as themselves.
+    /// [`AuthError::Unknown`] for tokens that act as themselves, and where the admin is gone.
     pub async fn keep_fcm_token(
         &self,
         principal: &Principal,
@@ -216,7 +216,8 @@ impl Auth {
         });
         if !is_kept {
             let token = token.expose_secret();
-            self.accounts.set_fcm_token(admin_id, token).await?;
+            let kept = self.accounts.set_fcm_token(admin_id, token).await;
+            kept.map_err(AuthError::of_admin)?;
         }
         Ok(())
     }

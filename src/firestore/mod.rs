@@ -128,9 +128,11 @@ impl FirestoreStore {
         })
     }
 
-    /// Makes the counters of billed reads, writes and removals known to `registry`.
+    /// Makes the counters of billed reads, writes and removals, and of the look-ups that a silent watch costs, known to
+    /// `registry`.
     pub fn register(&self, registry: &mut Registry) {
         self.meter.register(registry);
+        self.accounts.register(registry);
     }
 
     fn listen(&self, window: WindowLimits, sink: WatchSink) {

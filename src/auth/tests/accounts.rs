@@ -86,6 +86,11 @@ impl Accounts {
         found.map(change).ok_or(StoreError::NotFound)
     }
 
+    pub(super) fn remove(&self, id: &str) {
+        let mut admins = self.admins.lock().expect("not poisoned");
+        admins.retain(|admin| admin.id != id);
+    }
+
     /// Look-ups by id are answered with the admin as it is now.
     pub(super) fn remember_admin(&self, id: &str) {
         let admins = self.admins.lock().expect("not poisoned");

@@ -289,3 +289,18 @@ async fn the_same_token_of_a_phone_is_written_once_a_day() {
     let refused = desk.auth.keep_fcm_token(&script, &"one".into()).await;
     assert!(is_unknown(&refused));
 }
+
+#[tokio::test]
+async fn an_admin_who_is_removed_while_something_is_written_is_unknown() {
+    let desk = desk();
+    let (principal, _) = desk.session().await;
+    let ana = principal.admin_id.clone().expect("an admin");
+    // Memory doesn't know yet.
+    desk.accounts.remember_admin(&ana);
+    desk.accounts.remove(&ana);
+    let kept = desk.auth.keep_fcm_token(&principal, &"one".into()).await;
+    assert!(is_unknown(&kept), "{kept:?}");
+    let (old, new) = ("correct horse".into(), "another horse".into());
+    let changed = desk.auth.change_password(&principal, old, new, HERE).await;
+    assert!(is_unknown(&changed), "{changed:?}");
+}
