@@ -10,7 +10,7 @@ use crate::store::{Admin, Digest, Session, SessionKind, SessionUse, StoreError};
 /// How often the use of a session or token is written down. Each write may be billed, and comes back through the watch of every
 /// instance, which is billed as well.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(3_600);
-/// How long after its beginning a session has its first use written down: it is one then that goes on being used, and not one of a
+/// How long after its beginning a session has its first use written down. It is one that goes on being used then, not one of a
 /// script that signs in anew each time.
 const FIRST_TOUCH: Duration = Duration::from_secs(60);
 /// How long a token or an admin's id stays unknown: one that has just been made is good soon.

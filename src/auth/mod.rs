@@ -222,8 +222,8 @@ impl Auth {
         Ok(())
     }
 
-    /// The sessions of `principal`'s admin. When one was last used is exact where this process has seen it since its start, and up
-    /// to an hour behind otherwise.
+    /// The sessions of `principal`'s admin. When one was last used is exact where this process has seen it since its start, and
+    /// up to an hour behind otherwise.
     pub async fn sessions(&self, principal: &Principal) -> Result<Vec<Session>, AuthError> {
         let Some(admin_id) = &principal.admin_id else {
             return Ok(Vec::new());
