@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::credential_cache::{Refusal, Verdict};
@@ -9,6 +10,9 @@ use crate::store::{Admin, Digest, Session, SessionKind, SessionUse, StoreError};
 /// How often the use of a session or token is written down. Each write may be billed, and comes back through the watch of every
 /// instance, which is billed as well.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How long after its beginning a session has its first use written down. It is one that goes on being used then, not one of a
+/// script that signs in anew each time.
+const FIRST_TOUCH: Duration = Duration::from_secs(60);
 /// How long a token or an admin's id stays unknown: one that has just been made is good soon.
 const REFUSAL_LIFE: Duration = Duration::from_secs(10);
 /// The same where a look-up costs nothing: only so that a script with a bad token doesn't use up what its address has.
@@ -187,9 +191,10 @@ impl Auth {
         let now = self.clock.millis();
         let interval = millis(TOUCH_INTERVAL);
         if now.saturating_sub(token.used_at.unwrap_or_default()) > interval
-            && self.touches.begin(&token.id, now, interval)
+            && let Some(touch) = self.touches.begin(&token.id, now, interval)
         {
-            self.touched(&token.id, self.accounts.touch_token(&token.id, now).await);
+            let accounts = Arc::clone(&self.accounts);
+            touch.spawn(async move { accounts.touch_token(&token.id, now).await });
         }
         Ok(principal)
     }
@@ -212,16 +217,20 @@ impl Auth {
             SessionKind::Api => u64::MAX,
         };
         if now >= session.expires_at || now >= limit {
-            self.note(self.accounts.end_session(&session.id).await);
+            self.end_aside(session.id);
             return Err(has_ended());
         }
         let mut admin = self.able_admin(&session.admin_id).await?;
         if !self.has_password_of(&session, &admin).await? {
-            // Memory may have the one from before a change and the other from after it.
-            let stored = self.accounts.session_and_admin(digest, &admin.id).await?;
+            // Memory may hold the session from before a change of password and the admin from after it, or the reverse.
+            let stored = match self.accounts.session_and_admin(digest, &admin.id).await {
+                // The password was changed, as far as is known here. The session is refused, and looked up again soon.
+                Err(StoreError::Unavailable { .. }) => return Err(AuthError::Unknown),
+                stored => stored?,
+            };
             (session, admin) = stored.ok_or_else(has_ended)?;
             if !self.has_password_of(&session, &admin).await? {
-                self.note(self.accounts.end_session(&session.id).await);
+                self.end_aside(session.id);
                 return Err(has_ended());
             }
             if admin.disabled {
@@ -233,17 +242,25 @@ impl Auth {
         Ok((principal, ends))
     }
 
-    /// Writes down that a session is in use, where that is due, and answers when it ends unless it is used again.
+    /// Ends a session that isn't good any more, without waiting for it. Where that fails, the next look-up tries again.
+    fn end_aside(&self, id: String) {
+        let accounts = Arc::clone(&self.accounts);
+        self.touches
+            .spawn(async move { accounts.end_session(&id).await });
+    }
+
+    /// Has it written down that a session is in use, where that is due, and answers when it ends unless it is used again.
     async fn touch(&self, session: &Session, admin: &Admin, now: u64) -> Result<u64, StoreError> {
         let idle = self.idle(session.kind);
         // Much shorter sessions than the interval are touched in time, too.
         let interval = millis(TOUCH_INTERVAL.min(idle / 4));
-        let is_due = now.saturating_sub(session.seen_at) > interval || session.password.is_none();
-        if !is_due {
+        let unseen = now.saturating_sub(session.seen_at);
+        let is_first = session.seen_at <= session.created_at && unseen > millis(FIRST_TOUCH);
+        if unseen <= interval && !is_first && session.password.is_some() {
             return Ok(session.expires_at);
         }
         let expires_at = now + millis(idle);
-        if self.touches.begin(&session.id, now, interval) {
+        if let Some(touch) = self.touches.begin(&session.id, now, interval) {
             let password = match session.password {
                 None => Some(self.fingerprint(admin).await?),
                 Some(_) => None,
@@ -253,8 +270,8 @@ impl Auth {
                 expires_at,
                 password,
             };
-            let touched = self.accounts.touch_session(&session.id, used).await;
-            self.touched(&session.id, touched);
+            let (accounts, id) = (Arc::clone(&self.accounts), session.id.clone());
+            touch.spawn(async move { accounts.touch_session(&id, used).await });
         }
         Ok(expires_at)
     }
@@ -267,20 +284,5 @@ impl Auth {
             return Err(AuthError::Disabled);
         }
         Ok(admin)
-    }
-
-    /// Has the next use of a credential written down where this one couldn't be.
-    fn touched(&self, id: &str, result: Result<(), StoreError>) {
-        if result.is_err() {
-            self.touches.failed(id);
-        }
-        self.note(result);
-    }
-
-    /// Logs a failure of book-keeping: a good credential stays good.
-    fn note(&self, result: Result<(), StoreError>) {
-        if let Err(error) = result {
-            tracing::debug!(%error, "the use of a credential couldn't be written down");
-        }
     }
 }

@@ -27,3 +27,13 @@ pub enum AuthError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl AuthError {
+    /// Of a write to an admin, which is gone where it isn't found.
+    pub(super) fn of_admin(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::Unknown,
+            error => error.into(),
+        }
+    }
+}

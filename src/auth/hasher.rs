@@ -12,7 +12,8 @@ use crate::store::{PasswordScheme, StoreError};
 
 /// Longest password that is looked at, in bytes.
 const MAX_PASSWORD: usize = 512;
-/// Checks at the same time; each has a thread and 19 MiB of its own.
+/// Checks at the same time. Each has a thread of its own; argon2 takes 19 MiB that is kept, scrypt 32 MiB for the time of a
+/// check.
 const PARALLEL_CHECKS: usize = 2;
 /// Checks that wait for a thread; more are refused.
 const MAX_WAITING: usize = 32;

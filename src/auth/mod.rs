@@ -65,7 +65,7 @@ pub struct Auth {
     accept_admin_ids: bool,
     settings_token: Option<Digest>,
     cache: CredentialCache,
-    touches: Touches,
+    touches: Arc<Touches>,
     /// Unknown credentials that an address may have looked up.
     failures: AddressLimiter,
     throttle: Throttle,
@@ -98,7 +98,7 @@ impl Auth {
                 .as_ref()
                 .map(|token| sha256(token.expose_secret())),
             cache: CredentialCache::default(),
-            touches: Touches::default(),
+            touches: Arc::default(),
             failures: AddressLimiter::new(
                 settings.failures_per_minute,
                 settings.failures_per_minute,
@@ -152,6 +152,12 @@ impl Auth {
     /// The open streams, which this keeps an eye on.
     pub fn streams(&self) -> &Arc<OpenStreams> {
         &self.streams
+    }
+
+    /// Waits until everything that is being written down about credentials in use is written, or has failed. Requests don't wait
+    /// for it.
+    pub async fn settled(&self) {
+        self.touches.settled().await;
     }
 
     /// How long a session of this kind lasts without being used.
@@ -210,7 +216,7 @@ impl Auth {
     }
 
     /// Keeps the FCM token of the phone app of `principal`'s admin, and writes nothing where it was kept within a day.
-    /// [`AuthError::Unknown`] for tokens that act as themselves.
+    /// [`AuthError::Unknown`] for tokens that act as themselves, and where the admin is gone.
     pub async fn keep_fcm_token(
         &self,
         principal: &Principal,
@@ -225,13 +231,14 @@ impl Auth {
         });
         if !is_kept {
             let token = token.expose_secret();
-            self.accounts.set_fcm_token(admin_id, token).await?;
+            let kept = self.accounts.set_fcm_token(admin_id, token).await;
+            kept.map_err(AuthError::of_admin)?;
         }
         Ok(())
     }
 
-    /// The sessions of `principal`'s admin. When one was last used is up to an hour behind where another instance has seen it,
-    /// and exact where this one has.
+    /// The sessions of `principal`'s admin. When one was last used is exact where this process has seen it since its start, and
+    /// up to an hour behind otherwise.
     pub async fn sessions(&self, principal: &Principal) -> Result<Vec<Session>, AuthError> {
         let Some(admin_id) = &principal.admin_id else {
             return Ok(Vec::new());

@@ -16,13 +16,14 @@ use super::werkzeug::WerkzeugHash;
 use super::{Auth, AuthError, Principal, password};
 use crate::store::{Admin, Digest, NewPassword, PasswordScheme, Session, StoreError};
 
-/// How long a sign-in may take longer to replace a hash of an earlier version.
+/// How much longer a sign-in may take in order to replace the hash of an earlier version.
 const REHASH_PATIENCE: Duration = Duration::from_secs(5);
 /// When to try again to change a password that another program is changing.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Auth {
-    /// Changes the password of `principal`, and signs out all its other sessions.
+    /// Changes the password of `principal`, and signs out all its other sessions. [`AuthError::Unknown`] for tokens that act as
+    /// themselves, and where the admin is gone.
     pub async fn change_password(
         &self,
         principal: &Principal,
@@ -62,7 +63,8 @@ impl Auth {
             replaces: Some(replaced),
             session: session.map(|id| (id, fingerprint)),
         };
-        if self.accounts.set_password(admin_id, new).await? {
+        let set = self.accounts.set_password(admin_id, new).await;
+        if set.map_err(AuthError::of_admin)? {
             return Ok(());
         }
         // What was compared isn't the admin's password any more, or its hash was replaced a moment ago.

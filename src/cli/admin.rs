@@ -1,3 +1,4 @@
+use anyhow::Context as _;
 use clap::Subcommand;
 use secrecy::ExposeSecret as _;
 
@@ -91,6 +92,16 @@ async fn set_password(accounts: &dyn AccountStore, email: &str) -> anyhow::Resul
         session: None,
     };
     accounts.set_password(&admin.id, new).await?;
+    // Those that an earlier version has begun don't tell which password they belong to, and would go on.
+    accounts
+        .end_sessions(&admin.id, None)
+        .await
+        .with_context(|| {
+            format!(
+                "{} has a new password, but its sessions couldn't be ended: set it once more",
+                admin.email
+            )
+        })?;
     say(&format!(
         "{} has a new password; sessions end within a minute",
         admin.email

@@ -5,7 +5,7 @@ use super::EmbeddedStore;
 use super::writer::sql;
 use crate::store::{
     AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
-    Session, SessionKind, SessionUse, StoreError, Token,
+    Session, SessionKind, SessionUse, StoreError, Token, USED_AGAIN_BONUS,
 };
 
 const ADMIN: &str = "SELECT id, email, name, password_hash, disabled, fcm_token, fcm_token_updated_millis FROM admins";
@@ -191,12 +191,13 @@ impl AccountStore for EmbeddedStore {
             .write(move |write| {
                 let NewSession { session, digest } = new;
                 sql(write.sql.execute("DELETE FROM sessions WHERE expires_millis < ?1", [session.created_at]))?;
+                // Session::precedence
                 sql(write.sql.execute(
                     "DELETE FROM sessions WHERE id IN (
                          SELECT id FROM sessions WHERE admin_id = ?1 AND is_api = ?2
-                         ORDER BY seen_millis DESC, created_millis DESC LIMIT -1 OFFSET ?3
+                         ORDER BY seen_millis + iif(seen_millis > created_millis, ?4, 0) DESC, created_millis DESC LIMIT -1 OFFSET ?3
                      )",
-                    params![session.admin_id, session.kind == SessionKind::Api, MAX_SESSIONS - 1],
+                    params![session.admin_id, session.kind == SessionKind::Api, MAX_SESSIONS - 1, USED_AGAIN_BONUS],
                 ))?;
                 sql(write.sql.execute(
                     "INSERT INTO sessions (id, digest, admin_id, client, created_millis, seen_millis, expires_millis, is_api, password)

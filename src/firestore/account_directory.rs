@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use super::accounts::same_email;
@@ -40,14 +42,17 @@ impl Contents {
 
 /// The accounts as the watch has last seen them, while it is live.
 ///
-/// A connection may be dead without an error. Memory is believed for a time after the watch's last message, whatever it says:
-/// Google's servers send one every 30 seconds also when nothing changes.
+/// A connection may be dead without an error. Memory is believed for a time after the watch's last message, whatever that message
+/// says: Google's servers send one every 30 seconds also when nothing changes. After a longer silence, only a message that says
+/// everything is known up to some moment has memory believed again: others may have waited in a buffer, ahead of changes.
 pub(super) struct Directory {
     /// How long memory is believed after a message of the watch.
     trust: Duration,
     born: Instant,
-    /// When the watch last received a message, in milliseconds after `born`.
+    /// When the watch last took in a message, in milliseconds after `born`.
     heard: AtomicU64,
+    /// Look-ups that memory didn't answer because the watch was silent, although its stream is open.
+    unheard: Counter,
     /// See [`AccountStore::generation`](crate::store::AccountStore::generation); zero while there is no watch.
     generation: AtomicU64,
     last: AtomicU64,
@@ -72,6 +77,7 @@ impl Directory {
             trust,
             born: Instant::now(),
             heard: AtomicU64::default(),
+            unheard: Counter::default(),
             generation: AtomicU64::default(),
             last: AtomicU64::default(),
             state: RwLock::default(),
@@ -86,15 +92,26 @@ impl Directory {
         self.believed(&self.read()).is_some()
     }
 
-    /// The watch has received a message.
+    /// The watch has taken in a message that doesn't say up to when everything is known: a sign of life.
     pub(super) fn hear(&self) {
-        self.heard.store(self.age(), Ordering::Relaxed);
+        if self.is_heard() {
+            self.heard.store(self.age(), Ordering::Release);
+        }
+    }
+
+    /// Makes the counter of look-ups that a silent watch costs known to `registry`.
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "firestore_silent_watch_lookups",
+            "Look-ups of accounts that went to Firestore because their watch, although open, was silent for too long",
+            self.unheard.clone(),
+        );
     }
 
     fn is_heard(&self) -> bool {
         let silence = self
             .age()
-            .saturating_sub(self.heard.load(Ordering::Relaxed));
+            .saturating_sub(self.heard.load(Ordering::Acquire));
         u128::from(silence) < self.trust.as_millis()
     }
 
@@ -107,10 +124,19 @@ impl Directory {
         contents.filter(|_| state.behind_until == 0 && self.is_heard())
     }
 
+    /// The contents for a look-up, which goes to Firestore where there are none.
+    fn contents<'a>(&self, state: &'a State) -> Option<&'a Arc<Contents>> {
+        let believed = self.believed(state);
+        if believed.is_none() && state.contents.is_some() && !self.is_heard() {
+            self.unheard.inc();
+        }
+        believed
+    }
+
     /// What `find` finds, unless this process has just written the document `name`. `None`: ask Firestore.
     pub(super) fn look_up<T>(&self, name: &str, find: impl FnOnce(&Contents) -> T) -> Option<T> {
         let state = self.read();
-        let contents = self.believed(&state)?;
+        let contents = self.contents(&state)?;
         if state.written.contains_key(name) {
             return None;
         }
@@ -126,7 +152,7 @@ impl Directory {
         find: impl FnOnce(&Contents) -> T,
     ) -> Option<T> {
         let state = self.read();
-        let contents = self.believed(&state)?;
+        let contents = self.contents(&state)?;
         if state.written.keys().any(|name| name.starts_with(prefix)) {
             return None;
         }
@@ -137,7 +163,7 @@ impl Directory {
 
     /// What `find` finds in memory, also where this process has written something since: for what never changes.
     pub(super) fn peek<T>(&self, find: impl FnOnce(&Contents) -> T) -> Option<T> {
-        let contents = Arc::clone(self.believed(&self.read())?);
+        let contents = Arc::clone(self.contents(&self.read())?);
         Some(find(&contents))
     }
 
@@ -176,6 +202,8 @@ impl Directory {
             let next = self.last.fetch_add(1, Ordering::AcqRel) + 1;
             self.generation.store(next, Ordering::Release);
         }
+        // Last: what was believed before a silence isn't believed again before it is replaced.
+        self.heard.store(self.age(), Ordering::Release);
     }
 
     /// The watch is away.
@@ -255,7 +283,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_says_nothing_is_not_believed_for_long() {
         let directory = directory();
-        directory.hear();
+        tokio::time::advance(Duration::from_secs(90)).await;
         directory.advance(Some(contents(&["a"])), true, 10);
         let is_believed = || {
             let is_live = directory.is_live();
@@ -272,10 +300,17 @@ mod tests {
         }
         tokio::time::advance(Duration::from_millis(39_999)).await;
         assert!(is_believed());
+        assert_eq!(directory.unheard.get(), 0);
+        let generation = directory.generation();
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(!is_believed());
+        assert_eq!(directory.unheard.get(), 2, "two look-ups found no answer");
+        // It may have waited in a buffer, ahead of a change.
         directory.hear();
+        assert!(!is_believed());
+        directory.advance(None, false, 20);
         assert!(is_believed());
+        assert!(directory.generation() > generation);
     }
 
     #[test]

@@ -40,8 +40,8 @@ impl FirestoreStore {
         }
     }
 
-    /// The sessions that a new one takes the place of: some of those that have expired, and the admin's least recently used
-    /// ones of its kind beyond the limit.
+    /// The sessions that a new one takes the place of: some of those that have expired, and the admin's of its kind beyond the
+    /// limit, by their [`precedence`](Session::precedence).
     pub(super) async fn superseded(&self, new: &Session) -> Result<Vec<String>, StoreError> {
         let is_expired = |session: &Session| session.expires_at < new.created_at;
         let find = |contents: &Contents| {
@@ -66,7 +66,9 @@ impl FirestoreStore {
             .into_iter()
             .partition(|(_, session)| is_expired(session));
         live.retain(|(_, session)| session.kind == new.kind);
-        live.sort_by_key(|(_, session)| std::cmp::Reverse((session.seen_at, session.created_at)));
+        live.sort_by_key(|(_, session)| {
+            std::cmp::Reverse((session.precedence(), session.created_at))
+        });
         let excess = live.into_iter().skip(MAX_SESSIONS - 1).take(MAX_EXCESS);
         let expired = expired.into_iter().take(SWEEP);
         Ok(expired.chain(excess).map(|(name, _)| name).collect())

@@ -38,7 +38,7 @@ impl FirestoreStore {
             let document = found.next().flatten().ok_or(StoreError::NotFound)?;
             let admin = read_admin(&document);
             if attempt > 0 && admin.password_hash == new.hash {
-                // The attempt before was made after all, though its answer said otherwise or was lost.
+                // The last attempt took effect after all; its answer was lost.
                 return Ok(true);
             }
             let replaces = new.replaces.as_ref();

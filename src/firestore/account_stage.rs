@@ -151,7 +151,7 @@ impl AccountStage {
             let news = staged.iter().filter(is_news).count();
             let is_gone = known.keys().any(|name| !staged.contains_key(name));
             read += news as u64;
-            // Sessions and tokens are only ever marked as used, and taken away; an admin can be disabled.
+            // A session changes only in when it was used and in its fingerprint, which changes along with its admin.
             changed |= is_gone || (collection == ADMINS && news > 0);
             if is_gone || news > 0 {
                 differs = true;

@@ -93,9 +93,8 @@ async fn follow(
             }
             Ok(Ok(Some(message))) => message,
         };
-        directory.hear();
         match accounts.take(message) {
-            Meaning::Nothing => {}
+            Meaning::Nothing => directory.hear(),
             Meaning::Consistent {
                 changed,
                 differs,

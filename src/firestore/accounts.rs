@@ -10,8 +10,8 @@ use super::account_directory::Contents;
 use super::connection::{commit_micros, delete, patch, put, server_time, unchanged};
 use super::fault::{Fault, FaultKind};
 use super::records::{
-    FCM_TOKEN, FCM_TOKEN_UPDATED, FINGERPRINT, Fields, bytes, fields, hex, read_admin,
-    read_session, read_token, session_fields, text_of, time,
+    FCM_TOKEN, FCM_TOKEN_UPDATED, Fields, fields, hex, read_admin, read_session, read_token,
+    session_fields, text_of, time,
 };
 use super::usage::Cause;
 use super::{query, value};
@@ -286,22 +286,7 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn touch_session(&self, id: &str, used: SessionUse) -> Result<(), StoreError> {
-        let mut values = fields([
-            ("seenAt", time(used.seen_at)),
-            ("expiresAt", time(used.expires_at)),
-        ]);
-        if let Some(password) = &used.password {
-            values.insert(FINGERPRINT.to_owned(), bytes(password));
-        }
-        let mask: Vec<&str> = values.keys().map(String::as_str).collect();
-        // A session that has ended meanwhile must not come back.
-        let touch = |name| patch(name, values.clone(), &mask, ConditionType::Exists(true));
-        let names = self.session_names(id).await?;
-        let writes: Vec<Write> = names.into_iter().map(touch).collect();
-        if !writes.is_empty() {
-            self.write(writes).await?;
-        }
-        Ok(())
+        self.mark_session(id, used).await
     }
 
     async fn end_session(&self, id: &str) -> Result<(), StoreError> {
@@ -370,19 +355,7 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn touch_token(&self, id: &str, used_at: u64) -> Result<(), StoreError> {
-        let writes: Vec<Write> = self
-            .token_names(id)
-            .await?
-            .into_iter()
-            .map(|name| {
-                let values = fields([("usedAt", time(used_at))]);
-                patch(name, values, &["usedAt"], ConditionType::Exists(true))
-            })
-            .collect();
-        if !writes.is_empty() {
-            self.write(writes).await?;
-        }
-        Ok(())
+        self.mark_token(id, used_at).await
     }
 
     async fn revoke_token(&self, id: &str) -> Result<(), StoreError> {

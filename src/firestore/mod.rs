@@ -7,6 +7,7 @@ mod account_directory;
 mod account_names;
 mod account_passwords;
 mod account_stage;
+mod account_uses;
 mod account_watch;
 mod accounts;
 mod backoff;
@@ -128,9 +129,11 @@ impl FirestoreStore {
         })
     }
 
-    /// Makes the counters of billed reads, writes and removals known to `registry`.
+    /// Makes the counters of billed reads, writes and removals, and of the look-ups that a silent watch costs, known to
+    /// `registry`.
     pub fn register(&self, registry: &mut Registry) {
         self.meter.register(registry);
+        self.accounts.register(registry);
     }
 
     fn listen(&self, window: WindowLimits, sink: WatchSink) {

@@ -14,6 +14,8 @@ use crate::store::{Admin, Digest, FcmToken, Session, SessionKind, Token};
 const API: &str = "api";
 /// The field of a session's fingerprint.
 pub(super) const FINGERPRINT: &str = "passwordFingerprint";
+/// What is read where that field holds something else: the fingerprint of no password, so that the session is refused.
+const UNREADABLE: Digest = [0; 32];
 
 /// The FCM token of an admin's phone app, and when it was kept. Other programs use these fields as well.
 pub(super) const FCM_TOKEN: &str = "fcmToken";
@@ -119,11 +121,18 @@ pub(super) fn read_session(document: &Document) -> Session {
             API => SessionKind::Api,
             _ => SessionKind::Browser,
         },
-        password: bytes_of(fields, FINGERPRINT).and_then(|bytes| bytes.try_into().ok()),
+        password: fingerprint(fields),
         created_at: time_of(fields, "createdAt"),
         seen_at: time_of(fields, "seenAt"),
         expires_at: time_of(fields, "expiresAt"),
     }
+}
+
+/// `None` only where there is no such field, as in sessions of earlier versions.
+fn fingerprint(fields: &Fields) -> Option<Digest> {
+    fields.get(FINGERPRINT)?;
+    let digest = bytes_of(fields, FINGERPRINT).and_then(|bytes| bytes.try_into().ok());
+    Some(digest.unwrap_or(UNREADABLE))
 }
 
 pub(super) fn session_fields(session: &Session) -> Fields {
@@ -154,5 +163,33 @@ pub(super) fn read_token(document: &Document) -> Token {
         admin_id: Some(text_of(fields, "adminId")).filter(|id| !id.is_empty()),
         created_at: time_of(fields, "createdAt"),
         used_at: Some(time_of(fields, "usedAt")).filter(|millis| *millis > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_that_cannot_be_read_is_none_of_any_password() {
+        let read = |value: Option<ValueType>| {
+            let mut document = Document::default();
+            if let Some(value) = value {
+                let value = value::wire(value);
+                document.fields.insert(FINGERPRINT.to_owned(), value);
+            }
+            read_session(&document).password
+        };
+        assert_eq!(read(None), None);
+        let good = ValueType::BytesValue(vec![7; 32]);
+        assert_eq!(read(Some(good)), Some([7; 32]));
+        for bad in [
+            ValueType::BytesValue(vec![7; 31]),
+            ValueType::BytesValue(Vec::new()),
+            ValueType::StringValue("07".repeat(32)),
+            ValueType::NullValue(0),
+        ] {
+            assert_eq!(read(Some(bad)), Some(UNREADABLE));
+        }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::access::{Admin, client};
 use super::error::ApiError;
 use super::{AppState, body};
-use crate::auth::{AuthError, MIN_PASSWORD, StreamKind};
+use crate::auth::{AuthError, MIN_PASSWORD, Principal, StreamKind};
 use crate::store::SessionKind;
 
 #[derive(Deserialize)]
@@ -103,14 +103,18 @@ pub(super) async fn fcm_token(
             format!("must be text of 1 to {MAX_FCM_TOKEN} bytes"),
         ));
     }
-    match state.auth.keep_fcm_token(&admin, &token).await {
-        Ok(()) => Ok(HttpResponse::Ok().json(json!({"success": true}))),
-        Err(AuthError::Unknown) => Err(ApiError::forbidden(
+    if acts_as_itself(&admin) {
+        return Err(ApiError::forbidden(
             "NO_ADMIN",
             "this token acts as itself, not as an admin whose phone could be reached",
-        )),
-        Err(error) => Err(error.into()),
+        ));
     }
+    state.auth.keep_fcm_token(&admin, &token).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
+}
+
+fn acts_as_itself(principal: &Principal) -> bool {
+    principal.admin_id.is_none()
 }
 
 /// Changes the admin's password, and signs it out everywhere else.
@@ -128,6 +132,12 @@ pub(super) async fn change_password(
             format!("must have {MIN_PASSWORD} to 128 characters"),
         ));
     }
+    if acts_as_itself(&admin) {
+        return Err(ApiError::forbidden(
+            "NO_PASSWORD",
+            "a token has no password to change",
+        ));
+    }
     let address = client(&request, &state.settings.server.trusted_proxies).counted;
     match state
         .auth
@@ -137,12 +147,6 @@ pub(super) async fn change_password(
         Ok(()) => {}
         Err(AuthError::WrongPassword) => {
             return Err(ApiError::invalid("current", "is not your password"));
-        }
-        Err(AuthError::Unknown) => {
-            return Err(ApiError::forbidden(
-                "NO_PASSWORD",
-                "a token has no password to change",
-            ));
         }
         Err(error) => return Err(error.into()),
     }

@@ -5,6 +5,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::AppState;
 use super::error::ApiError;
@@ -16,16 +17,26 @@ pub(super) async fn json<T: DeserializeOwned>(
     payload: web::Payload,
     state: &AppState,
 ) -> Result<T, ApiError> {
-    json_within(request, payload, state, state.settings.server.max_body).await
+    let body = whole_json(request, payload, state, state.settings.server.max_body).await?;
+    parse(&body).map_err(|error| ApiError::invalid(&error.field, error.message))
 }
 
-/// Reads a JSON body of at most `limit` bytes, within the limit of time.
-pub(super) async fn json_within<T: DeserializeOwned>(
+/// Reads the JSON body of a submit, within the limits of size and time.
+pub(super) async fn order(
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: &AppState,
+) -> Result<Value, ApiError> {
+    let body = whole_json(request, payload, state, state.settings.submit.max_body).await?;
+    parse(&body).map_err(|error| DraftError(vec![error]).into())
+}
+
+async fn whole_json(
     request: &HttpRequest,
     payload: web::Payload,
     state: &AppState,
     limit: usize,
-) -> Result<T, ApiError> {
+) -> Result<Bytes, ApiError> {
     let mime = request.mime_type().ok().flatten();
     if !mime.is_some_and(|mime| {
         mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json")
@@ -36,7 +47,7 @@ pub(super) async fn json_within<T: DeserializeOwned>(
             "the body must be application/json",
         ));
     }
-    parse(&whole(request, payload, state, limit).await?)
+    whole(request, payload, state, limit).await
 }
 
 /// Reads a form's body within the limits of size and time.
@@ -91,25 +102,76 @@ fn too_large(limit: usize) -> ApiError {
 }
 
 /// The error says at which field the text stops being what it should be.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         // A text that ends within an object has no name for what is missing: "?".
         let path = error.path().to_string();
-        let field = path.trim_end_matches(['?', '.']);
-        invalid_json(if field.is_empty() { "body" } else { field }, error.inner())
+        refused(path.trim_end_matches(['?', '.']), error.inner())
     })?;
-    deserializer
-        .end()
-        .map_err(|error| invalid_json("body", &error))?;
+    deserializer.end().map_err(|error| refused("", &error))?;
     Ok(parsed)
 }
 
-fn invalid_json(field: &str, error: &serde_json::Error) -> ApiError {
-    let field: String = field.chars().take(200).collect();
-    DraftError(vec![FieldError {
-        field,
-        message: error.to_string(),
-    }])
-    .into()
+/// `path` is where the text stops being what it should be: where a field is missing, the object that lacks it.
+fn refused(path: &str, error: &serde_json::Error) -> FieldError {
+    let message = error.to_string();
+    let missing = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'));
+    let (field, message) = match (path, missing) {
+        ("", Some((name, _))) => (name.to_owned(), "is missing".to_owned()),
+        (path, Some((name, _))) => (format!("{path}.{name}"), "is missing".to_owned()),
+        ("", None) => ("body".to_owned(), message),
+        (path, None) => (path.to_owned(), message),
+    };
+    FieldError {
+        field: field.chars().take(200).collect(),
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    struct Outer {
+        name: String,
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    struct Inner {
+        number: u32,
+    }
+
+    #[test]
+    fn the_field_that_is_wrong_or_missing_is_named() {
+        for (body, field, message) in [
+            (r#"{"name":"x"}"#, "inner", "is missing"),
+            (
+                r#"{"name":"x","inner":[{}]}"#,
+                "inner[0].number",
+                "is missing",
+            ),
+            (
+                r#"{"name":"x","inner":[{"number":"missing field `x`"}]}"#,
+                "inner[0].number",
+                "invalid type",
+            ),
+            (r#"{"name":7}"#, "name", "invalid type"),
+            (r#"{"name":"x""#, "body", "EOF"),
+            ("[]", "body", "invalid length"),
+            (r#"{"name":"x","inner":[]} x"#, "body", "trailing"),
+        ] {
+            let error = parse::<Outer>(body.as_bytes()).expect_err(body);
+            assert_eq!(error.field, field, "{body}");
+            assert!(error.message.starts_with(message), "{body}: {error:?}");
+        }
+    }
 }

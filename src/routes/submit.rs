@@ -25,11 +25,10 @@ pub(super) async fn submit(
     let client = access::client(&request, &state.settings.server.trusted_proxies);
     state.submit_limits.check(&client)?;
     let customer = customer(&request, &state).await?;
-    let settings = &state.settings.submit;
-    let body: Value = body::json_within(&request, payload, &state, settings.max_body).await?;
+    let body = body::order(&request, payload, &state).await?;
     let key = idempotency_key(&request, customer.as_ref(), &body)?;
     let limits = DraftLimits {
-        max_items: settings.max_items,
+        max_items: state.settings.submit.max_items,
     };
     let mut draft = match &customer {
         Some(customer) => OrderDraft::parse_for(customer.as_str(), body, limits)?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use orderbell::store::{
     FcmToken, MAX_SESSIONS, NewPassword, NewSession, Session, SessionKind, SessionUse, StoreError,
+    USED_AGAIN_BONUS,
 };
 
 use super::{Store, add_ana, session};
@@ -89,6 +90,8 @@ pub(crate) async fn a_session_in_use_gets_a_fingerprint(store: Arc<impl Store>) 
         (None, None),
         (Some([7; 32]), Some([7; 32])),
         (None, Some([7; 32])),
+        // A change of password may have given it another one meanwhile.
+        (Some([8; 32]), Some([7; 32])),
     ] {
         let touched = store.touch_session("s1", used(given)).await;
         touched.expect("touched");
@@ -127,6 +130,52 @@ pub(crate) async fn each_kind_of_sessions_has_a_number_of_its_own(store: Arc<imp
         store.end_sessions(&ana, Some("s1")).await.expect("ended"),
         u64::from(most)
     );
+}
+
+pub(crate) async fn a_session_in_use_outlasts_those_that_are_never_used_again(
+    store: Arc<impl Store>,
+) {
+    const MINUTE: u64 = 60_000;
+    let ana = add_ana(&*store).await;
+    let begin = async |number: u8, created_at: u64| {
+        let mut new = session(&ana, &format!("s{number}"), number, u64::from(u32::MAX));
+        (new.session.created_at, new.session.seen_at) = (created_at, created_at);
+        store.begin_session(new).await.expect("begun");
+    };
+    let touch = async |number: u8, seen_at: u64| {
+        let used = SessionUse {
+            seen_at,
+            expires_at: u64::from(u32::MAX),
+            password: None,
+        };
+        let touched = store.touch_session(&format!("s{number}"), used).await;
+        touched.expect("touched");
+    };
+    let kept = async || {
+        let sessions = store.sessions(&ana).await.expect("answers");
+        let mut kept: Vec<u8> = sessions
+            .iter()
+            .map(|session| session.id[1..].parse().expect("a number"))
+            .collect();
+        kept.sort_unstable();
+        kept
+    };
+    let most = u8::try_from(MAX_SESSIONS).expect("a small number");
+    begin(0, MINUTE).await;
+    touch(0, 2 * MINUTE).await;
+    for number in 1..=most + 5 {
+        begin(number, u64::from(number + 2) * MINUTE).await;
+    }
+    let newest: Vec<u8> = [0].into_iter().chain(7..=most + 5).collect();
+    assert_eq!(kept().await, newest);
+    // Once all are known to have been used, the last use decides; a use that is long ago doesn't count for more than a beginning.
+    for number in 7..=most + 5 {
+        touch(number, 100 * MINUTE).await;
+    }
+    begin(60, USED_AGAIN_BONUS + 101 * MINUTE).await;
+    begin(61, USED_AGAIN_BONUS + 102 * MINUTE).await;
+    let newest: Vec<u8> = (8..=most + 5).chain([60, 61]).collect();
+    assert_eq!(kept().await, newest);
 }
 
 pub(crate) async fn the_token_of_a_phone_is_kept(store: Arc<impl Store>) {

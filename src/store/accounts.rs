@@ -6,9 +6,11 @@ use super::StoreError;
 /// SHA-256 (or HMAC-SHA-256) of a secret that the store must not know.
 pub type Digest = [u8; 32];
 
-/// Most sessions of one admin and one [`SessionKind`]. A new one takes the place of the one that hasn't been used for the
-/// longest time. Each kind has its own number, so that a script that signs in anew every day ends no browser's session.
+/// Most sessions of one admin and one [`SessionKind`]. A new one takes the place of the one whose [`Session::precedence`] is the
+/// lowest. Each kind has its own number, so that a script that signs in anew every day ends no browser's session.
 pub const MAX_SESSIONS: usize = 50;
+/// How much later than it was, in milliseconds, a session counts as used that went on being used after its beginning.
+pub const USED_AGAIN_BONUS: u64 = 24 * 3_600_000;
 
 /// Somebody who may use the desk.
 #[derive(Clone, PartialEq, Eq)]
@@ -117,6 +119,17 @@ pub struct Session {
     pub expires_at: u64,
 }
 
+impl Session {
+    /// Of an admin's sessions beyond [`MAX_SESSIONS`], those with the lowest precedence end.
+    ///
+    /// It is the time of the last use, and a day more where there was one after the beginning: `seen_at` is up to an hour behind,
+    /// and a script that signs in anew each minute must not end the session of a phone that is in use.
+    pub fn precedence(&self) -> u64 {
+        let is_used_again = self.seen_at > self.created_at;
+        self.seen_at + if is_used_again { USED_AGAIN_BONUS } else { 0 }
+    }
+}
+
 /// What is recorded of a session in use. Times are milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionUse {
@@ -192,8 +205,8 @@ pub trait AccountStore: Send + Sync {
     /// Keeps the FCM token of an admin's phone app in place of the last one, and when that was.
     async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError>;
 
-    /// Begins a session, and forgets those that have expired, and the admin's least recently used ones of that kind beyond
-    /// [`MAX_SESSIONS`].
+    /// Begins a session, and forgets those that have expired, and the admin's of that kind beyond [`MAX_SESSIONS`], by their
+    /// [`precedence`](Session::precedence).
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
     /// The session with this digest, expired or not.
     async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError>;

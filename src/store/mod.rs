@@ -16,7 +16,7 @@ use std::ops::Range;
 
 pub use accounts::{
     AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
-    PasswordScheme, Session, SessionKind, SessionUse, Token,
+    PasswordScheme, Session, SessionKind, SessionUse, Token, USED_AGAIN_BONUS,
 };
 use async_trait::async_trait;
 pub use error::StoreError;

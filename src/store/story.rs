@@ -33,8 +33,10 @@ macro_rules! tell {
             a_list_is_paged_from_newest_to_oldest, a_watch_tells_the_state_and_every_change,
             a_removal_is_known_to_a_later_watch, admins_are_found_and_disabled, sessions_begin_and_end,
             an_admin_has_so_many_sessions, tokens_are_kept_until_revoked, a_secret_is_made_once,
-            open_orders_are_watched_however_old, a_list_ends_where_the_store_says_so, a_list_can_be_of_a_time, a_password_is_replaced_along_with_its_session,
-            a_session_in_use_gets_a_fingerprint, each_kind_of_sessions_has_a_number_of_its_own, the_token_of_a_phone_is_kept);
+            open_orders_are_watched_however_old, a_list_ends_where_the_store_says_so,
+            a_list_can_be_of_a_time, a_password_is_replaced_along_with_its_session,
+            a_session_in_use_gets_a_fingerprint, a_session_in_use_outlasts_those_that_are_never_used_again,
+            each_kind_of_sessions_has_a_number_of_its_own, the_token_of_a_phone_is_kept);
     };
     (@ $open:path: $($chapter:ident),+) => {
         $(

@@ -127,6 +127,12 @@ async fn a_change_says_who_and_when_and_refuses_a_stale_one() {
             field
         );
     }
+    let cut = app
+        .request(Method::PUT, "/api/admin/orders/ORD1")
+        .header("content-type", "application/json")
+        .body("{\"status\":");
+    let refused = refusal(cut.send().await.expect("an answer"), 400).await;
+    assert_eq!(refused["code"], "INVALID_REQUEST");
     app.stop().await;
 }
 

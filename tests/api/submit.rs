@@ -126,6 +126,7 @@ async fn a_bad_order_is_refused_by_its_field_and_nothing_is_placed() {
             .await
             .expect("an answer");
         let error = refusal(answer, 400).await;
+        assert_eq!(error["code"], "INVALID_ORDER", "{shown}");
         let named = error["details"][0]["field"].as_str().expect("a field");
         assert!(
             named == field || named.starts_with(&format!("{field}[")),

@@ -10,6 +10,8 @@ use firestore::gcloud_sdk::prost_types::Timestamp;
 use orderbell::clock::Clock;
 use orderbell::firestore::{Access, FirestoreSettings, FirestoreStore};
 use orderbell::store::AccountStore;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 
 use super::server::{Listen, Server};
 
@@ -162,9 +164,29 @@ async fn a_watch_that_is_silent_for_too_long_is_not_believed() {
     // The server's answer: there is no such admin any more.
     assert!(store.admin_by_id("ana").await.expect("answers").is_none());
     let reads = store.usage().reads;
-    // What Google's servers send every 30 seconds.
+    let mut registry = Registry::default();
+    store.register(&mut registry);
+    let mut metrics = String::new();
+    encode(&mut metrics, &registry).expect("text");
+    let counted = "firestore_silent_watch_lookups_total 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
+    // It may have waited in a buffer, ahead of a change.
     listen.say([target(TargetChangeType::NoChange, vec![1], None)]);
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert!(!store.answers_from_memory());
+    listen.say([consistent(51)]);
     wait_for("a sign of life", async || store.answers_from_memory()).await;
     assert!(store.admin_by_id("ana").await.expect("answers").is_some());
     assert_eq!(store.usage().reads, reads, "and nothing was read again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_gives_signs_of_life_is_believed() {
+    let (store, listen, _server) = open_trusting(std::time::Duration::from_secs(2)).await;
+    for _ in 0..12 {
+        // What Google's servers send every 30 seconds.
+        listen.say([target(TargetChangeType::NoChange, vec![1], None)]);
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        assert!(store.answers_from_memory());
+    }
 }

@@ -8,7 +8,9 @@ use orderbell::auth::{Auth, OpenStreams, StreamKind, StreamLimits, werkzeug};
 use orderbell::clock::Clock;
 use orderbell::firestore::{FirestoreSettings, FirestoreStore};
 use orderbell::settings::Settings;
-use orderbell::store::{AccountStore as _, SessionKind};
+use orderbell::store::{
+    AccountStore as _, NewPassword, NewSession, Session, SessionKind, SessionUse,
+};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -118,7 +120,6 @@ async fn a_password_that_another_program_changes_ends_sessions_on_all_instances(
         .streams()
         .open(principal, StreamKind::Api, String::new(), HERE, 0);
     let mut stream = stream.expect("a place");
-    // It also happens while no instance runs: this one starts later.
     let changed = werkzeug::hash("another horse").expect("a hash");
     outside.set("admins/omar-1", "password", &changed).await;
     other
@@ -132,15 +133,71 @@ async fn a_password_that_another_program_changes_ends_sessions_on_all_instances(
         !it.is_good(&browser).await
     })
     .await;
+    for instance in [&one, &other] {
+        instance.auth.settled().await;
+    }
+    let left = one.store.sessions("omar-1").await.expect("answers");
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_changed_while_no_instance_runs_ends_sessions() {
+    let (settings, outside) = shop(&werkzeug::hash(PASSWORD).expect("a hash")).await;
+    let one = Instance::start(&settings).await;
+    let browser = one.sign_in(SessionKind::Browser).await;
+    let program = one.sign_in(SessionKind::Api).await;
+    assert!(one.is_good(&browser).await && one.is_good(&program).await);
+    drop(one);
+    let early = Instance::start(&settings).await;
+    assert!(early.is_good(&browser).await && early.is_good(&program).await);
+    drop(early);
+    let changed = werkzeug::hash("another horse").expect("a hash");
+    outside.set("admins/omar-1", "password", &changed).await;
     let late = Instance::start(&settings).await;
     assert!(!late.is_good(&browser).await && !late.is_good(&program).await);
-    assert!(
-        late.store
-            .sessions("omar-1")
-            .await
-            .expect("answers")
-            .is_empty()
-    );
+}
+
+/// The same session is used for the first time since an earlier version and gets a new password, at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_use_overwrites_no_fingerprint_of_a_new_password() {
+    let (settings, _) = shop("hash").await;
+    let instance = Instance::start(&settings).await;
+    let store = &instance.store;
+    for round in 0..20_u8 {
+        let session = Session {
+            id: format!("s{round}"),
+            admin_id: "omar-1".to_owned(),
+            client: "test".to_owned(),
+            kind: SessionKind::Api,
+            password: None,
+            created_at: 1_000,
+            seen_at: 1_000,
+            expires_at: 90_000_000_000_000,
+        };
+        let digest = [round; 32];
+        let new = NewSession { session, digest };
+        store.begin_session(new).await.expect("begun");
+        let id = format!("s{round}");
+        let used = SessionUse {
+            seen_at: 2_000,
+            expires_at: 90_000_000_000_000,
+            password: Some([1; 32]),
+        };
+        let new = NewPassword {
+            hash: format!("hash {round}"),
+            replaces: None,
+            session: Some((id.clone(), [2; 32])),
+        };
+        let (touched, changed) = tokio::join!(
+            store.touch_session(&id, used),
+            store.set_password("omar-1", new)
+        );
+        touched.expect("touched");
+        assert!(changed.expect("changed"));
+        let found = store.session_and_admin(&digest, "omar-1").await;
+        let (session, _) = found.expect("answers").expect("both are there");
+        assert_eq!(session.password, Some([2; 32]), "round {round}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,6 +291,7 @@ async fn a_session_in_use_costs_a_write_an_hour_and_its_echo() {
         let writes = instance.store.usage().writes;
         assert!(instance.is_good(&secret).await, "{minute}");
         instance.auth.recheck_streams().await;
+        instance.auth.settled().await;
         if instance.store.usage().writes != writes {
             settled().await;
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::store::{
     AccountStore, Admin, Digest, FcmToken, NewAdmin, NewPassword, NewSession, PasswordScheme,
@@ -32,6 +32,12 @@ pub(super) struct Accounts {
     pub(super) holds: AtomicBool,
     pub(super) holding: Notify,
     pub(super) let_go: Notify,
+    /// Reads of a session along with its admin fail.
+    pub(super) fails_pairs: AtomicBool,
+    /// Writes that a session is in use fail.
+    pub(super) fails_touches: AtomicBool,
+    /// Writes that a session is in use, and those that end one, wait until this is unset.
+    pub(super) hangs: watch::Sender<bool>,
 }
 
 impl Accounts {
@@ -42,13 +48,13 @@ impl Accounts {
             .expect("not poisoned")
             .entry(what)
             .or_default() += 1;
-        if self.away.load(Ordering::Relaxed) {
-            return Err(StoreError::Unavailable {
-                reason: "away".to_owned(),
-                retry_after: Duration::from_secs(1),
-            });
-        }
-        Ok(())
+        fail_if(&self.away)
+    }
+
+    async fn hang(&self) {
+        let mut hangs = self.hangs.subscribe();
+        // The sender is this one's.
+        let _ = hangs.wait_for(|hangs| !hangs).await;
     }
 
     /// What was asked since the last time.
@@ -80,6 +86,11 @@ impl Accounts {
         found.map(change).ok_or(StoreError::NotFound)
     }
 
+    pub(super) fn remove(&self, id: &str) {
+        let mut admins = self.admins.lock().expect("not poisoned");
+        admins.retain(|admin| admin.id != id);
+    }
+
     /// Look-ups by id are answered with the admin as it is now.
     pub(super) fn remember_admin(&self, id: &str) {
         let admins = self.admins.lock().expect("not poisoned");
@@ -104,6 +115,16 @@ impl Accounts {
         sessions.retain(|new| keep(&new.session));
         (before - sessions.len()) as u64
     }
+}
+
+fn fail_if(switch: &AtomicBool) -> Result<(), StoreError> {
+    if switch.load(Ordering::Relaxed) {
+        return Err(StoreError::Unavailable {
+            reason: "away".to_owned(),
+            retry_after: Duration::from_secs(1),
+        });
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -203,6 +224,7 @@ impl AccountStore for Accounts {
         admin_id: &str,
     ) -> Result<Option<(Session, Admin)>, StoreError> {
         self.called("session_and_admin")?;
+        fail_if(&self.fails_pairs)?;
         let sessions = self.sessions.lock().expect("not poisoned");
         let session = sessions.iter().find(|new| new.digest == *digest);
         let session = session.map(|new| new.session.clone());
@@ -212,6 +234,8 @@ impl AccountStore for Accounts {
 
     async fn touch_session(&self, id: &str, used: SessionUse) -> Result<(), StoreError> {
         self.called("touch_session")?;
+        fail_if(&self.fails_touches)?;
+        self.hang().await;
         self.change_session(id, |session| {
             (session.seen_at, session.expires_at) = (used.seen_at, used.expires_at);
             session.password = session.password.or(used.password);
@@ -221,6 +245,7 @@ impl AccountStore for Accounts {
 
     async fn end_session(&self, id: &str) -> Result<(), StoreError> {
         self.called("end_session")?;
+        self.hang().await;
         self.keep_sessions(|session| session.id != id);
         Ok(())
     }

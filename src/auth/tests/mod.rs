@@ -2,6 +2,7 @@
 
 mod accounts;
 mod passwords;
+mod touches;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

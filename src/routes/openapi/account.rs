@@ -74,7 +74,7 @@ pub(super) struct Session {
     /// What the client called itself when it signed in.
     name: String,
     created_at: u64,
-    /// When it was last used; up to an hour behind where another instance of the server has seen it.
+    /// When it was last used; up to an hour behind where another instance has seen it, or this one before a restart.
     last_seen_at: u64,
     kind: SessionKind,
     /// Whether it is the session of this request.
@@ -130,7 +130,7 @@ pub(super) struct Done {
 /// Begins a session for a program; a browser signs in at `/login`. The token ends when it wasn't used for 90 days, with *sign out
 /// elsewhere*, and when the password changes. Existing dashboards keep the token and show an empty list when it has ended, so it
 /// lasts longer than a browser's session. An admin has 50 such tokens at most: a new one takes the place of the one that was used
-/// longest ago. Repeated attempts are slowed down.
+/// longest ago; one that was used after its first minute counts as used a day later. Repeated attempts are slowed down.
 #[utoipa::path(
     post,
     path = "/api/admin/login",
