@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::store::StoreError;
 
-/// Most credentials that are remembered; further ones may be written down twice.
+/// Most credentials that are remembered; further ones may be written down more than once in an interval.
 const MAX_REMEMBERED: usize = 10_000;
 /// Most writes under way at once. While the store doesn't answer, further ones wait for a later use of their credential.
 const MAX_WRITES: u32 = 32;

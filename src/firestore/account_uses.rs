@@ -46,7 +46,7 @@ impl FirestoreStore {
                 let condition = unchanged(Some(&document));
                 let mut values = times.clone();
                 values.insert(FINGERPRINT.to_owned(), bytes(fingerprint));
-                patch_all(document.name, values, condition)
+                patch_all(document.name, &values, condition)
             })
             .collect())
     }
@@ -70,10 +70,10 @@ impl FirestoreStore {
 
 /// A session or token that has ended meanwhile must not come back.
 fn mark(name: String, values: &Fields) -> Write {
-    patch_all(name, values.clone(), ConditionType::Exists(true))
+    patch_all(name, values, ConditionType::Exists(true))
 }
 
-fn patch_all(name: String, values: Fields, condition: ConditionType) -> Write {
+fn patch_all(name: String, values: &Fields, condition: ConditionType) -> Write {
     let mask: Vec<&str> = values.keys().map(String::as_str).collect();
     patch(name, values.clone(), &mask, condition)
 }
