@@ -9,9 +9,8 @@ use std::time::Instant;
 use orderbell::app::App;
 use orderbell::clock::Clock;
 use orderbell::hub::Hub;
-use orderbell::orders::{Change, Snapshot};
+use orderbell::orders::{Change, Snapshot, WatchEvent};
 use orderbell::settings::Settings;
-use orderbell::store::WatchEvent;
 use orderbell::telemetry;
 use tokio_util::sync::CancellationToken;
 

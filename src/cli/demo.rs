@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::{say, serve};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::orders::{DraftLimits, OrderDraft, OrderPatch};
+use crate::orders::{DraftLimits, ListQuery, OrderDraft, OrderPatch};
 use crate::settings::{Settings, StoreKind};
-use crate::store::{ListQuery, OrderStore};
+use crate::store::OrderStore;
 
 const EMAIL: &str = "demo@localhost";
 const NAMES: [&str; 8] = [

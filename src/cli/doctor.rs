@@ -11,9 +11,9 @@ use crate::auth::is_checkable;
 use crate::clock::Clock;
 use crate::embedded::EmbeddedStore;
 use crate::firestore::{FirestoreSettings, FirestoreStore};
-use crate::orders::{Change, HeldOrder, Snapshot, WindowLimits};
+use crate::orders::{Change, HeldOrder, Snapshot, SourceState, WatchEvent, WindowLimits};
 use crate::settings::{Settings, StoreKind};
-use crate::store::{AccountStore, OrderStore as _, SourceState, WatchEvent};
+use crate::store::{AccountStore, OrderStore as _};
 
 /// How long Firestore may take to deliver the window.
 const FIRESTORE_PATIENCE: Duration = Duration::from_secs(20);

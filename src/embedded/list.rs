@@ -4,8 +4,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
 use super::orders::{COLUMNS, read_order};
-use crate::orders::{HeldOrder, Position};
-use crate::store::{ListPage, ListQuery};
+use crate::orders::{HeldOrder, ListPage, ListQuery, Position};
 
 /// A page of the list, from newest to oldest.
 pub(super) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<ListPage> {

@@ -7,11 +7,10 @@ use serde_json::{Map, Value};
 
 use super::EmbeddedStore;
 use super::writer::{Write, sql};
-use crate::orders::{Change, HeldOrder, Order, OrderDraft, OrderId, OrderPatch, WindowLimits};
-use crate::store::{
-    IDEMPOTENCY_MILLIS, IdempotencyKey, ListPage, ListQuery, OrderStore, Placed, StoreError,
-    WatchSink,
+use crate::orders::{
+    Change, HeldOrder, ListPage, ListQuery, Order, OrderDraft, OrderId, OrderPatch, WindowLimits,
 };
+use crate::store::{IDEMPOTENCY_MILLIS, IdempotencyKey, OrderStore, Placed, StoreError, WatchSink};
 
 pub(super) const COLUMNS: &str = "id, data, created_micros, updated_micros";
 

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use super::*;
-use crate::orders::{Change, DraftLimits, OrderDraft, Snapshot, WindowLimits};
-use crate::store::{IdempotencyKey, ListQuery, OrderStore as _, Placed, WatchEvent};
+use crate::orders::{
+    Change, DraftLimits, ListQuery, OrderDraft, Snapshot, WatchEvent, WindowLimits,
+};
+use crate::store::{IdempotencyKey, OrderStore as _, Placed};
 
 struct Place {
     _folder: tempfile::TempDir,

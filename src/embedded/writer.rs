@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::pruning::Pruning;
 use super::{from_sqlite, unavailable, window};
 use crate::clock::Clock;
-use crate::orders::{Change, Snapshot, WindowLimits};
-use crate::store::{SourceState, StoreError, WatchEvent, WatchSink};
+use crate::orders::{Change, Snapshot, SourceState, WatchEvent, WindowLimits};
+use crate::store::{StoreError, WatchSink};
 
 /// Most writes in one transaction.
 const GROUP_LIMIT: usize = 256;

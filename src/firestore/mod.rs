@@ -48,8 +48,8 @@ pub use settings::{Access, FirestoreSettings};
 pub use usage::{Cause, FREE_DELETES, FREE_READS, FREE_WRITES, Usage};
 
 use crate::clock::Clock;
-use crate::orders::WindowLimits;
-use crate::store::{SourceState, StoreError, WatchSink};
+use crate::orders::{SourceState, WindowLimits};
+use crate::store::{StoreError, WatchSink};
 
 /// Orders and accounts in a Cloud Firestore database.
 pub struct FirestoreStore {

@@ -16,8 +16,8 @@ use super::fault::Fault;
 use super::listener::Health;
 use super::sweep::Sweep;
 use crate::clock::Clock;
-use crate::orders::OrderDraft;
-use crate::store::{IdempotencyKey, Placed, SourceState, StoreError};
+use crate::orders::{OrderDraft, SourceState};
+use crate::store::{IdempotencyKey, Placed, StoreError};
 use placing::Progress;
 use submission::Submission;
 

@@ -10,10 +10,10 @@ use super::document::to_order;
 use super::fault::{Fault, FaultKind};
 use super::usage::{Cause, FREE_READS, FREE_WRITES};
 use super::{FirestoreStore, REMOVALS_COLLECTION, REMOVED_AT, removals, value};
-use crate::orders::{HeldOrder, Order, OrderDraft, OrderId, OrderPatch, WindowLimits};
-use crate::store::{
-    IdempotencyKey, ListPage, ListQuery, OrderStore, Placed, StoreError, Usage, WatchSink,
+use crate::orders::{
+    HeldOrder, ListPage, ListQuery, Order, OrderDraft, OrderId, OrderPatch, WindowLimits,
 };
+use crate::store::{IdempotencyKey, OrderStore, Placed, StoreError, Usage, WatchSink};
 
 /// How long records of removals are kept, in milliseconds.
 const REMOVALS_KEPT: u64 = 90 * 24 * 3_600 * 1_000;

@@ -11,8 +11,7 @@ use serde_json::json;
 
 use super::gzip::Segment;
 use super::{Item, Source};
-use crate::orders::{OrderId, Position, json_line};
-use crate::store::SourceState;
+use crate::orders::{OrderId, Position, SourceState, json_line};
 
 /// An encoded event, shared by all readers. Its gzip form is made on first use.
 pub(super) struct Frame {

@@ -5,8 +5,7 @@
 
 use super::view::{Held, HeldEnd};
 use super::{Hub, Item};
-use crate::orders::{Position, Search};
-use crate::store::ListQuery;
+use crate::orders::{ListQuery, Position, Search};
 use crate::sync::Arc;
 
 /// Orders of a list, and the `before` of the next page if there may be one.

@@ -35,8 +35,7 @@ pub use subscriber::{Options, Start, Subscriber};
 pub use view::Holding;
 
 use crate::clock::Clock;
-use crate::orders::{Position, Snapshot, WindowLimits};
-use crate::store::{SourceState, WatchEvent};
+use crate::orders::{Position, Snapshot, SourceState, WatchEvent, WindowLimits};
 use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use frame::{Batch, Frame};
 use signal::Signal;

@@ -16,8 +16,7 @@ use super::keep_alive::{Due, KeepAlive};
 use super::relay::Listener;
 use super::slots::{Form, Taken};
 use super::{Filter, Item, Relay, ResumeState, frame};
-use crate::orders::Position;
-use crate::store::SourceState;
+use crate::orders::{Position, SourceState};
 
 /// Maximum bytes of one replay chunk; the rest of the replay is kept as pointers.
 const REPLAY_CHUNK: usize = if cfg!(test) { 300 } else { 64 << 10 };

@@ -19,9 +19,9 @@ use tokio_util::codec::Decoder as _;
 
 use super::*;
 use crate::orders::{
-    Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, Search, is_finished, json_line,
+    Change, FORGOTTEN_AFTER_MICROS, HeldOrder, ListQuery, Order, OrderId, Search, is_finished,
+    json_line,
 };
-use crate::store::ListQuery;
 
 const START: u64 = 1_771_842_000_000_000;
 

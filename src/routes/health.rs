@@ -3,7 +3,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use serde_json::json;
 
 use super::AppState;
-use crate::store::SourceState;
+use crate::orders::SourceState;
 
 /// What existing clients ask: whether the server is there.
 pub(super) async fn health(state: web::Data<AppState>) -> HttpResponse {

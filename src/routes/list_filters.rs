@@ -7,8 +7,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::error::ApiError;
-use crate::orders::{Position, Search, Status, WindowLimits};
-use crate::store::ListQuery;
+use crate::orders::{ListQuery, Position, Search, Status, WindowLimits};
 use crate::zone::Zone;
 
 /// Longest text to search for, in characters.

@@ -6,7 +6,7 @@ use super::AppState;
 use super::access::BearerAdmin;
 use super::error::ApiError;
 use crate::auth::StreamKind;
-use crate::store::SourceState;
+use crate::orders::SourceState;
 
 /// All figures as OpenMetrics text, which Prometheus reads.
 pub(super) async fn metrics(

@@ -11,8 +11,7 @@ use super::error::ApiError;
 use super::list_filters::{Filters, Listing};
 use super::order_rows::{OrderRows, Row};
 use crate::hub::Item;
-use crate::orders::{HeldOrder, Position, Search};
-use crate::store::ListQuery;
+use crate::orders::{HeldOrder, ListQuery, Position, Search};
 
 /// Orders of the store that one page searches for an amount or a text. The next page continues where they end.
 const SEARCHED: usize = 500;

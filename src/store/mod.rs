@@ -12,8 +12,6 @@ pub(crate) mod story;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
-
 pub use accounts::{
     AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
     PasswordScheme, Session, SessionKind, SessionUse, Token, USED_AGAIN_BONUS,
@@ -24,7 +22,7 @@ pub use idempotency::{IDEMPOTENCY_HOURS, IDEMPOTENCY_MILLIS, IdempotencyKey};
 use rand::distr::{Alphanumeric, SampleString as _};
 
 use crate::orders::{
-    HeldOrder, Order, OrderDraft, OrderId, OrderPatch, Position, Snapshot, WindowLimits,
+    ListPage, ListQuery, Order, OrderDraft, OrderId, OrderPatch, WatchEvent, WindowLimits,
 };
 
 /// Where orders are kept.
@@ -91,32 +89,6 @@ pub struct Usage {
     pub write_limit: u64,
 }
 
-/// What a watch tells.
-#[derive(Debug, Clone)]
-pub enum WatchEvent {
-    /// All changes since the last snapshot.
-    Snapshot(Snapshot),
-    /// The watch works, or doesn't.
-    Source(SourceState),
-}
-
-/// Whether changes of the store reach this process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceState {
-    /// They do.
-    Live,
-    /// They don't, and the store tries again by itself.
-    Away {
-        /// Why, for people.
-        message: String,
-    },
-    /// They don't, and somebody has to do something.
-    Failed {
-        /// What is wrong and what to do.
-        message: String,
-    },
-}
-
 /// A submit that has succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
@@ -124,65 +96,6 @@ pub struct Placed {
     pub order_id: OrderId,
     /// Its sequential number.
     pub number: u64,
-}
-
-/// A page of a list.
-#[derive(Debug)]
-pub struct ListPage {
-    /// The orders, [`ListQuery::limit`] at most. A store that has to read many others may end a page early: it may be short or
-    /// empty although the list goes on.
-    pub orders: Vec<HeldOrder>,
-    /// The `before` of the next page: further down the list than this page's, and every order of the list above it was on this
-    /// page or one before. `None` where the list ends, and only there.
-    pub next: Option<Position>,
-}
-
-/// Which orders a list holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListQuery {
-    /// Only orders with one of these statuses; all where empty.
-    pub statuses: Vec<String>,
-    /// At most this many.
-    pub limit: usize,
-    /// Only orders that come after this place in the list: the time of placing in microseconds, and the id.
-    pub before: Option<Position>,
-    /// Only orders that were placed within this time, in microseconds since the epoch. It ends at `u64::MAX` where it has no end.
-    pub placed: Range<u64>,
-}
-
-impl ListQuery {
-    /// The newest orders of all.
-    pub fn newest(limit: usize) -> Self {
-        Self {
-            statuses: Vec::new(),
-            limit,
-            before: None,
-            placed: 0..u64::MAX,
-        }
-    }
-
-    /// The place that every listed order comes after: `before`, or the end of `placed` where that is older. `None` where the
-    /// list begins with the newest order.
-    pub fn upper_bound(&self) -> Option<Position> {
-        let end = Some(self.placed.end).filter(|end| *end < u64::MAX);
-        self.before
-            .clone()
-            .into_iter()
-            .chain(end.map(Position::at))
-            .min()
-    }
-
-    /// Whether an order that was placed at this time, in microseconds, is listed.
-    pub fn has_place(&self, placed_micros: u64, id: &OrderId) -> bool {
-        let is_before =
-            |before: &Position| (placed_micros, id.as_str()) < (before.micros(), before.id());
-        self.placed.contains(&placed_micros) && self.before.as_ref().is_none_or(is_before)
-    }
-
-    /// Whether orders with this status are listed.
-    pub fn wants(&self, status: &str) -> bool {
-        self.statuses.is_empty() || self.statuses.iter().any(|wanted| wanted == status)
-    }
 }
 
 /// A random handle of 20 letters and digits (119 bits), as Firestore gives its documents.

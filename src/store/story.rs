@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orderbell::orders::{
-    Card, Change, DraftLimits, HeldOrder, Order, OrderDraft, OrderId, OrderPatch, Position,
-    WindowLimits,
+    Card, Change, DraftLimits, HeldOrder, ListQuery, Order, OrderDraft, OrderId, OrderPatch,
+    Position, SourceState, WatchEvent, WindowLimits,
 };
 use orderbell::store::{
-    AccountStore, IdempotencyKey, ListQuery, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
-    OrderStore, Session, SessionKind, SessionUse, SourceState, StoreError, Token, WatchEvent,
+    AccountStore, IdempotencyKey, MAX_SESSIONS, NewAdmin, NewPassword, NewSession, OrderStore,
+    Session, SessionKind, SessionUse, StoreError, Token,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;

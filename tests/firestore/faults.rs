@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use orderbell::clock::Clock;
 use orderbell::firestore::{Access, FirestoreSettings, FirestoreStore};
-use orderbell::orders::{Change, OrderId};
-use orderbell::store::{OrderStore as _, SourceState, StoreError};
+use orderbell::orders::{Change, OrderId, SourceState};
+use orderbell::store::{OrderStore as _, StoreError};
 use serde_json::json;
 
 use super::outside::{Outside, order};

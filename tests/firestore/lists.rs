@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use orderbell::clock::Clock;
 use orderbell::firestore::FirestoreStore;
-use orderbell::store::{ListQuery, OrderStore};
+use orderbell::orders::ListQuery;
+use orderbell::store::OrderStore;
 use serde_json::{Value, json};
 
 use super::outside::{Outside, order};

@@ -14,7 +14,7 @@ use firestore::gcloud_sdk::prost_types::Timestamp;
 use firestore::gcloud_sdk::tonic::Code;
 use orderbell::clock::Clock;
 use orderbell::firestore::{Access, FirestoreSettings, FirestoreStore};
-use orderbell::store::SourceState;
+use orderbell::orders::SourceState;
 
 use super::server::{Listen, Server};
 use super::story::Watcher;

@@ -10,8 +10,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Value};
 
 use crate::firestore::document::{rank, to_order};
 use crate::firestore::query::TimeType;
-use crate::orders::{Order, OrderId, Position};
-use crate::store::ListQuery;
+use crate::orders::{ListQuery, Order, OrderId, Position};
 
 const MINUTE: i64 = 60_000;
 

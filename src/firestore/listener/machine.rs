@@ -14,8 +14,7 @@ use super::super::value;
 use super::TARGETS;
 use super::contents::{Contents, Fate, Missing, Name};
 use super::staging::bit;
-use crate::orders::{Change, Snapshot};
-use crate::store::{SourceState, WatchEvent};
+use crate::orders::{Change, Snapshot, SourceState, WatchEvent};
 
 /// How long the server may take to accept a stream.
 const OPENING: Duration = Duration::from_secs(15);

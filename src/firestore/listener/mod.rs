@@ -35,8 +35,8 @@ use super::query::{self, TimeType};
 use super::settings::FirestoreSettings;
 use super::usage::{Cause, Meter};
 use super::{REMOVALS_COLLECTION, REMOVED_AT};
-use crate::orders::{OrderId, WindowLimits};
-use crate::store::{SourceState, WatchEvent, WatchSink};
+use crate::orders::{OrderId, SourceState, WatchEvent, WindowLimits};
+use crate::store::WatchSink;
 use contents::Contents;
 use machine::{Input, Machine, Output};
 

@@ -7,8 +7,7 @@ use shuttle::thread;
 use super::*;
 use crate::clock::Clock;
 use crate::hub::{HubSettings, Options, Start, Subscriber};
-use crate::orders::{Change, HeldOrder, Order, OrderId, Snapshot, WindowLimits};
-use crate::store::WatchEvent;
+use crate::orders::{Change, HeldOrder, Order, OrderId, Snapshot, WatchEvent, WindowLimits};
 
 /// Schedules that each test tries.
 const SCHEDULES: usize = 1_000;

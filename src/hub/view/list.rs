@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use super::{Age, View};
 use crate::hub::Item;
-use crate::orders::Position;
-use crate::store::ListQuery;
+use crate::orders::{ListQuery, Position};
 
 /// Orders of a list that are held without a gap, newest first.
 pub(in crate::hub) struct Held {

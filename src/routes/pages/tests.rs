@@ -1,8 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::orders::{Card, Order, OrderId};
-use crate::store::SourceState;
+use crate::orders::{Card, Order, OrderId, SourceState};
 
 fn desk(orders: Vec<Value>) -> Desk {
     Desk {

@@ -23,8 +23,7 @@ use super::contents::{Contents, Fate, Missing};
 use super::machine::{Input, Machine, Output};
 use crate::firestore::fault::Fault;
 use crate::firestore::value;
-use crate::orders::{Change, Snapshot};
-use crate::store::{SourceState, WatchEvent};
+use crate::orders::{Change, Snapshot, SourceState, WatchEvent};
 
 const DOCUMENTS: &str = "projects/p/databases/(default)/documents";
 /// Ids of the targets on the wire.
