@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -37,6 +38,15 @@ impl Zone {
         self.start(date)..end
     }
 
+    /// The day that the time `micros` is in. Both in microseconds since the epoch.
+    pub fn day_of(&self, micros: u64) -> Range<u64> {
+        let time = i64::try_from(micros)
+            .ok()
+            .and_then(|micros| Timestamp::from_microsecond(micros).ok())
+            .unwrap_or(Timestamp::MAX);
+        self.day(self.0.to_datetime(time).date())
+    }
+
     fn start(&self, date: Date) -> u64 {
         match date.to_zoned(self.0.clone()) {
             Ok(midnight) => {
@@ -51,7 +61,6 @@ impl Zone {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use jiff::civil::date;
 
     use super::*;
@@ -126,6 +135,10 @@ mod tests {
                 let day = zone.day(date);
                 assert_eq!(day.start, end, "{name} {date}");
                 assert!(day.end >= day.start, "{name} {date}");
+                if day.end > day.start {
+                    assert_eq!(zone.day_of(day.start), day, "{name} {date}");
+                    assert_eq!(zone.day_of(day.end - 1), day, "{name} {date}");
+                }
                 end = day.end;
             }
         }

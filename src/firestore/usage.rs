@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::pacific;
+use super::billing_day::BillingDays;
 use crate::clock::Clock;
 
 /// Reads of documents that are free on each day.
@@ -62,6 +62,7 @@ pub struct Usage {
 /// Counts what is billed.
 pub(super) struct Meter {
     clock: Clock,
+    days: BillingDays,
     reads: Family<Labels, Counter>,
     writes: Family<Labels, Counter>,
     deletes: Family<Labels, Counter>,
@@ -72,6 +73,7 @@ impl Meter {
     pub(super) fn new(clock: Clock) -> Self {
         let meter = Self {
             clock,
+            days: BillingDays::default(),
             reads: Family::default(),
             writes: Family::default(),
             deletes: Family::default(),
@@ -107,7 +109,7 @@ impl Meter {
 
     fn on_today<T>(&self, act: impl FnOnce(&mut Usage) -> T) -> T {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = pacific::day_start(self.clock.millis());
+        let since = self.days.start(self.clock.millis());
         if today.since != since {
             *today = Usage {
                 since,
