@@ -28,10 +28,10 @@ use crate::http::{
     self, Admission, AdmissionLimits, Deadlines, HttpServer, ServerSettings, SocketLimits,
 };
 use crate::hub::{Hub, HubSettings, Relay};
-use crate::routes::{self, AppState, Assets, SubmitLimits, SubmitSource, Templates};
+use crate::routes::{self, AppState, Assets, RouteMetrics, SubmitLimits, SubmitSource, Templates};
 use crate::settings::{AuthSettings, Settings, SubmitAuth};
 use crate::store::OrderStore;
-use crate::telemetry::{self, RouteMetrics};
+use crate::telemetry;
 use stores::Stores;
 
 pub use stores::accounts;

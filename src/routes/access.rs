@@ -7,12 +7,12 @@ use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpRequest, web};
 use ipnet::IpNet;
 
-use super::AppState;
 use super::bearer::bearer_secret;
 use super::client::{Client, Forwarding, NO_PEER};
 use super::cookies::session_cookie_name;
 use super::error::ApiError;
 use super::session;
+use super::state::AppState;
 use crate::auth::{AuthError, Principal};
 use crate::http::ConnectionHandle;
 

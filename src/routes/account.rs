@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::{Admin, client};
+use super::body;
 use super::error::ApiError;
-use super::{AppState, body};
+use super::state::AppState;
 use crate::auth::{AuthError, MIN_PASSWORD, Principal, StreamKind};
 use crate::store::SessionKind;
 

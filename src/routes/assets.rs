@@ -2,22 +2,20 @@ use std::collections::HashMap;
 use std::io::Write as _;
 
 use actix_web::http::header::{self, AcceptEncoding, Encoding, Header as _};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
+use actix_web_lab::header::CacheControl;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
 
-use super::AppState;
-use super::error::ApiError;
-
-/// What pages load. Built into the program; a debug build reads the files anew each time.
+/// The static files, built into the program; a debug build reads them anew each time.
 #[derive(RustEmbed)]
 #[folder = "static/"]
 struct Files;
 
-/// What pages load, ready to be sent, under a path that changes whenever one of the files does.
+/// Static files, compressed, under a path that changes whenever one of the files does.
 pub struct Assets {
     version: String,
     files: HashMap<String, Asset>,
@@ -25,7 +23,7 @@ pub struct Assets {
 
 /// One file as it is sent: scripts and styles without the comments that only their readers need.
 #[derive(Clone)]
-struct Asset {
+pub(super) struct Asset {
     kind: String,
     plain: Bytes,
     /// Where that is smaller.
@@ -57,12 +55,18 @@ impl Assets {
         Self { version, files }
     }
 
+    /// Whether `version` is that of these files: what has it never changes.
+    pub(super) fn is_current(&self, version: &str) -> bool {
+        version == self.version && !cfg!(debug_assertions)
+    }
+
     /// Path under which the files are found.
     pub fn prefix(&self) -> String {
         format!("/static/{}", self.version)
     }
 
-    fn get(&self, name: &str) -> Option<Asset> {
+    /// The file with this path.
+    pub(super) fn get(&self, name: &str) -> Option<Asset> {
         match self.files.get(name) {
             Some(asset) => Some(asset.clone()),
             None if cfg!(debug_assertions) => {
@@ -89,11 +93,12 @@ impl Asset {
         Self { kind, plain, gzip }
     }
 
-    fn answer(self, request: &HttpRequest, caching: &'static str) -> HttpResponse {
+    /// The file as an answer, compressed where the client takes that.
+    pub(super) fn answer(self, request: &HttpRequest, caching: CacheControl) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         response
             .content_type(self.kind)
-            .insert_header((header::CACHE_CONTROL, caching))
+            .insert_header(caching)
             .insert_header((header::VARY, "accept-encoding"));
         match self.gzip {
             Some(gzip) if takes_gzip(request) => response
@@ -143,40 +148,6 @@ fn without_comments(code: &str) -> String {
         kept.push('\n');
     }
     kept
-}
-
-/// One file. Under the current version it never changes, so that browsers keep it.
-pub(super) async fn asset(
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let (version, name) = path.into_inner();
-    let asset = state
-        .assets
-        .get(&name)
-        .ok_or_else(|| ApiError::not_found("file"))?;
-    let is_current = version == state.assets.version && !cfg!(debug_assertions);
-    Ok(asset.answer(
-        &request,
-        if is_current {
-            "public, max-age=31536000, immutable"
-        } else {
-            "no-cache"
-        },
-    ))
-}
-
-/// Browsers ask for this address whatever a page says.
-pub(super) async fn favicon(
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let icon = state
-        .assets
-        .get("icons/icon.svg")
-        .ok_or_else(|| ApiError::not_found("file"))?;
-    Ok(icon.answer(&request, "public, max-age=86400"))
 }
 
 #[cfg(test)]

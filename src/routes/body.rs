@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::AppState;
 use super::error::ApiError;
+use super::state::AppState;
 use crate::orders::{DraftError, FieldError};
 
 /// Reads a JSON body within the limits of size and time.

@@ -5,7 +5,7 @@ use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::header::{self, HeaderMap};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::AppState;
+use super::state::AppState;
 
 /// Device cookies of one request that are looked at.
 const MAX_DEVICES_TRIED: usize = 64;

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{
-    self, CacheControl, CacheDirective, HeaderName, HeaderValue, TryIntoHeaderValue as _,
-};
+use actix_web::http::header::{self, HeaderName, HeaderValue, TryIntoHeaderValue as _};
 use actix_web::middleware::DefaultHeaders;
-use actix_web_lab::header::StrictTransportSecurity;
+use actix_web_lab::header::{CacheControl, CacheDirective, StrictTransportSecurity};
 
 /// Pages load scripts, styles and data from this server only, and nobody frames them.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \

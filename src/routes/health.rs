@@ -2,7 +2,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use serde_json::json;
 
-use super::AppState;
+use super::state::AppState;
 use crate::orders::SourceState;
 
 /// What existing clients ask: whether the server is there.

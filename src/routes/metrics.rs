@@ -2,9 +2,9 @@ use std::fmt::Write as _;
 
 use actix_web::{HttpResponse, web};
 
-use super::AppState;
 use super::access::BearerAdmin;
 use super::error::ApiError;
+use super::state::AppState;
 use crate::auth::StreamKind;
 use crate::orders::SourceState;
 

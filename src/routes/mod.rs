@@ -9,6 +9,7 @@ pub mod client;
 mod cookies;
 mod cors;
 mod error;
+mod error_pages;
 mod head;
 mod headers;
 mod health;
@@ -20,90 +21,29 @@ mod order_rows;
 mod orders;
 mod pages;
 mod recent;
+mod route_metrics;
 mod session;
 mod sign_in;
+mod state;
+mod static_files;
 mod streams;
 mod submit;
 mod submit_limits;
 mod submit_source;
-
-use std::sync::Arc;
-use std::time::Duration;
+mod templates;
 
 use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};
-use prometheus_client::registry::Registry;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::task::TaskTracker;
 
 pub use assets::Assets;
-pub use pages::Templates;
+pub use route_metrics::RouteMetrics;
+pub use state::{AppState, LARGE_ANSWERS};
 pub use submit_limits::SubmitLimits;
 pub use submit_source::SubmitSource;
+pub use templates::Templates;
 
-use crate::auth::Auth;
-use crate::auth::firebase::FirebaseVerifier;
-use crate::clock::Clock;
-use crate::hub::Hub;
-use crate::settings::{AllowedOrigins, Settings};
-use crate::store::OrderStore;
-use crate::telemetry::RouteMetrics;
-use error::ApiError;
+use crate::settings::AllowedOrigins;
 use session::DeskSession;
-
-/// What handlers work with; one for all threads.
-pub struct AppState {
-    /// Orders go in here.
-    pub store: Arc<dyn OrderStore>,
-    /// And are shown from here.
-    pub hub: Arc<Hub>,
-    /// Who may.
-    pub auth: Arc<Auth>,
-    /// Who the customers are, where they have to say so.
-    pub customers: Option<FirebaseVerifier>,
-    /// How often orders may be submitted.
-    pub submit_limits: SubmitLimits,
-    /// Where orders came from.
-    pub submit_source: SubmitSource,
-    /// What the operator has decided.
-    pub settings: Settings,
-    /// The time.
-    pub clock: Clock,
-    /// Pages.
-    pub templates: Templates,
-    /// What pages load.
-    pub assets: Assets,
-    /// What the routes count.
-    pub metrics: RouteMetrics,
-    /// All figures.
-    pub registry: Arc<Registry>,
-    /// Pages of the desk that are being made.
-    pub pages: Arc<Semaphore>,
-    /// Lists beyond the window that are being made or sent.
-    pub lists: Arc<Semaphore>,
-    /// Tasks of open streams, which actix doesn't wait for when it stops.
-    pub stream_tasks: TaskTracker,
-}
-
-/// Large answers of one kind at a time.
-pub const LARGE_ANSWERS: usize = 4;
-/// How long one waits for its turn.
-const LARGE_ANSWER_PATIENCE: Duration = Duration::from_secs(10);
-
-impl AppState {
-    /// Waits for the turn of a large answer of this kind, which lasts as long as the permit is held.
-    async fn large_answer(&self, kind: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
-        let turn = Arc::clone(kind).acquire_owned();
-        match tokio::time::timeout(LARGE_ANSWER_PATIENCE, turn).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(ApiError::unavailable(
-                "BUSY",
-                "the server is busy with other large answers, try again later",
-                LARGE_ANSWER_PATIENCE,
-            )),
-        }
-    }
-}
 
 /// Makes all addresses known. Pages of `origins` may submit orders.
 pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
@@ -136,8 +76,8 @@ pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
         .service(web::resource("/health/ready").get(health::ready))
         .service(web::resource("/metrics").get(metrics::metrics))
         // Compressed already.
-        .service(web::resource("/static/{version}/{path:.*}").get(assets::asset))
-        .service(web::resource("/favicon.ico").get(assets::favicon))
+        .service(web::resource("/static/{version}/{path:.*}").get(static_files::asset))
+        .service(web::resource("/favicon.ico").get(static_files::favicon))
         .service(
             web::scope("")
                 .wrap(Compress::default())
@@ -191,7 +131,7 @@ fn configure_signed_in(config: &mut ServiceConfig) {
         .service(web::resource("/fcm-token").post(account::fcm_token));
 }
 
-pub use error::translate_errors;
+pub use error_pages::translate_errors;
 pub use head::answer_head;
 pub use headers::add_default_headers;
 

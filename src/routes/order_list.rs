@@ -5,11 +5,11 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::AppState;
 use super::access::Admin;
 use super::error::ApiError;
 use super::list_filters::{Filters, Listing};
 use super::order_rows::{OrderRows, Row};
+use super::state::AppState;
 use crate::hub::Item;
 use crate::orders::{HeldOrder, ListQuery, Position, Search};
 

@@ -11,7 +11,7 @@ use actix_web::web;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::AppState;
+use super::state::AppState;
 use crate::hub::Item;
 use crate::orders::HeldOrder;
 

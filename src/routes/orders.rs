@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::access::Admin;
 use super::error::ApiError;
-use super::{AppState, body, recent};
+use super::state::AppState;
+use super::{body, recent};
 use crate::orders::{Card, Order, OrderId, OrderPatch};
 use crate::store::StoreError;
 

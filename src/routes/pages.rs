@@ -1,17 +1,15 @@
 use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use anyhow::Context as _;
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
-use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tera::Tera;
 
-use super::AppState;
 use super::access::CookieAdmin;
 use super::error::ApiError;
+use super::state::AppState;
+use super::templates::html;
 use crate::auth::Principal;
 use crate::hub::{Item, Source};
 use crate::settings::StoreKind;
@@ -19,16 +17,6 @@ use crate::store::Usage;
 
 /// Bytes of the cards that a page holds, as JSON. In the page's HTML they take several times as much.
 const PAGE_CARDS: usize = 256 << 10;
-
-/// The pages. Built into the program; a debug build reads the files anew each time.
-#[derive(RustEmbed)]
-#[folder = "templates/"]
-struct Files;
-
-/// The pages, parsed.
-pub struct Templates {
-    tera: Tera,
-}
 
 /// What `login.html` shows.
 #[derive(Debug, Default, Serialize)]
@@ -50,16 +38,6 @@ struct DeskPage<'a> {
     desk: &'a Desk,
     /// `desk` as JSON, for scripts.
     state_json: String,
-}
-
-/// What `error.html` shows.
-#[derive(Debug, Serialize)]
-struct ErrorPage<'a> {
-    shop_name: &'a str,
-    assets: &'a str,
-    status: u16,
-    title: &'a str,
-    message: &'a str,
 }
 
 /// All that the desk needs to begin with. The stream goes on from its cursor.
@@ -108,30 +86,6 @@ struct DeskAdmin {
 pub(super) struct SignInQuery {
     #[serde(default)]
     next: String,
-}
-
-impl Templates {
-    /// Parses all pages.
-    pub fn load() -> anyhow::Result<Self> {
-        let mut files = Vec::new();
-        for name in Files::iter() {
-            let file = Files::get(&name).with_context(|| format!("templates/{name} is missing"))?;
-            let text = String::from_utf8(file.data.into_owned())
-                .with_context(|| format!("templates/{name}"))?;
-            files.push((name, text));
-        }
-        let mut tera = Tera::default();
-        tera.add_raw_templates(files)?;
-        Ok(Self { tera })
-    }
-
-    fn render(&self, name: &str, page: &impl Serialize) -> anyhow::Result<String> {
-        let context = tera::Context::from_serialize(page)?;
-        if cfg!(debug_assertions) {
-            return Ok(Self::load()?.tera.render(name, &context)?);
-        }
-        Ok(self.tera.render(name, &context)?)
-    }
 }
 
 /// The desk, with the orders as they are and the cursor to go on from; or the way to sign in.
@@ -284,44 +238,7 @@ pub(super) fn sign_in_again(
         email,
         next,
     };
-    page_or_plain(state, status, "login.html", &page)
-}
-
-/// A page that says what went wrong.
-pub(super) fn error_page(state: &AppState, status: StatusCode, message: &str) -> HttpResponse {
-    let page = ErrorPage {
-        shop_name: &state.settings.shop.name,
-        assets: &state.assets.prefix(),
-        status: status.as_u16(),
-        title: status.canonical_reason().unwrap_or("Error"),
-        message,
-    };
-    page_or_plain(state, status, "error.html", &page)
-}
-
-fn page_or_plain(
-    state: &AppState,
-    status: StatusCode,
-    template: &str,
-    page: &impl Serialize,
-) -> HttpResponse {
-    match state.templates.render(template, page) {
-        Ok(page) => html(status, page),
-        Err(error) => {
-            tracing::error!(
-                template,
-                error = format!("{error:#}"),
-                "a page can't be rendered"
-            );
-            HttpResponseBuilder::new(status).body(status.to_string())
-        }
-    }
-}
-
-fn html(status: StatusCode, page: String) -> HttpResponse {
-    HttpResponseBuilder::new(status)
-        .content_type("text/html; charset=utf-8")
-        .body(page)
+    state.templates.page(status, "login.html", &page)
 }
 
 #[cfg(test)]

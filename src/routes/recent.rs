@@ -6,10 +6,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::AppState;
 use super::access::Admin;
 use super::error::ApiError;
 use super::order_rows::{OrderRows, Row};
+use super::state::AppState;
 use crate::hub::{Filter, Recent};
 use crate::orders::{Position, Status};
 

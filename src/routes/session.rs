@@ -21,10 +21,10 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forwar
 use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 use serde::{Deserialize, Serialize};
 
-use super::AppState;
 use super::bearer::bearer_secret;
 use super::cookies::{session_cookie_name, values};
 use super::error::ApiError;
+use super::state::AppState;
 use crate::auth::{AuthError, Authenticated, Principal, SESSION_LIMIT};
 use crate::store::StoreError;
 use choice::SessionCookie;

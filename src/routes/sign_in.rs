@@ -11,7 +11,8 @@ use serde_json::json;
 use super::access::{CookieAdmin, client, client_name, is_cross_site, is_same_origin};
 use super::cookies::{device_cookie, devices};
 use super::error::ApiError;
-use super::{AppState, body, pages, session};
+use super::state::AppState;
+use super::{body, pages, session};
 use crate::auth::{AuthError, PasswordChecked};
 use crate::store::SessionKind;
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::bearer::bearer_secret;
 use super::error::ApiError;
-use super::{AppState, access, body};
+use super::state::AppState;
+use super::{access, body};
 use crate::auth::firebase::{FirebaseError, UserId};
 use crate::orders::{DraftLimits, OrderDraft};
 use crate::store::IdempotencyKey;

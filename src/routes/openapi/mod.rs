@@ -32,7 +32,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApiVersion;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
-use super::{AppState, cookies};
+use super::cookies;
+use super::state::AppState;
 use crate::settings::Settings;
 
 #[derive(OpenApi)]
