@@ -61,6 +61,41 @@ pub struct HubSettings {
 }
 
 /// The view of the orders, and the broadcast to the relays.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use orderbell::clock::Clock;
+/// use orderbell::hub::{Hub, HubSettings};
+/// use orderbell::orders::{
+///     Change, HeldOrder, Order, OrderId, Position, Snapshot, WatchEvent, WindowLimits,
+/// };
+///
+/// let settings = HubSettings {
+///     window: WindowLimits { orders: 500, open: 2_000, bytes: 64 << 20 },
+///     heartbeat: Duration::from_secs(30),
+///     retry: Duration::from_secs(2),
+///     max_age: Duration::from_secs(3_600),
+/// };
+/// let hub = Hub::new(settings, Clock::system());
+/// // A store's watch begins with one snapshot of what is there, and goes on with what changes.
+/// hub.take(WatchEvent::Snapshot(Snapshot { initial: true, ..Snapshot::default() }));
+/// let order = Order {
+///     id: OrderId::parse("ORD1")?,
+///     fields: serde_json::Map::new(),
+///     created_micros: 1_771_842_399_000_001,
+///     updated_micros: 1_771_842_399_000_001,
+/// };
+/// let changes = vec![Change::Upsert(Arc::new(HeldOrder::from(&order)))];
+/// hub.take(WatchEvent::Snapshot(Snapshot { changes, ..Snapshot::default() }));
+///
+/// let recent = hub.since(&Position::beginning(), 10, None);
+/// assert_eq!(recent.items.len(), 1);
+/// assert_eq!(recent.cursor.to_string(), "1771842399000001-ORD1");
+/// assert!(hub.since(&recent.cursor, 10, None).items.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Hub {
     settings: HubSettings,
     clock: Clock,

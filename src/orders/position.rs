@@ -17,6 +17,20 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 ///
 /// Written as text, `<microseconds>-<percent-encoded id>`, it is the *cursor* that clients keep. It says the same after
 /// a restart and on every instance that listens to the same store, since both parts are the store's own.
+///
+/// ```
+/// use orderbell::orders::{OrderId, Position};
+///
+/// let id = OrderId::parse("ORD13")?;
+/// let position = Position::new(1_771_842_399_000_001, &id);
+/// assert_eq!(position.to_string(), "1771842399000001-ORD13");
+/// let cursor: Position = "1771842399000001-ORD13".parse()?;
+/// assert_eq!(cursor, position);
+/// // The time counts first, then the id.
+/// assert!(cursor < "1771842399000001-ORD14".parse()?);
+/// assert!(cursor < "1771842399000002-ORD1".parse()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     micros: u64,

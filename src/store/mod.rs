@@ -26,6 +26,32 @@ use crate::orders::{
 };
 
 /// Where orders are kept.
+///
+/// ```
+/// use orderbell::clock::Clock;
+/// use orderbell::embedded::EmbeddedStore;
+/// use orderbell::orders::{DraftLimits, ListQuery, OrderDraft, OrderPatch};
+/// use orderbell::store::OrderStore;
+/// use serde_json::json;
+///
+/// # let runtime = tokio::runtime::Runtime::new()?;
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("orders.db");
+/// # runtime.block_on(async {
+/// let store = EmbeddedStore::open(&file, Clock::system())?;
+/// let body = json!({"userId": "u1", "order": {"totalAmount": 5, "items": [{"name": "Figs", "price": 5, "quantity": 1}]}});
+/// let draft = OrderDraft::parse(body, DraftLimits { max_items: 100 })?;
+/// let placed = store.submit(draft, None).await?;
+/// assert_eq!(placed.order_id.as_str(), "ORD1");
+///
+/// let patch = OrderPatch::parse(json!({"status": "CONFIRMED", "expectedStatus": "PENDING"})).expect("a change");
+/// let order = store.change(&placed.order_id, patch, "Ana").await?;
+/// assert_eq!(order.status(), "CONFIRMED");
+/// assert_eq!(store.list(&ListQuery::newest(10)).await?.orders.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[async_trait]
 pub trait OrderStore: Send + Sync {
     /// Places an order: numbers it, sets `orderId`, `status` and `timestamp`, and answers when it is durable.
