@@ -12,6 +12,7 @@ use crate::firestore::{Access, FirestoreSettings};
 use crate::orders::WindowLimits;
 use crate::zone::Zone;
 
+use super::fields::Fields;
 use super::{
     AllowedOrigins, AuthSettings, LogSettings, PublicUrl, SecureCookies, ServerSettings, Settings,
     SettingsError, ShopSettings, StoreKind, StoreSettings, StreamSettings, SubmitAuth,
@@ -117,14 +118,13 @@ struct RawLog {
     level: String,
 }
 
-/// Turns raw values into settings, and knows whom to blame.
+/// Turns raw values into settings.
 pub(super) struct Check<'a> {
-    origins: &'a BTreeMap<String, String>,
+    fields: &'a Fields,
     google: &'a Google,
 }
 
 /// What Google's tools and hosts say by environment variables of their own.
-#[derive(Default)]
 pub(super) struct Google {
     emulator: Option<String>,
     service_account: Option<SecretString>,
@@ -146,61 +146,8 @@ impl Google {
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(origins: &'a BTreeMap<String, String>, google: &'a Google) -> Self {
-        Self { origins, google }
-    }
-
-    fn bad(&self, key: &str, problem: impl std::fmt::Display) -> SettingsError {
-        let origin = self.origins.get(key).map_or("the settings", String::as_str);
-        SettingsError(format!("setting `{key}` in {origin} {problem}"))
-    }
-
-    fn range<T: TryFrom<u64>>(
-        &self,
-        key: &str,
-        value: u64,
-        allowed: std::ops::RangeInclusive<u64>,
-    ) -> Result<T, SettingsError> {
-        let problem = || {
-            self.bad(
-                key,
-                format_args!(
-                    "must be from {} to {}, not {value}",
-                    allowed.start(),
-                    allowed.end()
-                ),
-            )
-        };
-        if !allowed.contains(&value) {
-            return Err(problem());
-        }
-        T::try_from(value).map_err(|_| problem())
-    }
-
-    fn seconds(
-        &self,
-        key: &str,
-        value: u64,
-        allowed: std::ops::RangeInclusive<u64>,
-    ) -> Result<Duration, SettingsError> {
-        self.range(key, value, allowed).map(Duration::from_secs)
-    }
-
-    fn secret(
-        &self,
-        key: &str,
-        value: SecretString,
-        at_least: usize,
-    ) -> Result<Option<SecretString>, SettingsError> {
-        match value.expose_secret().len() {
-            0 => Ok(None),
-            length if length < at_least => Err(self.bad(
-                key,
-                format_args!("must have at least {at_least} characters"),
-            )),
-            length if length > 512 => Err(self.bad(key, "must have at most 512 characters")),
-            _ => Ok(Some(value)),
-        }
+    pub(super) fn new(fields: &'a Fields, google: &'a Google) -> Self {
+        Self { fields, google }
     }
 
     pub(super) fn settings(&self, raw: Raw) -> Result<Settings, SettingsError> {
@@ -222,31 +169,34 @@ impl<'a> Check<'a> {
         };
         Ok(ServerSettings {
             host: host.parse().map_err(|_| {
-                self.bad(
+                self.fields.bad(
                     "server.host",
                     format_args!("must be an IP address, not {host:?}"),
                 )
             })?,
-            port: self.range("server.port", raw.port, 0..=65_535)?,
-            workers: match self.range("server.workers", raw.workers, 0..=256)? {
+            port: self.fields.range("server.port", raw.port, 0..=65_535)?,
+            workers: match self.fields.range("server.workers", raw.workers, 0..=256)? {
                 0 => std::thread::available_parallelism().map_or(1, usize::from),
                 workers => workers,
             },
             public_url: self.public_url(&raw.public_url)?,
             allowed_origins: self.allowed_origins(&raw.allowed_origins)?,
-            max_per_address: self.range(
+            max_per_address: self.fields.range(
                 "server.max_per_address",
                 raw.max_per_address,
                 1..=1_000_000,
             )?,
             trusted_proxies: self.networks("server.trusted_proxies", &raw.trusted_proxies)?,
-            request_timeout: self.seconds(
+            request_timeout: self.fields.seconds(
                 "server.request_timeout_seconds",
                 raw.request_timeout_seconds,
                 1..=120,
             )?,
-            max_body: self.range::<usize>("server.max_body_kib", raw.max_body_kib, 1..=1_024)?
-                << 10,
+            max_body: self.fields.range::<usize>(
+                "server.max_body_kib",
+                raw.max_body_kib,
+                1..=1_024,
+            )? << 10,
         })
     }
 
@@ -256,7 +206,7 @@ impl<'a> Check<'a> {
         }
         match origin(text) {
             Some(url) => Ok(Some(PublicUrl(url))),
-            None => Err(self.bad(
+            None => Err(self.fields.bad(
                 "server.public_url",
                 format_args!(
                     "must be an address such as \"https://desk.example.com\", without a path, not {text:?}"
@@ -280,7 +230,7 @@ impl<'a> Check<'a> {
             origin(part)
                 .map(|url| url.origin().ascii_serialization())
                 .ok_or_else(|| {
-                    self.bad(
+                    self.fields.bad(
                         "server.allowed_origins",
                         format_args!(
                             "has {part:?}, which is no origin such as \"https://shop.example.com\""
@@ -291,19 +241,6 @@ impl<'a> Check<'a> {
         Ok(AllowedOrigins::These(origins.collect::<Result<_, _>>()?))
     }
 
-    /// `true`, `false`, or `auto`, which is what `auto` says.
-    fn switch(&self, key: &str, text: &str, auto: bool) -> Result<bool, SettingsError> {
-        match text {
-            "auto" => Ok(auto),
-            "true" => Ok(true),
-            "false" => Ok(false),
-            other => Err(self.bad(
-                key,
-                format_args!("must be \"true\", \"false\" or \"auto\", not {other:?}"),
-            )),
-        }
-    }
-
     fn networks(&self, key: &str, text: &str) -> Result<Vec<IpNet>, SettingsError> {
         text.split(',')
             .map(str::trim)
@@ -312,7 +249,7 @@ impl<'a> Check<'a> {
                 part.parse()
                     .or_else(|_| part.parse::<IpAddr>().map(IpNet::from))
                     .map_err(|_| {
-                        self.bad(
+                        self.fields.bad(
                             key,
                             format_args!("has {part:?}, which is neither an address nor a network"),
                         )
@@ -336,14 +273,14 @@ impl<'a> Check<'a> {
                     .find(|id| !id.is_empty());
                 let emulator_tokens = raw.submit.firebase_emulator_tokens;
                 if emulator_tokens && !self.server(&raw.server)?.host.is_loopback() {
-                    return Err(self.bad(
+                    return Err(self.fields.bad(
                         "submit.firebase_emulator_tokens",
                         "is only for development: it needs server.host = \"127.0.0.1\"",
                     ));
                 }
                 SubmitAuth::Firebase(FirebaseSettings {
                     project_id: project.cloned().ok_or_else(|| {
-                        self.bad(
+                        self.fields.bad(
                             "submit.firebase_project_id",
                             "must be set, or firestore.project_id",
                         )
@@ -355,7 +292,7 @@ impl<'a> Check<'a> {
                 })
             }
             other => {
-                return Err(self.bad(
+                return Err(self.fields.bad(
                     "submit.auth",
                     format_args!("must be \"open\" or \"firebase\", not {other:?}"),
                 ));
@@ -363,11 +300,23 @@ impl<'a> Check<'a> {
         };
         Ok(SubmitSettings {
             auth,
-            max_items: self.range("submit.max_items", raw.submit.max_items, 1..=5_000)?,
-            max_body: self.range::<usize>("submit.max_kib", raw.submit.max_kib, 1..=1_024)? << 10,
-            per_minute: self.range("submit.per_minute", raw.submit.per_minute, 1..=1_000_000)?,
-            burst: self.range("submit.burst", raw.submit.burst, 1..=1_000_000)?,
-            total_per_minute: self.range(
+            max_items: self
+                .fields
+                .range("submit.max_items", raw.submit.max_items, 1..=5_000)?,
+            max_body: self.fields.range::<usize>(
+                "submit.max_kib",
+                raw.submit.max_kib,
+                1..=1_024,
+            )? << 10,
+            per_minute: self.fields.range(
+                "submit.per_minute",
+                raw.submit.per_minute,
+                1..=1_000_000,
+            )?,
+            burst: self
+                .fields
+                .range("submit.burst", raw.submit.burst, 1..=1_000_000)?,
+            total_per_minute: self.fields.range(
                 "submit.total_per_minute",
                 raw.submit.total_per_minute,
                 1..=1_000_000,
@@ -383,12 +332,12 @@ impl<'a> Check<'a> {
     ) -> Result<StoreSettings, SettingsError> {
         let kind = match raw.kind.as_str() {
             "embedded" if embedded.path.is_empty() => {
-                return Err(self.bad("embedded.path", "must not be empty"));
+                return Err(self.fields.bad("embedded.path", "must not be empty"));
             }
             "embedded" => StoreKind::Embedded(PathBuf::from(&embedded.path)),
             "firestore" => StoreKind::Firestore(self.firestore(firestore)?),
             other => {
-                return Err(self.bad(
+                return Err(self.fields.bad(
                     "store.kind",
                     format_args!("must be \"embedded\" or \"firestore\", not {other:?}"),
                 ));
@@ -397,9 +346,14 @@ impl<'a> Check<'a> {
         Ok(StoreSettings {
             kind,
             window: WindowLimits {
-                orders: self.range("store.window", raw.window, 1..=10_000)?,
-                open: self.range("store.max_open", raw.max_open, 0..=10_000)?,
-                bytes: self.range::<usize>("store.window_mib", raw.window_mib, 1..=4_096)? << 20,
+                orders: self.fields.range("store.window", raw.window, 1..=10_000)?,
+                open: self
+                    .fields
+                    .range("store.max_open", raw.max_open, 0..=10_000)?,
+                bytes: self
+                    .fields
+                    .range::<usize>("store.window_mib", raw.window_mib, 1..=4_096)?
+                    << 20,
             },
         })
     }
@@ -411,7 +365,7 @@ impl<'a> Check<'a> {
             ("firestore.collection", &raw.collection),
         ] {
             if value.is_empty() || value.contains('/') {
-                return Err(self.bad(key, "must be set, without a slash"));
+                return Err(self.fields.bad(key, "must be set, without a slash"));
             }
         }
         let access = match (&self.google.emulator, &self.google.service_account) {
@@ -428,31 +382,43 @@ impl<'a> Check<'a> {
 
     fn stream(&self, raw: &RawStream) -> Result<StreamSettings, SettingsError> {
         Ok(StreamSettings {
-            heartbeat: self.seconds("stream.heartbeat_seconds", raw.heartbeat_seconds, 1..=300)?,
-            retry: Duration::from_millis(self.range(
+            heartbeat: self.fields.seconds(
+                "stream.heartbeat_seconds",
+                raw.heartbeat_seconds,
+                1..=300,
+            )?,
+            retry: Duration::from_millis(self.fields.range(
                 "stream.retry_ms",
                 raw.retry_ms,
                 1_000..=60_000,
             )?),
             gzip: raw.gzip,
-            max_connections: self.range(
+            max_connections: self.fields.range(
                 "stream.max_connections",
                 raw.max_connections,
                 1..=1_000_000,
             )?,
-            max_per_admin: self.range("stream.max_per_admin", raw.max_per_admin, 1..=1_000_000)?,
-            max_per_address: self.range(
+            max_per_admin: self.fields.range(
+                "stream.max_per_admin",
+                raw.max_per_admin,
+                1..=1_000_000,
+            )?,
+            max_per_address: self.fields.range(
                 "stream.max_per_address",
                 raw.max_per_address,
                 1..=1_000_000,
             )?,
-            max_age: self.seconds("stream.max_age_minutes", raw.max_age_minutes, 1..=1_440)? * 60,
-            write_timeout: self.seconds(
+            max_age: self.fields.seconds(
+                "stream.max_age_minutes",
+                raw.max_age_minutes,
+                1..=1_440,
+            )? * 60,
+            write_timeout: self.fields.seconds(
                 "stream.write_timeout_seconds",
                 raw.write_timeout_seconds,
                 5..=60,
             )?,
-            send_buffer: self.range::<usize>(
+            send_buffer: self.fields.range::<usize>(
                 "stream.send_buffer_kib",
                 raw.send_buffer_kib,
                 8..=1_024,
@@ -461,33 +427,43 @@ impl<'a> Check<'a> {
     }
 
     fn auth(&self, raw: RawAuth, store: &str) -> Result<AuthSettings, SettingsError> {
-        let hours: u64 = self.range("auth.session_hours", raw.session_hours, 1..=168)?;
+        let hours: u64 = self
+            .fields
+            .range("auth.session_hours", raw.session_hours, 1..=168)?;
         if !raw.admin_email.is_empty() && !raw.admin_email.contains('@') {
-            return Err(self.bad("auth.admin_email", "must be an e-mail address"));
+            return Err(self
+                .fields
+                .bad("auth.admin_email", "must be an e-mail address"));
         }
         Ok(AuthSettings {
             admin_email: Some(raw.admin_email).filter(|email| !email.is_empty()),
-            admin_password: self.secret("auth.admin_password", raw.admin_password, 8)?,
-            admin_token: self.secret("auth.admin_token", raw.admin_token, 24)?,
+            admin_password: self
+                .fields
+                .secret("auth.admin_password", raw.admin_password, 8)?,
+            admin_token: self
+                .fields
+                .secret("auth.admin_token", raw.admin_token, 24)?,
             // Only there are clients that know nothing else.
-            accept_admin_ids: self.switch(
+            accept_admin_ids: self.fields.switch(
                 "auth.accept_admin_ids",
                 &raw.accept_admin_ids,
                 store == "firestore",
             )?,
-            failures_per_minute: self.range(
+            failures_per_minute: self.fields.range(
                 "auth.failures_per_minute",
                 raw.failures_per_minute,
                 1..=100_000,
             )?,
             session_idle: Duration::from_secs(hours * 3_600),
-            session_key: self.secret("auth.session_key", raw.session_key, 32)?,
+            session_key: self
+                .fields
+                .secret("auth.session_key", raw.session_key, 32)?,
             secure_cookies: match raw.secure_cookies.as_str() {
                 "auto" => SecureCookies::Auto,
                 "always" => SecureCookies::Always,
                 "never" => SecureCookies::Never,
                 other => {
-                    return Err(self.bad(
+                    return Err(self.fields.bad(
                         "auth.secure_cookies",
                         format_args!("must be \"auto\", \"always\" or \"never\", not {other:?}"),
                     ));
@@ -499,10 +475,12 @@ impl<'a> Check<'a> {
 
     fn shop(&self, raw: RawShop) -> Result<ShopSettings, SettingsError> {
         if raw.name.trim().is_empty() || raw.name.chars().count() > 100 {
-            return Err(self.bad("shop.name", "must have 1 to 100 characters"));
+            return Err(self
+                .fields
+                .bad("shop.name", "must have 1 to 100 characters"));
         }
         if raw.currency.len() != 3 || !raw.currency.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(self.bad(
+            return Err(self.fields.bad(
                 "shop.currency",
                 format_args!(
                     "must be an ISO 4217 code such as \"USD\", not {:?}",
@@ -522,7 +500,7 @@ impl<'a> Check<'a> {
             return Ok(Zone::of_machine());
         }
         Zone::named(name).ok_or_else(|| {
-            self.bad(
+            self.fields.bad(
                 "shop.time_zone",
                 format_args!(
                     "must be \"auto\" or an IANA name such as \"Africa/Algiers\", not {name:?}"
@@ -536,14 +514,14 @@ impl<'a> Check<'a> {
             "pretty" => false,
             "json" => true,
             other => {
-                return Err(self.bad(
+                return Err(self.fields.bad(
                     "log.format",
                     format_args!("must be \"pretty\" or \"json\", not {other:?}"),
                 ));
             }
         };
         if let Err(error) = raw.level.parse::<tracing_subscriber::filter::Targets>() {
-            return Err(self.bad(
+            return Err(self.fields.bad(
                 "log.level",
                 format_args!("is no level and no filter: {error}"),
             ));

@@ -4,6 +4,7 @@
 //! Later layers may only set keys that stand there, so that a misspelt one is an error and not a surprise.
 
 mod check;
+mod fields;
 mod layers;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use check::{Check, Google, Raw};
+pub use fields::SettingsError;
 use layers::Layers;
 
 use crate::auth::firebase::FirebaseSettings;
@@ -214,11 +217,6 @@ pub struct LogSettings {
     pub level: String,
 }
 
-/// The settings can't be used; the text names the key and the source.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SettingsError(String);
-
 impl Settings {
     /// Reads all layers: the built-in defaults, `config/default.toml` beside the program, `file`, and the environment.
     pub fn load(
@@ -239,7 +237,8 @@ impl Settings {
             layers.add_file(file)?;
         }
         layers.add_environment(environment)?;
-        layers.finish()
+        let (raw, fields): (Raw, _) = layers.finish()?;
+        Check::new(&fields, &Google::of(environment)).settings(raw)
     }
 
     /// Whether session cookies are `Secure` and named `__Host-…`.
