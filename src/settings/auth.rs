@@ -1,4 +1,4 @@
-//! `auth.*`: admins, tokens and sessions.
+//! `auth.*`: admins, tokens and sessions, and the cookies of sessions.
 
 use std::time::Duration;
 
@@ -6,28 +6,15 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::fields::{Fields, SettingsError};
+use crate::auth::AuthSettings;
 
-/// `auth.*`
+/// `auth.secure_cookies` and `auth.insecure_cookies`.
 #[derive(Debug, Clone)]
-pub struct AuthSettings {
-    /// E-mail address of the first admin.
-    pub admin_email: Option<String>,
-    /// Password of the first admin.
-    pub admin_password: Option<SecretString>,
-    /// A bearer token for scripts.
-    pub admin_token: Option<SecretString>,
-    /// Admins' ids are accepted as bearer tokens.
-    pub accept_admin_ids: bool,
-    /// Unknown credentials of one address that are looked up in a minute.
-    pub failures_per_minute: u32,
-    /// A browser's session that isn't used for this long ends.
-    pub session_idle: Duration,
-    /// Secret that sessions are kept under; `None` takes the one in the store.
-    pub session_key: Option<SecretString>,
+pub struct CookieSettings {
     /// Whether session cookies are `Secure`.
-    pub secure_cookies: SecureCookies,
+    pub secure: SecureCookies,
     /// Cookies without `Secure`, although the listener isn't on loopback.
-    pub insecure_cookies: bool,
+    pub insecure: bool,
 }
 
 /// Whether session cookies are `Secure` and carry the prefix `__Host-`.
@@ -61,12 +48,12 @@ impl RawAuth {
         self,
         fields: &Fields,
         auto_admin_ids: bool,
-    ) -> Result<AuthSettings, SettingsError> {
+    ) -> Result<(AuthSettings, CookieSettings), SettingsError> {
         let hours: u64 = fields.range("auth.session_hours", self.session_hours, 1..=168)?;
         if !self.admin_email.is_empty() && !self.admin_email.contains('@') {
             return Err(fields.bad("auth.admin_email", "must be an e-mail address"));
         }
-        Ok(AuthSettings {
+        let auth = AuthSettings {
             admin_email: Some(self.admin_email).filter(|email| !email.is_empty()),
             admin_password: fields.secret("auth.admin_password", self.admin_password, 8)?,
             admin_token: fields.secret("auth.admin_token", self.admin_token, 24)?,
@@ -82,9 +69,12 @@ impl RawAuth {
             )?,
             session_idle: Duration::from_secs(hours * 3_600),
             session_key: fields.secret("auth.session_key", self.session_key, 32)?,
-            secure_cookies: secure_cookies(fields, &self.secure_cookies)?,
-            insecure_cookies: self.insecure_cookies,
-        })
+        };
+        let cookies = CookieSettings {
+            secure: secure_cookies(fields, &self.secure_cookies)?,
+            insecure: self.insecure_cookies,
+        };
+        Ok((auth, cookies))
     }
 }
 

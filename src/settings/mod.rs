@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use auth::RawAuth;
-pub use auth::{AuthSettings, SecureCookies};
+pub use auth::{CookieSettings, SecureCookies};
 use embedded::RawEmbedded;
 use fields::Fields;
 pub use fields::SettingsError;
@@ -44,6 +44,8 @@ pub use stream::StreamSettings;
 use submit::RawSubmit;
 pub use submit::{SubmitAuth, SubmitSettings};
 
+use crate::auth::AuthSettings;
+
 /// The settings of the program, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -55,6 +57,8 @@ pub struct Settings {
     pub stream: StreamSettings,
     /// Admins, tokens and sessions.
     pub auth: AuthSettings,
+    /// The cookies of sessions.
+    pub cookies: CookieSettings,
     /// What customers may send.
     pub submit: SubmitSettings,
     /// The shop, as pages show it.
@@ -87,15 +91,18 @@ impl Raw {
         )?;
         let stream = self.stream.check(fields)?;
         let project = &self.firestore.project_id;
-        let submit = (self.submit).check(fields, project, server.host.is_loopback())?;
+        let is_local = server.host.is_loopback();
+        let submit = self.submit.check(fields, project, is_local)?;
         // Only existing clients of a Firestore project know no other credential than an admin's id.
         let auto_admin_ids = matches!(store.kind, StoreKind::Firestore(_));
+        let (auth, cookies) = self.auth.check(fields, auto_admin_ids)?;
         Ok(Settings {
             server,
             store,
             stream,
+            auth,
+            cookies,
             submit,
-            auth: self.auth.check(fields, auto_admin_ids)?,
             shop: self.shop.check(fields)?,
             log: self.log.check(fields)?,
         })
@@ -128,11 +135,11 @@ impl Settings {
 
     /// Whether session cookies are `Secure` and named `__Host-…`.
     pub fn secure_cookies(&self) -> bool {
-        match self.auth.secure_cookies {
+        match self.cookies.secure {
             SecureCookies::Always => true,
             SecureCookies::Never => false,
             SecureCookies::Auto => {
-                !self.auth.insecure_cookies
+                !self.cookies.insecure
                     && (!self.server.host.is_loopback() || self.has_public_https())
             }
         }
