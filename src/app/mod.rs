@@ -22,14 +22,14 @@ use tokio_util::task::TaskTracker;
 use tracing_actix_web::TracingLogger;
 
 use crate::auth::firebase::FirebaseVerifier;
-use crate::auth::{Auth, FirstAdmin, OpenStreams, StreamLimits};
+use crate::auth::{Auth, AuthSettings, FirstAdmin, OpenStreams, StreamLimits};
 use crate::clock::Clock;
 use crate::http::{
     self, Admission, AdmissionLimits, Deadlines, HttpServer, ServerSettings, SocketLimits,
 };
 use crate::hub::{Hub, HubSettings, Relay};
 use crate::routes::{self, AppState, Assets, RouteMetrics, SubmitLimits, SubmitSource, Templates};
-use crate::settings::{AuthSettings, Settings, SubmitAuth};
+use crate::settings::{Settings, SubmitAuth};
 use crate::store::OrderStore;
 use crate::telemetry;
 use stores::Stores;
@@ -242,7 +242,7 @@ fn serve(
     admission: Arc<Admission>,
 ) -> anyhow::Result<HttpServer> {
     let settings = &state.settings;
-    if settings.auth.insecure_cookies {
+    if settings.cookies.insecure {
         tracing::warn!(
             "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"
         );

@@ -13,6 +13,7 @@ mod hasher;
 mod password;
 mod password_change;
 mod session_key;
+mod settings;
 mod sign_in;
 mod streams;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use hasher::Hasher;
 pub use password::{MIN_PASSWORD, hash_password, is_checkable};
 pub use session_key::CookieKey;
 use session_key::SessionKey;
+pub use settings::AuthSettings;
 pub use sign_in::{Authenticated, PasswordChecked, SignedIn};
 pub use streams::{OpenStream, OpenStreams, StreamKind, StreamLimits, StreamRefusal};
 use throttle::Throttle;
@@ -41,7 +43,6 @@ use touches::Touches;
 
 use crate::clock::Clock;
 use crate::limits::AddressLimiter;
-use crate::settings::AuthSettings;
 use crate::store::{
     self, AccountStore, Digest, FcmToken, NewAdmin, Session, SessionKind, StoreError, Token,
 };

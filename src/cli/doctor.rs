@@ -65,7 +65,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
             "give each client a token of its own (`orderbell token create NAME --admin EMAIL`), then set it to \"false\"",
         );
     }
-    if !settings.server.host.is_loopback() && settings.auth.insecure_cookies {
+    if !settings.server.host.is_loopback() && settings.cookies.insecure {
         report.bad(
             "sessions travel in the clear (auth.insecure_cookies)",
             "put HTTPS before the server",

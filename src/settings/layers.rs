@@ -2,16 +2,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value, ValueKind};
+use serde::de::DeserializeOwned;
 
-use super::check::{Check, Google, Raw};
-use super::{Settings, SettingsError};
+use super::fields::{Fields, SettingsError};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// The layers read so far, and which of them has set each key last.
 pub(super) struct Layers {
     builder: config::ConfigBuilder<config::builder::DefaultState>,
-    google: Google,
     origins: BTreeMap<String, String>,
 }
 
@@ -25,7 +24,6 @@ impl Layers {
         );
         Ok(Self {
             builder: Config::builder().add_source(source),
-            google: Google::default(),
             origins: keys
                 .into_iter()
                 .map(|key| (key, "the built-in defaults".to_owned()))
@@ -60,7 +58,6 @@ impl Layers {
                 self.add(&environment_source(only), |_| origin.clone())?;
             }
         }
-        self.google = Google::of(environment);
         // An empty variable means what an empty text means, also where a number is expected: not set.
         ours.retain(|_, value| !value.is_empty());
         self.add(&environment_source(ours), |key| {
@@ -110,15 +107,17 @@ impl Layers {
         ))
     }
 
-    pub(super) fn finish(self) -> Result<Settings, SettingsError> {
+    /// The values of all layers in the shape `T`, and where each was set.
+    pub(super) fn finish<T: DeserializeOwned>(self) -> Result<(T, Fields), SettingsError> {
+        let fields = Fields::new(self.origins);
         let config = self
             .builder
             .build()
             .map_err(|error| SettingsError(error.to_string()))?;
-        let raw: Raw = config
+        let raw = config
             .try_deserialize()
-            .map_err(|error| bad_type(&error, &self.origins))?;
-        Check::new(&self.origins, &self.google).settings(raw)
+            .map_err(|error| bad_type(&error, &fields))?;
+        Ok((raw, fields))
     }
 }
 
@@ -130,7 +129,7 @@ fn environment_source(variables: Map<String, String>) -> Environment {
         .source(Some(variables))
 }
 
-fn bad_type(error: &ConfigError, origins: &BTreeMap<String, String>) -> SettingsError {
+fn bad_type(error: &ConfigError, fields: &Fields) -> SettingsError {
     let mut inner = error;
     let mut path = None;
     while let ConfigError::At { error, key, .. } = inner {
@@ -145,10 +144,7 @@ fn bad_type(error: &ConfigError, origins: &BTreeMap<String, String>) -> Settings
     } = inner
         && let Some(key) = key.clone().or(path)
     {
-        let origin = origins.get(&key).map_or("the settings", String::as_str);
-        return SettingsError(format!(
-            "setting `{key}` in {origin} must be {expected}, not {unexpected}"
-        ));
+        return fields.bad(&key, format_args!("must be {expected}, not {unexpected}"));
     }
     SettingsError(error.to_string())
 }

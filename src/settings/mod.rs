@@ -2,28 +2,51 @@
 //!
 //! The file `config/default.toml` is built in: it is the list of all keys, their defaults and their explanation at once.
 //! Later layers may only set keys that stand there, so that a misspelt one is an error and not a surprise.
+//!
+//! Each section has a file of its own: its type, the form that it is written in (`Raw…`), and its checks.
 
-mod check;
+mod auth;
+mod embedded;
+mod fields;
+mod firestore;
 mod layers;
+mod log;
+mod server;
+mod shop;
+mod store;
+mod stream;
+mod submit;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use ipnet::IpNet;
-use secrecy::SecretString;
+use serde::Deserialize;
 
+use auth::RawAuth;
+pub use auth::{CookieSettings, SecureCookies};
+use embedded::RawEmbedded;
+use fields::Fields;
+pub use fields::SettingsError;
+use firestore::{GoogleVariables, RawFirestore};
 use layers::Layers;
+pub use log::LogSettings;
+use log::RawLog;
+use server::RawServer;
+pub use server::{AllowedOrigins, PublicUrl, ServerSettings};
+use shop::RawShop;
+pub use shop::ShopSettings;
+use store::RawStore;
+pub use store::{StoreKind, StoreSettings};
+use stream::RawStream;
+pub use stream::StreamSettings;
+use submit::RawSubmit;
+pub use submit::{SubmitAuth, SubmitSettings};
 
-use crate::auth::firebase::FirebaseSettings;
-use crate::firestore::FirestoreSettings;
-use crate::orders::WindowLimits;
-use crate::zone::Zone;
+use crate::auth::AuthSettings;
 
-/// What the operator has decided, checked.
+/// The settings of the program, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The listener.
@@ -32,8 +55,10 @@ pub struct Settings {
     pub store: StoreSettings,
     /// The streams.
     pub stream: StreamSettings,
-    /// Who may.
+    /// Admins, tokens and sessions.
     pub auth: AuthSettings,
+    /// The cookies of sessions.
+    pub cookies: CookieSettings,
     /// What customers may send.
     pub submit: SubmitSettings,
     /// The shop, as pages show it.
@@ -42,182 +67,47 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
-/// `server.*`
-#[derive(Debug, Clone)]
-pub struct ServerSettings {
-    /// Address to listen on.
-    pub host: IpAddr,
-    /// Port to listen on; 0 takes any.
-    pub port: u16,
-    /// How browsers reach the desk, where the operator has said so.
-    pub public_url: Option<PublicUrl>,
-    /// Origins whose pages may submit orders.
-    pub allowed_origins: AllowedOrigins,
-    /// Most connections of one address.
-    pub max_per_address: usize,
-    /// Worker threads.
-    pub workers: usize,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// For a request's head, and again for its body.
-    pub request_timeout: Duration,
-    /// Largest body in bytes.
-    pub max_body: usize,
+/// All sections as they are written, before they are checked.
+#[derive(Deserialize)]
+struct Raw {
+    server: RawServer,
+    store: RawStore,
+    embedded: RawEmbedded,
+    firestore: RawFirestore,
+    stream: RawStream,
+    auth: RawAuth,
+    submit: RawSubmit,
+    shop: RawShop,
+    log: RawLog,
 }
 
-/// The address that browsers know the desk by: a scheme, a host and perhaps a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicUrl(pub(super) url::Url);
-
-impl PublicUrl {
-    /// Whether browsers reach the desk over HTTPS.
-    pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
+impl Raw {
+    fn check(self, fields: &Fields, google: &GoogleVariables) -> Result<Settings, SettingsError> {
+        let server = self.server.check(fields)?;
+        let store = self.store.check(
+            fields,
+            || self.embedded.check(fields),
+            || self.firestore.check(fields, google),
+        )?;
+        let stream = self.stream.check(fields)?;
+        let project = &self.firestore.project_id;
+        let is_local = server.host.is_loopback();
+        let submit = self.submit.check(fields, project, is_local)?;
+        // Only existing clients of a Firestore project know no other credential than an admin's id.
+        let auto_admin_ids = matches!(store.kind, StoreKind::Firestore(_));
+        let (auth, cookies) = self.auth.check(fields, auto_admin_ids)?;
+        Ok(Settings {
+            server,
+            store,
+            stream,
+            auth,
+            cookies,
+            submit,
+            shop: self.shop.check(fields)?,
+            log: self.log.check(fields)?,
+        })
     }
-
-    /// As browsers write it in the header `Origin`: no path, no default port.
-    pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
-    }
 }
-
-/// Origins (of other web sites) whose pages may submit orders.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum AllowedOrigins {
-    /// None.
-    #[default]
-    None,
-    /// All.
-    Any,
-    /// These, as browsers write them.
-    These(Vec<String>),
-}
-
-/// `store.*` and what belongs to the kind of store.
-#[derive(Debug, Clone)]
-pub struct StoreSettings {
-    /// Which store.
-    pub kind: StoreKind,
-    /// How many orders are held in memory.
-    pub window: WindowLimits,
-}
-
-/// Which store orders are kept in.
-#[derive(Debug, Clone)]
-pub enum StoreKind {
-    /// SQLite in this file.
-    Embedded(PathBuf),
-    /// Cloud Firestore.
-    Firestore(FirestoreSettings),
-}
-
-/// `stream.*`
-#[derive(Debug, Clone)]
-pub struct StreamSettings {
-    /// A stream without an event for so long carries a heartbeat.
-    pub heartbeat: Duration,
-    /// How long clients wait before they come back.
-    pub retry: Duration,
-    /// Streams are sent as gzip to clients that can read it.
-    pub gzip: bool,
-    /// Most open streams.
-    pub max_connections: usize,
-    /// Most open streams of one admin or token.
-    pub max_per_admin: usize,
-    /// Most open streams from one address.
-    pub max_per_address: usize,
-    /// A stream is asked to come back after so long.
-    pub max_age: Duration,
-    /// A reader that takes nothing for so long is cut off.
-    pub write_timeout: Duration,
-    /// What the kernel may hold for one reader, in bytes.
-    pub send_buffer: usize,
-}
-
-/// `auth.*`
-#[derive(Debug, Clone)]
-pub struct AuthSettings {
-    /// E-mail address of the first admin.
-    pub admin_email: Option<String>,
-    /// Password of the first admin.
-    pub admin_password: Option<SecretString>,
-    /// A bearer token for scripts.
-    pub admin_token: Option<SecretString>,
-    /// Accept admin ids as bearer tokens.
-    pub accept_admin_ids: bool,
-    /// Unknown credentials of one address that are looked up in a minute.
-    pub failures_per_minute: u32,
-    /// A session ends when it was not used for so long.
-    pub session_idle: Duration,
-    /// Secret that sessions are kept under.
-    pub session_key: Option<SecretString>,
-    /// Whether session cookies are `Secure`.
-    pub secure_cookies: SecureCookies,
-    /// Cookies without `Secure`, although the listener isn't on loopback.
-    pub insecure_cookies: bool,
-}
-
-/// Whether session cookies are `Secure` and carry the prefix `__Host-`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecureCookies {
-    /// Wherever a browser may come from another machine, unless `auth.insecure_cookies` is set.
-    Auto,
-    /// Yes.
-    Always,
-    /// No.
-    Never,
-}
-
-/// `submit.*`
-#[derive(Debug, Clone)]
-pub struct SubmitSettings {
-    /// Who may place orders.
-    pub auth: SubmitAuth,
-    /// Most entries of an order's items.
-    pub max_items: usize,
-    /// Largest body in bytes.
-    pub max_body: usize,
-    /// Submits of one address in a minute.
-    pub per_minute: u32,
-    /// How many of them may come at once.
-    pub burst: u32,
-    /// Submits of all addresses in a minute.
-    pub total_per_minute: u32,
-}
-
-/// Who may place orders.
-#[derive(Debug, Clone)]
-pub enum SubmitAuth {
-    /// Anybody.
-    Open,
-    /// Customers with a Firebase ID token.
-    Firebase(FirebaseSettings),
-}
-
-/// `shop.*`
-#[derive(Debug, Clone)]
-pub struct ShopSettings {
-    /// The shop's name.
-    pub name: String,
-    /// ISO 4217 code.
-    pub currency: String,
-    /// Where days begin at midnight.
-    pub time_zone: Zone,
-}
-
-/// `log.*`
-#[derive(Debug, Clone)]
-pub struct LogSettings {
-    /// JSON lines instead of text for people.
-    pub json: bool,
-    /// Filter directives.
-    pub level: String,
-}
-
-/// The settings can't be used; the text names the key and the source.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SettingsError(String);
 
 impl Settings {
     /// Reads all layers: the built-in defaults, `config/default.toml` beside the program, `file`, and the environment.
@@ -239,16 +129,17 @@ impl Settings {
             layers.add_file(file)?;
         }
         layers.add_environment(environment)?;
-        layers.finish()
+        let (raw, fields): (Raw, _) = layers.finish()?;
+        raw.check(&fields, &GoogleVariables::of(environment))
     }
 
     /// Whether session cookies are `Secure` and named `__Host-…`.
     pub fn secure_cookies(&self) -> bool {
-        match self.auth.secure_cookies {
+        match self.cookies.secure {
             SecureCookies::Always => true,
             SecureCookies::Never => false,
             SecureCookies::Auto => {
-                !self.auth.insecure_cookies
+                !self.cookies.insecure
                     && (!self.server.host.is_loopback() || self.has_public_https())
             }
         }

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::time::Duration;
 
 use super::*;
+use crate::zone::Zone;
 
 fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
     variables

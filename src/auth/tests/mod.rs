@@ -14,7 +14,6 @@ use secrecy::ExposeSecret as _;
 
 use super::password::{self, Scratch};
 use super::*;
-use crate::settings::SecureCookies;
 use crate::store::PasswordScheme;
 use accounts::Accounts;
 
@@ -38,8 +37,6 @@ fn settings() -> AuthSettings {
         failures_per_minute: PER_MINUTE,
         session_idle: Duration::from_secs(3_600),
         session_key: None,
-        secure_cookies: SecureCookies::Auto,
-        insecure_cookies: false,
     }
 }
 

@@ -1,0 +1,61 @@
+//! `shop.*`: the shop, as pages show it.
+
+use serde::Deserialize;
+
+use super::fields::{Fields, SettingsError};
+use crate::zone::Zone;
+
+/// `shop.*`
+#[derive(Debug, Clone)]
+pub struct ShopSettings {
+    /// The shop's name.
+    pub name: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Time zone in which the shop's days begin at midnight.
+    pub time_zone: Zone,
+}
+
+/// `shop.*` as it is written.
+#[derive(Deserialize)]
+pub(super) struct RawShop {
+    name: String,
+    currency: String,
+    time_zone: String,
+}
+
+impl RawShop {
+    pub(super) fn check(self, fields: &Fields) -> Result<ShopSettings, SettingsError> {
+        if self.name.trim().is_empty() || self.name.chars().count() > 100 {
+            return Err(fields.bad("shop.name", "must have 1 to 100 characters"));
+        }
+        if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return Err(fields.bad(
+                "shop.currency",
+                format_args!(
+                    "must be an ISO 4217 code such as \"USD\", not {:?}",
+                    self.currency
+                ),
+            ));
+        }
+        Ok(ShopSettings {
+            name: self.name,
+            currency: self.currency,
+            time_zone: time_zone(fields, &self.time_zone)?,
+        })
+    }
+}
+
+fn time_zone(fields: &Fields, name: &str) -> Result<Zone, SettingsError> {
+    if matches!(name, "" | "auto") {
+        return Ok(Zone::of_machine());
+    }
+    Zone::named(name).ok_or_else(|| {
+        fields.bad(
+            "shop.time_zone",
+            format_args!(
+                "must be \"auto\" or an IANA name such as \"Africa/Algiers\", not {name:?}"
+            ),
+        )
+    })
+}
