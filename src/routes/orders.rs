@@ -1,13 +1,22 @@
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::access::Admin;
 use super::error::ApiError;
 use super::state::AppState;
 use super::{body, recent};
-use crate::orders::{Card, Order, OrderId, OrderPatch};
+use crate::hub::Item;
+use crate::orders::{Card, Order, OrderId, OrderPatch, SourceState};
 use crate::store::StoreError;
+
+/// How long the answer to a change waits at most until lists show the change.
+const SHOWN_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it looks.
+const SHOWN_STEP: Duration = Duration::from_millis(5);
 
 #[derive(Deserialize)]
 pub(super) struct View {
@@ -55,6 +64,17 @@ pub(super) async fn change(
     match state.store.change(&id, patch, &admin.name).await {
         Ok(order) => {
             tracing::info!(order = ?id, status = order.status(), by = admin.name, "order changed");
+            // The desk has the answer itself.
+            if !desk {
+                let is_new = |item: &Item| {
+                    let held = item.order().map(|held| held.updated_micros);
+                    held >= Some(order.updated_micros)
+                };
+                until_shown(&state, || {
+                    state.hub.get(&id).is_none_or(|item| is_new(&item))
+                })
+                .await;
+            }
             Ok(HttpResponse::Ok().json(json!({"success": true, "order": shown(&order, desk)})))
         }
         Err(StoreError::Conflict(order)) => Err(ApiError::conflict(shown(&order, desk))),
@@ -71,7 +91,18 @@ pub(super) async fn remove(
     let id = order_id(&id)?;
     state.store.remove(&id, &admin.name).await?;
     tracing::info!(order = ?id, by = admin.name, "order removed");
+    until_shown(&state, || state.hub.get(&id).is_none()).await;
     Ok(HttpResponse::Ok().json(json!({"success": true, "orderId": id})))
+}
+
+/// Waits until memory, from which lists and polls are answered, shows a change that was just made. Firestore's listener brings
+/// it a moment later; a program that reads the list after its change must find it there. The change is made in any case, so the
+/// wait is short.
+async fn until_shown(state: &AppState, is_shown: impl Fn() -> bool) {
+    let end = Instant::now() + SHOWN_PATIENCE;
+    while !is_shown() && state.hub.source().state == SourceState::Live && Instant::now() < end {
+        tokio::time::sleep(SHOWN_STEP).await;
+    }
 }
 
 /// Counts over the window.

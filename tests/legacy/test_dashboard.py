@@ -286,6 +286,18 @@ def test_changes_that_cannot_be_made_are_refused_whole(shop, old, field, value):
     assert same(old.read(order), before)
 
 
+def test_what_is_read_after_a_change_shows_it(shop, old):
+    """The old dashboard reads the list again after each change."""
+    order = f"ORD{shop.place(fixture('submit-phone.json'))}"
+    shown(shop, order)
+    for status in ["CONFIRMED", "PREPARING_ORDER", "ON_WAY", "DELIVERED"] * 3:
+        assert shop.put(order, status=status).status_code == 200
+        listed = {found["id"]: found["status"] for found in shop.json(LIST)["orders"]}
+        assert (listed[order], shop.order(order)["status"]) == (status, status)
+    assert shop.call("DELETE", f"{LIST}/{order}").status_code == 200
+    assert order not in shop.ids(LIST)
+
+
 def test_a_stale_change_is_a_conflict_with_the_order_as_it_is(shop, old):
     order = f"ORD{shop.place(fixture('submit-phone.json'))}"
     old.orders.document(order).update({"status": "CANCELLED"})
