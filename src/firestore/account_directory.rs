@@ -1,4 +1,4 @@
-//! Accounts in memory: what the watch has delivered (and Firestore has billed) answers look-ups without another read.
+//! Accounts in memory: look-ups are answered from what the watch has delivered (and Firestore has billed), without another read.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use super::accounts::same_email;
 use crate::store::{Admin, Session, Token};
 
-/// Most own writes that are remembered until the watch has seen them.
+/// Maximum number of own writes that are remembered until the watch has seen them.
 const MAX_WRITTEN: usize = 1_000;
 
-/// All accounts at one moment. Sessions and tokens are found by their document's id, the hexadecimal digest.
+/// All accounts at one moment. Sessions and tokens are keyed by their document's id, the hexadecimal digest.
 #[derive(Default)]
 pub(super) struct Contents {
     /// By e-mail address.
@@ -40,18 +40,18 @@ impl Contents {
     }
 }
 
-/// The accounts as the watch has last seen them, while it is live.
+/// The accounts as last seen by the watch, while it is live.
 ///
-/// A connection may be dead without an error. Memory is believed for a time after the watch's last message, whatever that message
-/// says: Google's servers send one every 30 seconds also when nothing changes. After a longer silence, only a message that says
-/// everything is known up to some moment has memory believed again: others may have waited in a buffer, ahead of changes.
+/// A connection may be dead without an error. Memory is trusted for a time after the watch's last message of any kind: Google's
+/// servers send one every 30 seconds even if nothing changes. After a longer silence, only a consistent snapshot restores trust:
+/// other messages may have waited in a buffer, ahead of changes.
 pub(super) struct Directory {
-    /// How long memory is believed after a message of the watch.
+    /// How long memory is trusted after a message of the watch.
     trust: Duration,
     born: Instant,
-    /// When the watch last took in a message, in milliseconds after `born`.
+    /// When the watch last received a message, in milliseconds after `born`.
     heard: AtomicU64,
-    /// Look-ups that memory didn't answer because the watch was silent, although its stream is open.
+    /// Look-ups not answered from memory because the watch was silent, although its stream is open.
     unheard: Counter,
     /// See [`AccountStore::generation`](crate::store::AccountStore::generation); zero while there is no watch.
     generation: AtomicU64,
@@ -62,16 +62,16 @@ pub(super) struct Directory {
 #[derive(Default)]
 struct State {
     contents: Option<Arc<Contents>>,
-    /// The watch has seen everything up to this moment, in microseconds; zero while there is no watch.
+    /// The watch has seen every change up to this time, in microseconds; zero while there is no watch.
     seen: u64,
-    /// Documents that this process has written, by name, and when: until the watch has seen that moment, memory is behind.
+    /// Names and commit times of documents written by this process: until the watch has seen that time, memory is behind.
     written: HashMap<String, u64>,
-    /// Memory isn't believed before the watch has seen this moment.
+    /// Memory isn't trusted before the watch has seen this time.
     behind_until: u64,
 }
 
 impl Directory {
-    /// Knows nothing before the watch is live. `trust` is how long it is believed after the watch's last message.
+    /// An empty directory, until the watch is live. `trust` is how long memory is trusted after the watch's last message.
     pub(super) fn new(trust: Duration) -> Self {
         Self {
             trust,
@@ -92,14 +92,14 @@ impl Directory {
         self.believed(&self.read()).is_some()
     }
 
-    /// The watch has taken in a message that doesn't say up to when everything is known: a sign of life.
+    /// Records a message that isn't a consistent snapshot: a sign of life.
     pub(super) fn hear(&self) {
         if self.is_heard() {
             self.heard.store(self.age(), Ordering::Release);
         }
     }
 
-    /// Makes the counter of look-ups that a silent watch costs known to `registry`.
+    /// Registers the counter of look-ups caused by a silent watch.
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "firestore_silent_watch_lookups",
@@ -124,7 +124,7 @@ impl Directory {
         contents.filter(|_| state.behind_until == 0 && self.is_heard())
     }
 
-    /// The contents for a look-up, which goes to Firestore where there are none.
+    /// The contents for a look-up; `None` if it has to go to Firestore.
     fn contents<'a>(&self, state: &'a State) -> Option<&'a Arc<Contents>> {
         let believed = self.believed(state);
         if believed.is_none() && state.contents.is_some() && !self.is_heard() {
@@ -133,7 +133,7 @@ impl Directory {
         believed
     }
 
-    /// What `find` finds, unless this process has just written the document `name`. `None`: ask Firestore.
+    /// The result of `find`; `None` if Firestore has to be asked, as when this process has just written the document `name`.
     pub(super) fn look_up<T>(&self, name: &str, find: impl FnOnce(&Contents) -> T) -> Option<T> {
         let state = self.read();
         let contents = self.contents(&state)?;
@@ -145,7 +145,7 @@ impl Directory {
         Some(find(&contents))
     }
 
-    /// What `find` finds, unless this process has just written any of the documents whose names begin with `prefix`.
+    /// The result of `find`; `None` also if this process has just written a document whose name begins with `prefix`.
     pub(super) fn look_through<T>(
         &self,
         prefix: &str,
@@ -161,16 +161,16 @@ impl Directory {
         Some(find(&contents))
     }
 
-    /// What `find` finds in memory, also where this process has written something since: for what never changes.
+    /// The result of `find` in memory, even if this process has written something since: for what never changes.
     pub(super) fn peek<T>(&self, find: impl FnOnce(&Contents) -> T) -> Option<T> {
         let contents = Arc::clone(self.contents(&self.read())?);
         Some(find(&contents))
     }
 
-    /// This process has written these documents.
+    /// Records that this process has written these documents.
     pub(super) fn wrote(&self, names: impl IntoIterator<Item = String>, commit_micros: u64) {
         let mut state = self.write();
-        // The watch may be faster than the answer to the writer.
+        // The watch may see a commit before its writer is answered.
         if commit_micros <= state.seen {
             return;
         }
@@ -183,8 +183,8 @@ impl Directory {
         }
     }
 
-    /// The watch has seen everything up to `read_micros`: `contents` where that differs from what it was, and `changed` where
-    /// anyone's rights may.
+    /// Records that the watch has seen every change up to `read_micros`. `contents` is set if they differ from before, and
+    /// `changed` if permissions may have changed.
     pub(super) fn advance(&self, contents: Option<Contents>, changed: bool, read_micros: u64) {
         {
             let mut state = self.write();
@@ -197,16 +197,16 @@ impl Directory {
                 state.behind_until = 0;
             }
         }
-        // After the contents: who sees the new generation also sees what is new.
+        // After the contents: a reader of the new generation must also see the new contents.
         if changed || self.generation().is_none() {
             let next = self.last.fetch_add(1, Ordering::AcqRel) + 1;
             self.generation.store(next, Ordering::Release);
         }
-        // Last: what was believed before a silence isn't believed again before it is replaced.
+        // Last: contents from before a silence must be replaced before memory is trusted again.
         self.heard.store(self.age(), Ordering::Release);
     }
 
-    /// The watch is away.
+    /// Records that the watch is away.
     pub(super) fn lose(&self) {
         self.generation.store(0, Ordering::Release);
         let mut state = self.write();

@@ -1,4 +1,4 @@
-//! Which documents sessions and tokens are, and which sessions a new one takes the place of.
+//! Finds the documents of sessions and tokens, and the sessions that a new one replaces.
 
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
@@ -8,13 +8,13 @@ use super::records::read_session;
 use super::{FirestoreStore, query};
 use crate::store::{MAX_SESSIONS, Session, StoreError};
 
-/// Expired sessions that a new one takes along.
+/// Maximum number of expired sessions removed with a new one.
 const SWEEP: usize = 20;
-/// Sessions beyond the limit that a new one takes along. All are one commit, which has its own limit.
+/// Maximum number of sessions beyond the limit removed with a new one. All are one commit, which has its own limit.
 const MAX_EXCESS: usize = 400;
 
 impl FirestoreStore {
-    /// The documents of a session; there is one at most.
+    /// Names of a session's documents; at most one.
     pub(super) async fn session_names(&self, id: &str) -> Result<Vec<String>, StoreError> {
         let find = |contents: &Contents| {
             let mut sessions = contents.sessions.iter();
@@ -27,7 +27,7 @@ impl FirestoreStore {
         }
     }
 
-    /// The documents of a token; there is one at most.
+    /// Names of a token's documents; at most one.
     pub(super) async fn token_names(&self, id: &str) -> Result<Vec<String>, StoreError> {
         let find = |contents: &Contents| {
             let mut tokens = contents.tokens.iter();
@@ -40,8 +40,8 @@ impl FirestoreStore {
         }
     }
 
-    /// The sessions that a new one takes the place of: some of those that have expired, and the admin's of its kind beyond the
-    /// limit, by their [`precedence`](Session::precedence).
+    /// Names of the sessions that a new one replaces: some expired ones, and the admin's sessions of its kind beyond the limit,
+    /// by their [`precedence`](Session::precedence).
     pub(super) async fn superseded(&self, new: &Session) -> Result<Vec<String>, StoreError> {
         let is_expired = |session: &Session| session.expires_at < new.created_at;
         let find = |contents: &Contents| {

@@ -12,14 +12,14 @@ use super::usage::Cause;
 use super::{FirestoreStore, value};
 use crate::store::{NewPassword, StoreError};
 
-/// How often a write is tried that fails because the admin, or the session that goes on, has just changed.
+/// Maximum attempts at a write that fails because the admin, or the session to keep, has just changed.
 const ATTEMPTS: u32 = 4;
-/// When to try again after that.
+/// `Retry-After` when all attempts have failed.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl FirestoreStore {
-    /// See [`AccountStore::set_password`](crate::store::AccountStore::set_password). One commit, which holds only if the admin
-    /// is as it was read: other programs write the document as well.
+    /// See [`AccountStore::set_password`](crate::store::AccountStore::set_password). One commit, with the precondition that the
+    /// admin is as it was read: other programs write the document as well.
     pub(super) async fn replace_password(
         &self,
         id: &str,
@@ -38,7 +38,7 @@ impl FirestoreStore {
             let document = found.next().flatten().ok_or(StoreError::NotFound)?;
             let admin = read_admin(&document);
             if attempt > 0 && admin.password_hash == new.hash {
-                // The last attempt took effect after all; its answer was lost.
+                // The last attempt took effect; its answer was lost.
                 return Ok(true);
             }
             let replaces = new.replaces.as_ref();

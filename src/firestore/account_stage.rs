@@ -1,4 +1,4 @@
-//! What the watch over accounts has received, as a state machine: messages in, consistent moments out.
+//! What the watch over accounts has received, as a state machine: messages in, consistent snapshots out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,42 +15,42 @@ use super::records::{read_admin, read_session, read_token};
 use super::value;
 use crate::store::{Admin, Session, Token};
 
-/// Most accounts that are held in memory; beyond, there is no watch, and credentials are looked up one by one.
+/// Maximum number of accounts held in memory; beyond it, there is no watch, and credentials are looked up one by one.
 pub(super) const MAX_HELD: usize = 20_000;
-/// Longest text of an account that is held, in bytes. Other programs write admins as well.
+/// Maximum length of an account's text, in bytes. Other programs write admins as well.
 const MAX_TEXT: usize = 1_024;
-/// What is watched, by the number of the target (from one).
+/// The watched collections, in the order of target ids (from 1).
 pub(super) const COLLECTIONS: [&str; 3] = [ADMINS, SESSIONS, TOKENS];
 
-/// What a message means.
+/// Effect of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Nothing,
-    /// Everything up to one moment is known.
+    /// A consistent snapshot: every change up to one moment is known.
     Consistent {
-        /// Rights may have changed since the last such moment.
+        /// Whether permissions may have changed since the last snapshot.
         changed: bool,
-        /// Something is not as it was at the last such moment.
+        /// Whether anything differs from the last snapshot.
         differs: bool,
-        /// Documents that are billed.
+        /// Number of billed documents.
         read: u64,
-        /// The moment, in microseconds.
+        /// Read time, in microseconds.
         read_micros: u64,
     },
-    /// There are more accounts than may be held.
+    /// There are more accounts than [`MAX_HELD`].
     TooMany,
-    /// The stream is no good any more.
+    /// The stream can't be used any more.
     Broken,
 }
 
 /// The documents of the three collections, by name.
 #[derive(Default)]
 pub(super) struct AccountStage {
-    /// With the time of their last change, as they were at the last consistent moment; `None` before the first.
+    /// Times of the last change, as of the last consistent snapshot; `None` before the first.
     known: Option<[HashMap<String, Time>; 3]>,
     staged: [HashMap<String, Entry>; 3],
     current: [bool; 3],
-    /// How many documents the server counts, where it has said so.
+    /// The server's counts of documents, if it has sent them.
     counted: [Option<usize>; 3],
 }
 
@@ -151,7 +151,7 @@ impl AccountStage {
             let news = staged.iter().filter(is_news).count();
             let is_gone = known.keys().any(|name| !staged.contains_key(name));
             read += news as u64;
-            // A session changes only in when it was used and in its fingerprint, which changes along with its admin.
+            // In a session, only the time of use and the fingerprint change, and the fingerprint changes along with its admin.
             changed |= is_gone || (collection == ADMINS && news > 0);
             if is_gone || news > 0 {
                 differs = true;
@@ -224,7 +224,7 @@ fn bounded_admin(mut admin: Admin) -> Admin {
     admin
 }
 
-/// Cuts texts that would take much memory. None of these is of any use at such a length.
+/// Cuts texts that would take much memory; none of them is of use at such a length.
 fn bound<const N: usize>(texts: [&mut String; N]) {
     for text in texts {
         if text.len() > MAX_TEXT {
@@ -234,7 +234,7 @@ fn bound<const N: usize>(texts: [&mut String; N]) {
     }
 }
 
-/// Targets are numbered from one.
+/// Index of a target; ids start at 1.
 fn index(target_id: i32) -> Option<usize> {
     usize::try_from(target_id)
         .ok()?

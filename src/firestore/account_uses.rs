@@ -1,4 +1,4 @@
-//! What is written down of sessions and tokens in use.
+//! Records the use of sessions and tokens.
 
 use firestore::gcloud_sdk::google::firestore::v1::Write;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
@@ -25,8 +25,8 @@ impl FirestoreStore {
         self.mark_all(writes).await
     }
 
-    /// Marks that give a fingerprint to the sessions that have none. They hold only if the session is as it was read: a change of
-    /// password may write a newer fingerprint meanwhile.
+    /// Writes that give a fingerprint to the sessions without one. Their precondition is that the session is as it was read: a
+    /// change of password may write a newer fingerprint meanwhile.
     async fn first_fingerprints(
         &self,
         names: Vec<String>,
@@ -59,7 +59,8 @@ impl FirestoreStore {
         self.mark_all(writes).await
     }
 
-    /// Does nothing where the session or token has ended meanwhile, or has changed and the mark depends on that.
+    /// Commits the writes. Changes nothing if the session or token has ended meanwhile, or has changed and the write depends on
+    /// that.
     async fn mark_all(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         if !writes.is_empty() {
             self.write(writes).await?;
@@ -68,7 +69,7 @@ impl FirestoreStore {
     }
 }
 
-/// A session or token that has ended meanwhile must not come back.
+/// Updates a session or token only if it exists: one that has ended meanwhile must not come back.
 fn mark(name: String, values: &Fields) -> Write {
     patch_all(name, values, ConditionType::Exists(true))
 }

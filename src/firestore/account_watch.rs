@@ -1,7 +1,7 @@
-//! The watch over admins, sessions and tokens: it fills the [`Directory`], which answers look-ups, and says when credentials
-//! that were looked up have to be checked again.
+//! The watch over admins, sessions and tokens. It fills the [`Directory`], which answers look-ups, and signals when credentials
+//! have to be checked again.
 //!
-//! Without this, every screen would cost reads for as long as it is open, and so would every made-up credential.
+//! Without it, every open screen would cost reads all the time, and so would every made-up credential.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +24,9 @@ use super::query;
 use super::settings::FirestoreSettings;
 use super::usage::{Cause, Meter};
 
-/// How long the server may take to accept the stream.
+/// Maximum time for the server to accept the stream.
 const OPENING: Duration = Duration::from_secs(15);
-/// A stream that lasts so long was healthy: the next attempt comes at once.
+/// A stream that lasts this long was healthy: the next attempt has no pause.
 const HEALTHY: Duration = Duration::from_secs(10);
 
 /// Watches for ever, unless there are too many accounts.
@@ -49,7 +49,7 @@ pub(super) async fn run(settings: FirestoreSettings, meter: Arc<Meter>, director
             }
             Err(fault) => fault.message,
         };
-        // One that ends soon after it has begun would be read, and billed, again and again.
+        // A stream that ends early must not reset it: its contents would be read, and billed, again and again.
         if begun.elapsed() > HEALTHY {
             backoff.reset();
         }
@@ -57,15 +57,15 @@ pub(super) async fn run(settings: FirestoreSettings, meter: Arc<Meter>, director
     }
 }
 
-/// Why a stream isn't followed any longer.
+/// Why a stream is no longer followed.
 enum End {
-    /// It has ended, was silent for too long, or didn't fit.
+    /// It has ended, was silent for too long, or sent an invalid message.
     Stream,
     /// There are too many accounts.
     TooMany,
 }
 
-/// Follows one stream until it ends, is silent for too long, or says something that doesn't fit.
+/// Follows one stream until it ends, is silent for too long, or sends an invalid message.
 async fn follow(
     settings: &FirestoreSettings,
     kept: &mut Option<FirestoreDb>,
@@ -119,7 +119,7 @@ async fn open(
         .zip(COLLECTIONS)
         .map(|(id, collection)| request(settings, id, collection))
         .collect();
-    // The requests must not end: the server takes that for the end of the stream.
+    // The stream of requests must not end: to the server, that ends the whole call.
     let requests = tokio_stream::iter(requests).chain(tokio_stream::pending());
     let opened = db
         .client()

@@ -20,19 +20,19 @@ use crate::store::{
     SessionUse, StoreError, Token, random_id,
 };
 
-/// Shared with the other programs of the shop.
+/// Collection of admins, shared with the other programs of the shop.
 pub(super) const ADMINS: &str = "admins";
-/// One document for each e-mail address in use, by its SHA-256: what makes addresses unique.
+/// Collection with one document per e-mail address in use, by its SHA-256, which makes addresses unique.
 const EMAILS: &str = "orderbell_emails";
-/// By the hexadecimal digest.
+/// Collection of sessions, by hexadecimal digest.
 pub(super) const SESSIONS: &str = "orderbell_sessions";
-/// By the hexadecimal digest.
+/// Collection of tokens, by hexadecimal digest.
 pub(super) const TOKENS: &str = "orderbell_tokens";
-/// By name.
+/// Collection of secrets, by name.
 const SECRETS: &str = "orderbell_secrets";
-/// Most admins, tokens, or sessions of one admin.
+/// Maximum number of admins, of tokens, and of sessions of one admin.
 const MOST: usize = 500;
-/// How often a write of unknown outcome is repeated. All of them may be: the second time changes nothing more.
+/// Repetitions of a write of unknown outcome. Every write can be repeated: the second time changes nothing more.
 const REPEATS: u32 = 3;
 
 impl FirestoreStore {
@@ -57,7 +57,7 @@ impl FirestoreStore {
             .map_err(Fault::into_error)
     }
 
-    /// Documents of a collection whose field `name` holds this text.
+    /// Documents of a collection whose field `name` is `text`.
     pub(super) async fn with_text(
         &self,
         collection: &str,
@@ -68,7 +68,7 @@ impl FirestoreStore {
             .await
     }
 
-    /// Commits, also when the first answer is lost. `false` when a precondition doesn't hold.
+    /// Commits, and repeats that if the answer is lost. `false` if a precondition doesn't hold.
     pub(super) async fn write(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
         let mut repeats = 0;
         loop {
@@ -85,7 +85,7 @@ impl FirestoreStore {
         }
     }
 
-    /// Changes some fields of a document that exists; `false` when there is none.
+    /// Changes some fields of an existing document; `false` if there is none.
     async fn set(&self, collection: &str, id: &str, values: Fields) -> Result<bool, StoreError> {
         if !is_id(id) {
             return Ok(false);
@@ -96,12 +96,12 @@ impl FirestoreStore {
         self.write(vec![write]).await
     }
 
-    /// How the names of a collection's documents begin.
+    /// Prefix of the names of a collection's documents.
     fn prefix(&self, collection: &str) -> String {
         self.connection.name(collection, "")
     }
 
-    /// All admins, by e-mail address, as they are in the store now.
+    /// All admins by e-mail address, read from the store.
     async fn read_admins(&self) -> Result<Vec<Admin>, StoreError> {
         let documents = self.documents(query::all(ADMINS, MOST)).await?;
         let mut admins: Vec<Admin> = documents.iter().map(read_admin).collect();
@@ -138,7 +138,7 @@ impl AccountStore for FirestoreStore {
         if let Some(known) = self.accounts.look_through(&self.prefix(ADMINS), find) {
             return Ok(known);
         }
-        // Most people type their address as it was entered; only then is one read enough.
+        // Most people type their address as it was entered: then one read is enough.
         let exact = self.with_text(ADMINS, "email", email).await?;
         if let Some(document) = exact.first() {
             return Ok(Some(read_admin(document)));
@@ -171,7 +171,7 @@ impl AccountStore for FirestoreStore {
         let id = random_id();
         let claim_id = hex(&Sha256::digest(admin.email.to_lowercase()));
         let claim = self.document(EMAILS, &claim_id).await?;
-        // The claim of an admin that somebody has removed may be taken over.
+        // The claim of a removed admin may be taken over.
         if self.has_email(&admin.email).await? {
             return Err(StoreError::Exists);
         }
@@ -254,7 +254,7 @@ impl AccountStore for FirestoreStore {
         let id = hex(digest);
         let name = self.connection.name(SESSIONS, &id);
         let find = |contents: &Contents| contents.sessions.get(&id).cloned();
-        // One that isn't known yet may have begun a moment ago, on another instance.
+        // An unknown session may have begun a moment ago on another instance.
         if let Some(Some(known)) = self.accounts.look_up(&name, find) {
             return Ok(Some(Session::clone(&known)));
         }
@@ -399,7 +399,7 @@ pub(super) fn same_email(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
 }
 
-/// The document that a write is about.
+/// Name of the document that a write changes.
 fn name_of(write: &Write) -> Option<String> {
     match write.operation.as_ref()? {
         Operation::Update(document) => Some(document.name.clone()),
@@ -408,7 +408,7 @@ fn name_of(write: &Write) -> Option<String> {
     }
 }
 
-/// Anything may come as an admin's id; what can't be a document's id belongs to nobody.
+/// Whether `id` can be a document's id. Callers pass any text as an admin's id; no admin has one that can't.
 pub(super) fn is_id(id: &str) -> bool {
     crate::orders::OrderId::parse(id).is_ok()
 }

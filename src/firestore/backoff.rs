@@ -1,21 +1,21 @@
 use std::time::Duration;
 
-/// Longest pause between two attempts.
+/// Maximum pause between two attempts.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
-/// First pause; the very first attempt after a healthy time has none.
+/// First pause; the first attempt after a healthy stream has none.
 const FIRST: Duration = Duration::from_secs(1);
-/// Each pause is longer than the one before by this factor.
+/// Growth of each pause over the one before.
 const FACTOR: f64 = 1.5;
 
-/// Pauses between attempts: none, then one second, half as long again each time, up to a minute, each spread by half so that
-/// many instances don't come back at once.
+/// Pauses between attempts: none, then one second, growing by half each time up to a minute. Each is spread by half so that many
+/// instances don't come back at once.
 #[derive(Default)]
 pub(super) struct Backoff {
     attempts: i32,
 }
 
 impl Backoff {
-    /// The next pause; `chance` is between 0 and 1.
+    /// The next pause; `chance` is a random number between 0 and 1.
     pub(super) fn next(&mut self, chance: f64) -> Duration {
         let attempt = self.attempts;
         self.attempts = attempt.saturating_add(1);

@@ -1,11 +1,11 @@
 use crate::zone::Zone;
 
-/// The days that Google bills by: they begin at midnight in California.
+/// Google's billing days, which begin at midnight in California.
 pub(super) struct BillingDays(Zone);
 
 impl Default for BillingDays {
     fn default() -> Self {
-        // The program's own copy of the database has it.
+        // Part of the time zone database that is built into the program.
         Self(Zone::named("America/Los_Angeles").unwrap_or_else(Zone::of_machine))
     }
 }

@@ -1,4 +1,4 @@
-//! The way to the database for single calls.
+//! The connection to the database for single calls.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,14 +45,14 @@ use super::usage::{Cause, Meter};
 use super::value;
 use crate::orders::OrderId;
 
-/// How long a connection may take.
+/// Maximum time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a single call may take. Firestore answers within some tens of milliseconds.
+/// Maximum time of a single call. Firestore answers within some tens of milliseconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) type Client = FirestoreClient<GoogleAuthMiddleware>;
 
-/// Makes a new connection. It may succeed with the server away, or with credentials that nobody accepts.
+/// Makes a new connection. It may succeed while the server is away, or with invalid credentials.
 pub(super) async fn connect(settings: &FirestoreSettings) -> Result<FirestoreDb, Fault> {
     let mut options = FirestoreDbOptions::new(settings.project_id.clone())
         .with_database_id(settings.database_id.clone());
@@ -92,7 +92,7 @@ pub(super) async fn connect(settings: &FirestoreSettings) -> Result<FirestoreDb,
         .unwrap_or_else(|_| Err(Fault::transient("Firestore can't be reached: no answer")))
 }
 
-/// The crate's error has its cause as debugging text only; the last thing quoted in there is what the system says.
+/// Converts the crate's error. Its cause is found only in its debug text, where the last quoted part is the system's message.
 fn describe(error: &firestore::errors::FirestoreError) -> Fault {
     let text = error.to_string();
     if text.contains("CredentialsBuild") {
@@ -102,7 +102,7 @@ fn describe(error: &firestore::errors::FirestoreError) -> Fault {
     Fault::transient(format!("Firestore can't be reached: {cause}"))
 }
 
-/// The emulator takes anybody; this name also passes its security rules.
+/// Credentials for the emulator, which accepts any; these also pass its security rules.
 #[derive(Debug)]
 struct EmulatorOwner(EntityTag);
 
@@ -123,7 +123,7 @@ impl CredentialsProvider for EmulatorOwner {
     }
 }
 
-/// A connection for single calls, made when it is needed and made anew after trouble.
+/// A connection for single calls, made on first use and again after a transient fault.
 pub(super) struct Connection {
     settings: FirestoreSettings,
     meter: Arc<Meter>,
@@ -145,22 +145,22 @@ impl Connection {
         &self.settings
     }
 
-    /// The full name of a document.
+    /// Full name of a document.
     pub(super) fn name(&self, collection: &str, id: &str) -> String {
         format!("{}/{collection}/{id}", self.settings.documents())
     }
 
-    /// The full name of an order's document.
+    /// Full name of an order's document.
     pub(super) fn order_name(&self, id: &OrderId) -> String {
         self.name(&self.settings.collection, id.as_str())
     }
 
-    /// Makes a connection unless there is one.
+    /// Connects unless there is a connection.
     pub(super) async fn ready(&self) -> Result<(), Fault> {
         self.client().await.map(drop)
     }
 
-    /// The documents with these names, `None` for those that don't exist.
+    /// Documents by full name; `None` for those that don't exist.
     pub(super) async fn get(
         &self,
         names: Vec<String>,
@@ -169,7 +169,7 @@ impl Connection {
         Ok(self.batch_get(names, cause).await?.0)
     }
 
-    /// The same, and when the last of them was read.
+    /// The same, with the time when the last of them was read.
     async fn batch_get(
         &self,
         names: Vec<String>,
@@ -207,7 +207,7 @@ impl Connection {
         Ok(self.get(vec![name], cause).await?.pop().flatten())
     }
 
-    /// One document, and when it was read by Firestore's clock, in microseconds.
+    /// One document, and its read time by Firestore's clock, in microseconds.
     pub(super) async fn get_timed(
         &self,
         name: String,
@@ -217,7 +217,7 @@ impl Connection {
         Ok((documents.pop().flatten(), time.as_ref().map(value::micros)))
     }
 
-    /// The documents that a query finds.
+    /// The documents that match a query.
     pub(super) async fn query(
         &self,
         query: StructuredQuery,
@@ -238,12 +238,12 @@ impl Connection {
                 Ok(documents)
             })
             .await?;
-        // A query that finds nothing is billed as one read.
+        // A query without a match is billed as one read.
         self.meter.read(cause, (documents.len() as u64).max(1));
         Ok(documents)
     }
 
-    /// How many documents a query finds. Billed as one read for each thousand.
+    /// Number of documents that match a query. Billed as one read per thousand.
     pub(super) async fn count(&self, query: StructuredQuery) -> Result<u64, Fault> {
         let request = RunAggregationQueryRequest {
             parent: self.settings.documents(),
@@ -274,7 +274,7 @@ impl Connection {
         Ok(count)
     }
 
-    /// Writes everything or nothing.
+    /// Commits all writes or none.
     pub(super) async fn commit(&self, writes: Vec<Write>) -> Result<CommitResponse, Fault> {
         let deletes = writes
             .iter()
@@ -309,7 +309,7 @@ impl Connection {
             Err(_) => Fault::timed_out(what),
         };
         if fault.kind == FaultKind::Transient {
-            // A connection that has lost its other end may look well for minutes.
+            // A connection whose peer is gone may look healthy for minutes.
             *self.db.lock().await = None;
         }
         Err(fault)
@@ -331,7 +331,7 @@ impl Connection {
     }
 }
 
-/// Writes a whole document.
+/// A write of a whole document.
 pub(super) fn put(
     name: String,
     fields: HashMap<String, Value>,
@@ -348,7 +348,7 @@ pub(super) fn put(
     }
 }
 
-/// Writes the fields in `mask`, which are removed where `fields` hasn't got them, and leaves the others alone.
+/// A write of the fields in `mask` only; those that `fields` doesn't have are removed.
 pub(super) fn patch(
     name: String,
     fields: HashMap<String, Value>,
@@ -363,7 +363,7 @@ pub(super) fn patch(
     }
 }
 
-/// Sets a field to the server's time of the commit, as a Timestamp.
+/// A transform that sets a field to the server's time of the commit, as a Timestamp.
 pub(super) fn server_time(field: &str) -> FieldTransform {
     FieldTransform {
         field_path: field.to_owned(),
@@ -373,7 +373,7 @@ pub(super) fn server_time(field: &str) -> FieldTransform {
     }
 }
 
-/// Removes a document.
+/// A write that removes a document.
 pub(super) fn delete(name: String, condition: Option<ConditionType>) -> Write {
     Write {
         current_document: condition.map(precondition),
@@ -382,7 +382,7 @@ pub(super) fn delete(name: String, condition: Option<ConditionType>) -> Write {
     }
 }
 
-/// Holds while the document is as it was read: absent, or last changed at this time.
+/// Precondition that a document is as it was read: absent, or last changed at the same time.
 pub(super) fn unchanged(document: Option<&Document>) -> ConditionType {
     match document.and_then(|document| document.update_time) {
         Some(time) => ConditionType::UpdateTime(time),
@@ -396,7 +396,7 @@ fn precondition(condition: ConditionType) -> Precondition {
     }
 }
 
-/// When a commit was made, in microseconds.
+/// Commit time, in microseconds.
 pub(super) fn commit_micros(response: &CommitResponse) -> u64 {
     response
         .commit_time

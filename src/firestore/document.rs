@@ -1,4 +1,4 @@
-//! Documents of the orders' collection as orders.
+//! Reads documents of the orders' collection as orders.
 
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, Value as Wire};
@@ -7,19 +7,19 @@ use serde_json::json;
 use super::value;
 use crate::orders::{InvalidOrderId, Order, OrderId};
 
-/// The document can't be shown as an order.
+/// Why a document can't be read as an order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
-    /// Numeric ids that Datastore gave (`__id7__`), for example.
+    /// Its id is invalid, like the numeric ids that Datastore gave (`__id7__`).
     #[error(transparent)]
     Id(#[from] InvalidOrderId),
-    /// Firestore always sends the times of stored documents.
+    /// It has no commit time; Firestore always sends that of stored documents.
     #[error("it has no commit time")]
     Time,
 }
 
-/// Reads a document as an order. The field `timestamp` becomes whole milliseconds where it is a Timestamp, so that orders
-/// of all writers sort alike; every other field is kept as it is.
+/// Reads a document as an order. A Timestamp in the field `timestamp` becomes whole milliseconds, so that orders of all writers
+/// sort alike; every other field is kept as it is.
 pub(super) fn to_order(document: &Document) -> Result<Order, Unreadable> {
     let id = OrderId::parse(id_of(&document.name))?;
     let updated = document.update_time.as_ref().ok_or(Unreadable::Time)?;
@@ -39,14 +39,14 @@ pub(super) fn to_order(document: &Document) -> Result<Order, Unreadable> {
     })
 }
 
-/// The last part of a document's name: its id.
+/// The id of a document: the last part of its name.
 pub(super) fn id_of(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, id)| id)
 }
 
-/// What a target sorts its documents by: the field `timestamp`, in milliseconds.
+/// Sort key of a document in a target: the field `timestamp`, in milliseconds.
 ///
-/// `None` where the field is missing or has a type that neither target takes.
+/// `None` if the field is missing or has a type that neither target includes.
 pub(super) fn rank(document: &Document) -> Option<f64> {
     #[expect(
         clippy::cast_precision_loss,

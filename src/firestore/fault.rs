@@ -1,4 +1,4 @@
-//! What a failed call means.
+//! Classifies failed calls.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use firestore::gcloud_sdk::tonic::{Code, ConnectError, Status};
 
 use crate::store::StoreError;
 
-/// What a client is told to wait while Firestore is away.
+/// `Retry-After` while Firestore is away.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// And when the quota is used up.
+/// `Retry-After` when the quota is used up.
 const RETRY_AFTER_EXHAUSTED: Duration = Duration::from_secs(60);
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) kind: FaultKind,
-    /// What happened, and what to do where somebody has to do something.
+    /// What happened, and what an operator has to do, if anything.
     pub(super) message: String,
-    /// Whether the server may have done what it was asked for.
+    /// Whether the server may have carried out the request.
     pub(super) maybe_done: bool,
-    /// What the server has answered, if it has.
+    /// Status code of the server's answer, if there was one.
     pub(super) code: Option<Code>,
 }
 
@@ -32,11 +32,11 @@ pub(super) enum FaultKind {
     Transient,
     /// The quota is used up, or the server asks for patience: try again much later.
     Exhausted,
-    /// The request or its resume token isn't what the server wants.
+    /// The server refuses the request or its resume token.
     Rejected,
     /// A precondition didn't hold, or another transaction was faster: read, and try again.
     Conflict,
-    /// Trying again is of no use before somebody has done something.
+    /// Trying again is of no use before an operator has fixed the cause.
     Permanent,
 }
 
@@ -59,7 +59,7 @@ impl Fault {
         }
     }
 
-    /// A call that was given up on: nobody knows what became of it.
+    /// A call that timed out; its outcome is unknown.
     pub(super) fn timed_out(what: &str) -> Self {
         Self {
             kind: FaultKind::Transient,
@@ -69,7 +69,7 @@ impl Fault {
         }
     }
 
-    /// By the code of a status, as an answer to `code`'s call or as the cause of a removed target.
+    /// Classifies a status code, from an answer or from the cause of a removed target.
     pub(super) fn from_code(code: Code, text: &str) -> Self {
         let (kind, hint) = match code {
             Code::ResourceExhausted => (
@@ -129,7 +129,7 @@ impl Fault {
         }
     }
 
-    /// A failed precondition of a commit says that somebody else was faster.
+    /// The fault as that of a commit: a failed precondition means that another writer was faster.
     #[must_use]
     pub(super) fn of_commit(self) -> Self {
         match self.code {
@@ -141,7 +141,7 @@ impl Fault {
         }
     }
 
-    /// What a caller of the store is told: nothing was changed.
+    /// The error for callers of the store: nothing was changed.
     pub(super) fn into_error(self) -> StoreError {
         if self.code == Some(Code::InvalidArgument) {
             return StoreError::Internal(anyhow::anyhow!("Firestore refuses it: {}", self.message));
@@ -167,7 +167,7 @@ impl Fault {
         Self::no_credentials(&error.to_string())
     }
 
-    /// Nobody lets this process in, and it doesn't know why not.
+    /// The process has no usable credentials.
     pub(super) fn no_credentials(reason: &str) -> Self {
         Self::permanent(format!(
             "no usable Google credentials ({reason}): set GOOGLE_APPLICATION_CREDENTIALS to the file of a service \
@@ -190,12 +190,12 @@ impl From<&Status> for Fault {
     }
 }
 
-/// The error itself and everything that caused it.
+/// An error and its chain of causes.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source()).collect()
 }
 
-/// Credentials are looked for at the first call; it fails before anything is sent.
+/// The error itself if it is about credentials. They are looked for at the first call, which fails before anything is sent.
 fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a SdkError> {
     error
         .downcast_ref::<SdkError>()

@@ -1,4 +1,4 @@
-//! Lists of orders that reach beyond the window.
+//! Lists of orders beyond the window.
 
 mod scan;
 
@@ -14,7 +14,7 @@ pub(super) use scan::Chunk;
 use scan::{BOUNDS, Scan};
 
 impl FirestoreStore {
-    /// A page of orders by the time of placing, and where the next one begins unless the list ends.
+    /// A page of orders by time of placing, and the position of the next page; `None` at the end of the list.
     pub(super) async fn list_orders(
         &self,
         query: &ListQuery,

@@ -1,7 +1,7 @@
 //! The store on Cloud Firestore: the same port, shared by any number of instances.
 //!
-//! One listener per process tells of every change, whoever made it. Writes are single commits with preconditions; where
-//! the outcome of one is unknown, it is found out by reading.
+//! One listener per process receives every change, by any writer. Writes are single commits with preconditions; if the outcome of
+//! one is unknown, it is found out by reading.
 
 mod account_directory;
 mod account_names;
@@ -58,10 +58,10 @@ pub struct FirestoreStore {
     clock: Clock,
     numbering: Arc<Numbering>,
     accounts: Arc<account_directory::Directory>,
-    /// Old records of removals are removed now and then.
+    /// Removes old removal records now and then.
     sweep: Arc<sweep::Sweep>,
     health: watch::Sender<Health>,
-    /// Has the listener tell the open orders once more.
+    /// Notified to make the listener deliver the open orders again.
     repeat: Arc<Notify>,
     /// Set when a listener has ended by itself, with the reason.
     ended: watch::Sender<Option<String>>,
@@ -70,7 +70,7 @@ pub struct FirestoreStore {
 }
 
 impl FirestoreStore {
-    /// A store that connects when it is needed, and for ever tries again: it starts with Firestore away.
+    /// A store that connects on first use and retries for ever: it can start while Firestore is away.
     ///
     /// The listener begins with [`OrderStore::watch`](crate::store::OrderStore::watch).
     pub fn start(settings: FirestoreSettings, clock: Clock) -> Self {
@@ -103,18 +103,18 @@ impl FirestoreStore {
         }
     }
 
-    /// What this process has used today, in documents that Google bills.
+    /// Billed operations of this process today.
     pub fn usage(&self) -> Usage {
         self.meter.today()
     }
 
-    /// Documents of the orders' collection that the listener couldn't read as orders.
+    /// Number of documents in the orders' collection that the listener can't read as orders.
     pub fn unreadable(&self) -> usize {
         self.health.borrow().unreadable
     }
 
-    /// Counts the orders' collection: what a person wants to know who connects to it. Costs three reads, and one more for
-    /// each thousand documents.
+    /// Counts the documents of the orders' collection, for an operator who connects to it. Costs three reads, and one more per
+    /// thousand documents.
     pub async fn census(&self) -> Result<Census, StoreError> {
         let collection = &self.connection.settings().collection;
         let count = async |of| {
@@ -129,8 +129,7 @@ impl FirestoreStore {
         })
     }
 
-    /// Makes the counters of billed reads, writes and removals, and of the look-ups that a silent watch costs, known to
-    /// `registry`.
+    /// Registers the counters of billed reads, writes and removals, and of look-ups caused by a silent watch.
     pub fn register(&self, registry: &mut Registry) {
         self.meter.register(registry);
         self.accounts.register(registry);
@@ -172,16 +171,16 @@ impl FirestoreStore {
     }
 }
 
-/// How many documents the orders' collection has.
+/// Numbers of documents in the orders' collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Census {
     /// All of them.
     pub documents: u64,
-    /// Those without a `timestamp` that orders can be sorted by: neither listened to nor listed.
+    /// Those without a `timestamp` to sort by: neither listened to nor listed.
     pub without_time: u64,
 }
 
-/// Tells that the listener is over, however it ends.
+/// Records that the listener has ended, for any reason.
 struct Ending(watch::Sender<Option<String>>);
 
 impl Drop for Ending {

@@ -1,4 +1,4 @@
-//! Placing orders: one after the other in this process, each within a deadline.
+//! Places orders, one after the other in this process, each within a deadline.
 
 mod placing;
 mod submission;
@@ -21,17 +21,17 @@ use crate::store::{IdempotencyKey, Placed, StoreError};
 use placing::Progress;
 use submission::Submission;
 
-/// Where the counter is kept that all writers of orders share.
+/// Collection and id of the counter that all writers of orders share.
 const COUNTER: (&str, &str) = ("system", "counters");
 const COUNTER_FIELD: &str = "orderCounter";
-/// Where idempotency keys are kept, by their SHA-256.
+/// Collection of idempotency keys, by their SHA-256.
 const KEYS_COLLECTION: &str = "orderbell_idempotency";
-/// Submits that are on their way or wait for their turn; more are refused at once.
+/// Maximum number of submits in progress or waiting for their turn; more are refused at once.
 const MAX_SUBMITS: usize = 200;
-/// How long the outcome of a submit is looked for once its caller was told that it is unknown.
+/// How long the outcome of a submit is looked for after its caller was answered that it is unknown.
 const AFTERWARDS: Duration = Duration::from_secs(60);
 
-/// Numbers orders, one submit of this process after the other: they would only be in each other's way.
+/// Numbers orders, one submit of this process after the other: parallel ones would only conflict.
 pub(super) struct Numbering {
     connection: Arc<Connection>,
     clock: Clock,
@@ -43,21 +43,21 @@ pub(super) struct Numbering {
 
 #[derive(Default)]
 struct Last {
-    /// The counter as the last commit has left it. Most submits need no read at all.
+    /// The counter after the last commit, so that most submits need no read.
     counter: Option<Counter>,
-    /// `timestamp` of the last order: the next one has a later one, so that lists show them in the order of their numbers.
+    /// `timestamp` of the last order. The next one gets a later one, so that lists show orders by number.
     millis: u64,
 }
 
 #[derive(Debug, Clone)]
 struct Counter {
     value: u64,
-    /// Holds while no other writer has counted.
+    /// Holds while no other writer has changed the counter.
     condition: ConditionType,
 }
 
 impl FirestoreStore {
-    /// Places an order in a task of its own, which goes on when the caller is answered or gone.
+    /// Places an order in a task of its own, which goes on after the caller is answered or dropped.
     pub(super) async fn place(
         &self,
         draft: OrderDraft,
@@ -101,7 +101,7 @@ impl Numbering {
         self.health.borrow().source == SourceState::Live
     }
 
-    /// Answers within the deadline. A submit whose commit is still on its way then is followed up afterwards.
+    /// Answers within the deadline. If a commit is still in flight then, its outcome is looked for afterwards.
     async fn run(
         &self,
         submission: Submission,
@@ -114,7 +114,7 @@ impl Numbering {
             Ok(outcome) => outcome,
             Err(_) if progress.is_sent() => {
                 progress.give_up();
-                // The caller may have gone away.
+                // The caller may have been dropped.
                 let _ = reply.send(Err(StoreError::OutcomeUnknown {
                     reason: format!("no answer within {} s", deadline.as_secs_f32()),
                 }));
@@ -136,7 +136,7 @@ impl Numbering {
     }
 }
 
-/// What became of a submit whose caller was told that its outcome is unknown.
+/// Logs the outcome of a submit whose caller was answered that it is unknown.
 fn report(outcome: Option<Result<Placed, StoreError>>) {
     match outcome {
         Some(Ok(placed)) => {

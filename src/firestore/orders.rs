@@ -15,9 +15,9 @@ use crate::orders::{
 };
 use crate::store::{IdempotencyKey, OrderStore, Placed, StoreError, Usage, WatchSink};
 
-/// How long records of removals are kept, in milliseconds.
+/// How long removal records are kept, in milliseconds.
 const REMOVALS_KEPT: u64 = 90 * 24 * 3_600 * 1_000;
-/// How often a change is tried when others change the order at the same time, or the outcome is unknown.
+/// Maximum attempts at a change, when others change the order at the same time or the outcome is unknown.
 const ATTEMPTS: u32 = 8;
 
 #[async_trait]
@@ -89,11 +89,11 @@ impl OrderStore for FirestoreStore {
 struct ReadOrder {
     document: Document,
     order: Order,
-    /// When, by the store's clock: what the change records must compare with the store's own times.
+    /// Read time by the store's clock: times in change records must be comparable with the store's own.
     millis: u64,
 }
 
-/// Whether a commit was sent whose outcome isn't known.
+/// Whether a commit of unknown outcome was sent.
 #[derive(Default)]
 struct Sent(AtomicBool);
 
@@ -104,7 +104,7 @@ impl Sent {
 }
 
 impl FirestoreStore {
-    /// Ends a write at its deadline: with 504's error when it may have been done, with 503's when nothing was sent.
+    /// Ends a write at its deadline: with the error for 504 if it may have been done, with that for 503 if nothing was sent.
     async fn in_time<T>(
         &self,
         sent: &Sent,
@@ -165,7 +165,7 @@ impl FirestoreStore {
                 .await
             {
                 Ok(Some(document)) => document,
-                // Ours has come through, or somebody else's: the order is gone either way.
+                // Removed by our own commit or by another writer: the order is gone either way.
                 Ok(None) if unsure.is_some() => return Ok(()),
                 Ok(None) => return Err(StoreError::NotFound),
                 Err(fault) => {
@@ -188,7 +188,7 @@ impl FirestoreStore {
         Err(given_up(unsure))
     }
 
-    /// Has a few old records of removals removed, when it is time to. The caller does not wait for it.
+    /// Starts the removal of a few old removal records, if it is due. Doesn't wait for it.
     fn sweep_removals(&self) {
         let (sweep, connection) = (Arc::clone(&self.sweep), Arc::clone(&self.connection));
         let before = self.clock.millis().saturating_sub(REMOVALS_KEPT);
@@ -215,9 +215,9 @@ impl FirestoreStore {
         }))
     }
 
-    /// The write that makes the change, and the order afterwards; `None` where nothing is to be done.
+    /// The write that makes the change, and the order after it; `None` if there is nothing to change.
     ///
-    /// Only the fields that change are written: the others may hold what JSON can't.
+    /// Writes only the fields that change: the others may hold values that JSON can't.
     fn changing(
         &self,
         read: &ReadOrder,
@@ -231,7 +231,7 @@ impl FirestoreStore {
             millis,
         } = read;
         let patched = order.patched(change, by, *millis);
-        // After a lost answer, an order that is as it should be is what our own commit has left.
+        // After a lost answer, an order that already is as requested was changed by our own commit.
         if unsure && matches!(patched, Ok(None)) {
             return Ok(None);
         }
@@ -280,7 +280,7 @@ impl FirestoreStore {
     }
 }
 
-/// Others may be faster, answers may be lost: both are worth another look. Everything else is the end.
+/// `Ok` to try again: after a conflict, or while a commit's outcome is unknown. Otherwise the fault as an error.
 fn retry(fault: Fault, unsure: &mut Option<String>) -> Result<(), StoreError> {
     if fault.maybe_done {
         *unsure = Some(fault.message);

@@ -1,4 +1,4 @@
-//! Queries as the wire wants them.
+//! Queries in the wire format.
 
 use firestore::gcloud_sdk::google::firestore::v1::structured_query::{
     CollectionSelector, CompositeFilter, Direction, FieldFilter, FieldReference, Filter, Order,
@@ -12,13 +12,13 @@ use super::list::Chunk;
 use super::value;
 use crate::orders::FINISHED;
 
-/// The name that every document has.
+/// Field path of a document's name.
 const NAME: &str = "__name__";
 /// 0001-01-01T00:00:00Z, before which Firestore has no Timestamps.
 const FIRST_SECOND: i64 = -62_135_596_800;
 
-/// The two types of `timestamp`. Firestore sorts all numbers before all Timestamps, so one query with one limit over both
-/// would let the Timestamps push the numbers out.
+/// The types of `timestamp`. Firestore sorts all numbers before all Timestamps, so in one query with one limit the Timestamps
+/// would push the numbers out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeType {
     /// Milliseconds, whole or not.
@@ -39,7 +39,7 @@ impl TimeType {
         })
     }
 
-    /// This moment as a value of the type.
+    /// A time as a value of the type.
     fn at(self, millis: i64) -> Value {
         value::wire(match self {
             Self::Number => ValueType::IntegerValue(millis),
@@ -97,7 +97,7 @@ pub(super) fn newest(collection: &str, name: &str, of: TimeType, limit: usize) -
     )
 }
 
-/// Orders that are not finished, unknown statuses among them; those without a status are not found. Needs no composite index.
+/// Orders that are not finished, including unknown statuses but not a missing one. Needs no composite index.
 pub(super) fn open(collection: &str, limit: usize) -> StructuredQuery {
     let values = FINISHED.map(value::text).to_vec();
     let finished = value::wire(ValueType::ArrayValue(ArrayValue { values }));
@@ -109,7 +109,7 @@ pub(super) fn open(collection: &str, limit: usize) -> StructuredQuery {
     )
 }
 
-/// All documents of a collection, or those whose field `timestamp` has this type: to be counted.
+/// All documents of a collection, or those whose field `timestamp` has this type.
 pub(super) fn counted(collection: &str, of: Option<TimeType>) -> StructuredQuery {
     let filters = of.map(|of| {
         compare(
@@ -124,7 +124,7 @@ pub(super) fn counted(collection: &str, of: Option<TimeType>) -> StructuredQuery
     }
 }
 
-/// The documents of a chunk, the latest `timestamp` first; only those with one of these statuses unless there are none.
+/// The documents of a chunk, the latest `timestamp` first; limited to `statuses` if there are any.
 pub(super) fn between(collection: &str, chunk: &Chunk, statuses: &[String]) -> StructuredQuery {
     let of = chunk.of;
     let from = chunk

@@ -10,21 +10,21 @@ use super::document::id_of;
 use super::value;
 use crate::store::{Admin, Digest, FcmToken, Session, SessionKind, Token};
 
-/// The kind of a session that a program holds.
+/// Kind of a session held by a program.
 const API: &str = "api";
-/// The field of a session's fingerprint.
+/// Field of a session's password fingerprint.
 pub(super) const FINGERPRINT: &str = "passwordFingerprint";
-/// What is read where that field holds something else: the fingerprint of no password, so that the session is refused.
+/// Used if that field has another type: the fingerprint of no password, so that the session is refused.
 const UNREADABLE: Digest = [0; 32];
 
-/// The FCM token of an admin's phone app, and when it was kept. Other programs use these fields as well.
+/// Fields of the FCM token of an admin's phone app, and of the time it was stored. Other programs use them as well.
 pub(super) const FCM_TOKEN: &str = "fcmToken";
 pub(super) const FCM_TOKEN_UPDATED: &str = "fcmTokenUpdated";
 
 /// The fields of a document.
 pub(super) type Fields = HashMap<String, Value>;
 
-/// Text, empty where the field holds something else.
+/// A text field; empty if it has another type.
 pub(super) fn text_of(fields: &Fields, name: &str) -> String {
     match fields.get(name).and_then(|value| value.value_type.as_ref()) {
         Some(ValueType::StringValue(text)) => text.clone(),
@@ -32,7 +32,7 @@ pub(super) fn text_of(fields: &Fields, name: &str) -> String {
     }
 }
 
-/// A whole number, 0 where the field holds something else. Some writers know doubles only.
+/// A whole number; 0 if the field has another type. Some writers know doubles only.
 pub(super) fn number_of(fields: &Fields, name: &str) -> u64 {
     match fields.get(name).and_then(|value| value.value_type.as_ref()) {
         Some(ValueType::IntegerValue(number)) => u64::try_from(*number).unwrap_or_default(),
@@ -46,7 +46,7 @@ pub(super) fn number_of(fields: &Fields, name: &str) -> u64 {
     }
 }
 
-/// Bytes, `None` where the field holds something else.
+/// Bytes; `None` if the field has another type.
 pub(super) fn bytes_of<'a>(fields: &'a Fields, name: &str) -> Option<&'a [u8]> {
     match fields.get(name)?.value_type.as_ref()? {
         ValueType::BytesValue(bytes) => Some(bytes),
@@ -59,7 +59,7 @@ pub(super) fn bytes(digest: &Digest) -> Value {
     value::wire(ValueType::BytesValue(digest.to_vec()))
 }
 
-/// A Timestamp in milliseconds, 0 where the field holds something else.
+/// A Timestamp in milliseconds; 0 if the field has another type.
 pub(super) fn time_of(fields: &Fields, name: &str) -> u64 {
     match fields.get(name).and_then(|value| value.value_type.as_ref()) {
         Some(ValueType::TimestampValue(time)) => value::micros(time) / 1_000,
@@ -72,7 +72,7 @@ fn flag_of(fields: &Fields, name: &str) -> bool {
     matches!(value, Some(ValueType::BooleanValue(true)))
 }
 
-/// A time in milliseconds as a Timestamp, which Firestore's own expiry of documents understands.
+/// A time in milliseconds as a Timestamp, the type that Firestore's TTL policies need.
 pub(super) fn time(millis: u64) -> Value {
     value::wire(ValueType::TimestampValue(value::time_from_millis(millis)))
 }
@@ -85,7 +85,7 @@ pub(super) fn fields<const N: usize>(values: [(&str, Value); N]) -> Fields {
         .collect()
 }
 
-/// Digests serve as ids of documents.
+/// A digest in hexadecimal, as the id of a document.
 pub(super) fn hex(digest: &[u8]) -> String {
     digest
         .iter()
@@ -128,7 +128,7 @@ pub(super) fn read_session(document: &Document) -> Session {
     }
 }
 
-/// `None` only where there is no such field, as in sessions of earlier versions.
+/// `None` only if there is no such field, as in sessions of earlier versions.
 fn fingerprint(fields: &Fields) -> Option<Digest> {
     fields.get(FINGERPRINT)?;
     let digest = bytes_of(fields, FINGERPRINT).and_then(|bytes| bytes.try_into().ok());

@@ -1,6 +1,6 @@
-//! Records of removals: who removed an order and when, and what it was.
+//! Removal records: who removed an order and when, and its last state.
 //!
-//! They also tell a restarted process, and every other instance, the commit time of the removal.
+//! They also give a restarted process, and every other instance, the commit time of the removal.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use firestore::gcloud_sdk::prost::Message as _;
 use super::connection::{put, server_time, unchanged};
 use super::value;
 
-/// Where the records are kept, by the order's id.
+/// Collection of removal records, by the order's id.
 pub(super) const REMOVALS_COLLECTION: &str = "orderbell_removals";
-/// When the order was removed, by the server's clock.
+/// Field with the time of the removal, by the server's clock.
 pub(super) const REMOVED_AT: &str = "removedAt";
-/// A document holds 1 MiB; an order that nearly fills one isn't kept in its record.
+/// Largest order kept in its record, in bytes: a document holds 1 MiB.
 const LARGEST_ORDER: usize = 900 * 1024;
 
 /// The record of a removal by an admin, with the order as it was.
@@ -31,7 +31,7 @@ pub(super) fn by_admin(name: String, by: &str, order: &Document) -> Write {
     record(name, fields, None)
 }
 
-/// The record of a removal that was noticed, in place of an older one where there is one.
+/// The record of a removal by another program, written when it is noticed; replaces an older record if there is one.
 pub(super) fn by_others(name: String, older: Option<&Document>) -> Write {
     record(name, HashMap::new(), Some(unchanged(older)))
 }

@@ -1,14 +1,14 @@
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinError;
 
-/// A thread with a runtime of its own for the channel to the database.
+/// A thread with its own runtime for the channel to the database.
 ///
-/// A channel's tasks run on the runtime that it was made on. On one of the server's workers, each call of any thread would wait
-/// while that worker writes to all of its readers.
+/// A channel's tasks run on the runtime that it was made on. On one of the server's workers, calls of any thread would wait while
+/// that worker writes to all of its readers.
 pub(super) struct ChannelRuntime(Option<Runtime>);
 
 impl ChannelRuntime {
-    /// Starts the thread. Without one, channels run on the runtime of whoever makes them.
+    /// Starts the thread. If that fails, channels run on their caller's runtime.
     pub(super) fn start() -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -37,7 +37,7 @@ impl ChannelRuntime {
 impl Drop for ChannelRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            // May be dropped by a task, which must not wait for others.
+            // May be dropped by a task, which must not block.
             runtime.shutdown_background();
         }
     }

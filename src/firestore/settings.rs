@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// Which database, which collection, and how to be let in.
+/// Database, collection, and access to them.
 #[derive(Debug, Clone)]
 pub struct FirestoreSettings {
     /// The Google Cloud project.
@@ -12,29 +12,29 @@ pub struct FirestoreSettings {
     pub database_id: String,
     /// The collection of orders.
     pub collection: String,
-    /// How to be let in, and where.
+    /// Server and credentials.
     pub access: Access,
-    /// How long the server may say nothing before the connection is held for dead. Google's servers speak every 30 seconds.
+    /// Silence after which a connection counts as dead. Google's servers send a message every 30 seconds.
     pub silence: Duration,
-    /// How long what the watch over accounts has delivered is believed after its last message. A little more than the 30 seconds,
-    /// so that a healthy watch never costs a look-up; less than a minute along with the 15 seconds between two checks of open
-    /// streams, so that a revocation ends them within a minute though the connection is dead.
+    /// How long accounts in memory are trusted after the last message of their watch. A little more than the 30 seconds, so that
+    /// a healthy watch never costs a look-up. Together with the 15 seconds between two checks of open streams, less than a
+    /// minute, so that a revocation ends them within a minute even if the connection is dead.
     pub trust: Duration,
-    /// How long a write may take, a submit's wait for its turn included.
+    /// Maximum time of a write, including a submit's wait for its turn.
     pub write_deadline: Duration,
-    /// Whether a listener that comes back asks for what has changed only. The emulator says nothing of removals then.
+    /// Whether a listener that reconnects requests only changes, by resume token. The emulator reports no removals then.
     pub resume: bool,
 }
 
-/// How the database is reached.
+/// Server of the database, and credentials.
 #[derive(Clone)]
 pub enum Access {
-    /// Google's own servers, with the credentials that Google's tools find: `GOOGLE_APPLICATION_CREDENTIALS`, those of
-    /// `gcloud`, or the machine's service account.
+    /// Google's own servers, with Application Default Credentials: `GOOGLE_APPLICATION_CREDENTIALS`, those of `gcloud`, or the
+    /// machine's service account.
     Default,
     /// Google's own servers, with the JSON text of a service account's key.
     ServiceAccount(SecretString),
-    /// The emulator at `host:port` (as `FIRESTORE_EMULATOR_HOST` says it), which needs no credentials.
+    /// The emulator at `host:port` (the format of `FIRESTORE_EMULATOR_HOST`), which needs no credentials.
     Emulator(String),
 }
 
@@ -61,7 +61,7 @@ impl FirestoreSettings {
         )
     }
 
-    /// What every document's name begins with.
+    /// The common beginning of all documents' names.
     pub(super) fn documents(&self) -> String {
         format!("{}/documents", self.database())
     }

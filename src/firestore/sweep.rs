@@ -1,4 +1,4 @@
-//! Removes documents that have served their time, a few at a time and beside the work that makes new ones.
+//! Removes expired documents, a few at a time, along with the work that adds new ones.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,17 +9,17 @@ use super::fault::Fault;
 use super::query;
 use super::usage::Cause;
 
-/// Documents made between two sweeps.
+/// Documents added between two sweeps.
 const EVERY: usize = 20;
-/// Most documents that one sweep removes: more than have come since the last one, so that old ones become fewer.
+/// Maximum number of documents that one sweep removes: more than were added since the last one, so that a backlog shrinks.
 const LIMIT: usize = 2 * EVERY;
 
-/// Counts the documents made since the last sweep. The first one of a process sweeps, too.
+/// Counts the documents added since the last sweep. The first one in a process also triggers a sweep.
 #[derive(Default)]
 pub(super) struct Sweep(Mutex<usize>);
 
 impl Sweep {
-    /// Removes a few documents whose field `time` is a Timestamp up to `before` (milliseconds), when it is time to.
+    /// If a sweep is due, removes a few documents whose field `time` is a Timestamp up to `before` (milliseconds).
     pub(super) async fn run(
         &self,
         connection: &Connection,

@@ -1,4 +1,4 @@
-//! What the database bills.
+//! Counts what the database bills.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,21 +10,21 @@ use prometheus_client::registry::Registry;
 use super::billing_day::BillingDays;
 use crate::clock::Clock;
 
-/// Reads of documents that are free on each day.
+/// Free document reads per day.
 pub const FREE_READS: u64 = 50_000;
-/// Writes of documents that are free on each day.
+/// Free document writes per day.
 pub const FREE_WRITES: u64 = 20_000;
-/// Removals of documents that are free on each day.
+/// Free document removals per day.
 pub const FREE_DELETES: u64 = 20_000;
 
-/// Why something was billed.
+/// Why an operation was billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The listener: its first contents, and every change afterwards.
+    /// The listener: its first contents, and every later change.
     Listener,
-    /// Somebody looked: an order outside of the window, a list, an account.
+    /// A look-up: an order outside of the window, a list, an account.
     Lookup,
-    /// Somebody wrote.
+    /// A write.
     Write,
 }
 
@@ -45,7 +45,7 @@ impl From<Cause> for Labels {
     }
 }
 
-/// What this process has used since the last midnight in California, where Google's days begin.
+/// Billed operations of this process since the last midnight in California, when Google's billing day begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
@@ -59,7 +59,7 @@ pub struct Usage {
     pub since: u64,
 }
 
-/// Counts what is billed.
+/// Counts billed operations.
 pub(super) struct Meter {
     clock: Clock,
     days: BillingDays,

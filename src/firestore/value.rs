@@ -1,4 +1,4 @@
-//! Values of documents as JSON and back, by hand: nothing that a document can hold makes it unreadable.
+//! Converts values of documents to JSON and back. This never fails: no value makes a document unreadable.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,7 +8,7 @@ use firestore::gcloud_sdk::prost_types::Timestamp;
 use serde_json::{Map, Number, Value, json};
 use std::collections::HashMap;
 
-/// The fields of a document or map as JSON, by name: the wire doesn't keep an order.
+/// The fields of a document or map as JSON, sorted by name: the wire doesn't keep an order.
 pub(super) fn fields_to_json(fields: &HashMap<String, Wire>) -> Map<String, Value> {
     let mut names: Vec<_> = fields.keys().collect();
     names.sort_unstable();
@@ -18,7 +18,7 @@ pub(super) fn fields_to_json(fields: &HashMap<String, Wire>) -> Map<String, Valu
         .collect()
 }
 
-/// One value as JSON. What JSON can't hold becomes text: not-a-number and the infinities by name, bytes in Base64,
+/// One value as JSON. Values that JSON can't hold become text: not-a-number and the infinities by name, bytes in Base64,
 /// Timestamps in RFC 3339 with every digit, references as the path below the database.
 pub(super) fn to_json(value: &Wire) -> Value {
     match &value.value_type {
@@ -34,7 +34,7 @@ pub(super) fn to_json(value: &Wire) -> Value {
         }
         Some(ValueType::ArrayValue(list)) => list.values.iter().map(to_json).collect(),
         Some(ValueType::MapValue(map)) => Value::Object(fields_to_json(&map.fields)),
-        // The rest stands in queries only, never in a document.
+        // The other types occur in queries only, never in a document.
         Some(
             ValueType::NullValue(_)
             | ValueType::FieldReferenceValue(_)
@@ -61,8 +61,8 @@ fn below_database(reference: &str) -> &str {
         .map_or(reference, |(_, path)| path)
 }
 
-/// JSON as Firestore keeps it. An array directly inside an array, which Firestore refuses, is put into a map
-/// `{"values": […]}`; whole numbers beyond 64 bits become doubles.
+/// JSON as a Firestore value. An array directly inside an array, which Firestore refuses, is put into a map `{"values": […]}`;
+/// whole numbers beyond 64 bits become doubles.
 pub(super) fn from_json(value: &Value) -> Wire {
     wire(match value {
         Value::Null => ValueType::NullValue(0),
@@ -81,7 +81,7 @@ pub(super) fn from_json(value: &Value) -> Wire {
     })
 }
 
-/// JSON as Firestore keeps it, where the field was `before`: elements of an array that JSON shows as before keep their types.
+/// JSON as a Firestore value that replaces `before`: array elements that are unchanged in JSON keep their types.
 pub(super) fn updated(before: Option<&Wire>, after: &Value) -> Wire {
     let (Some(Some(ValueType::ArrayValue(before))), Value::Array(after)) =
         (before.map(|before| &before.value_type), after)
@@ -114,7 +114,7 @@ fn element_from_json(value: &Value) -> Wire {
     }
 }
 
-/// The fields of a JSON object as Firestore keeps them.
+/// The fields of a JSON object as Firestore values.
 pub(super) fn fields_from_json(map: &Map<String, Value>) -> HashMap<String, Wire> {
     map.iter()
         .map(|(name, value)| (name.clone(), from_json(value)))
@@ -128,7 +128,7 @@ pub(super) fn wire(value: ValueType) -> Wire {
     }
 }
 
-/// A whole number; beyond 63 bits, the largest there is.
+/// A whole number; beyond 63 bits, the largest possible one.
 pub(super) fn integer(value: u64) -> Wire {
     wire(ValueType::IntegerValue(
         i64::try_from(value).unwrap_or(i64::MAX),
@@ -162,7 +162,7 @@ pub(super) fn millis(time: &Timestamp) -> i64 {
         .saturating_add(i64::from(time.nanos).div_euclid(1_000_000))
 }
 
-/// `name` as it stands in a field mask: plain names as they are, others between backticks.
+/// `name` as written in a field mask: plain names as they are, others between backticks.
 pub(super) fn field_path(name: &str) -> String {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && !name.starts_with(|c: char| c.is_ascii_digit())

@@ -1,8 +1,8 @@
-//! Which documents a page of a list needs, and which orders are on it. Knows no connection.
+//! Selects the documents to read for a page of a list, and the orders on it. Makes no calls itself.
 //!
-//! The database sorts by the field `timestamp`, lists by the time of placing, which is never later: a `timestamp` that runs
-//! ahead of the commit counts as the time of the commit. So documents are read from the newest `timestamp` on, and an order is
-//! *settled* once no unread document can stand before it in the list. Only settled orders are on a page.
+//! The database sorts by the field `timestamp`, lists by the time of placing, which is never later: a `timestamp` ahead of the
+//! commit counts as the time of the commit. So documents are read from the newest `timestamp` down, and an order is *settled*
+//! once no unread document can come before it in the list. Only settled orders are on a page.
 
 use std::collections::HashMap;
 
@@ -14,22 +14,22 @@ use crate::orders::{ListQuery, Order, OrderId, Position};
 
 const MINUTE: i64 = 60_000;
 
-/// How far a phone's clock may run ahead without an effect on lists.
+/// How far a phone's clock may be ahead without an effect on lists.
 const SLACK_MILLIS: i64 = 24 * 60 * MINUTE;
-/// The same where a day has more orders than [`Bounds::slack`].
+/// The same, if a day has more orders than [`Bounds::slack`].
 const LEAST_SLACK_MILLIS: i64 = 10 * MINUTE;
 
-/// Numbers of documents.
+/// Limits of a scan, in documents.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Most read of the future beyond the slack, for each type of `timestamp`: phones whose clocks are far ahead.
+    /// Maximum read beyond the slack, per type of `timestamp`: orders of phones whose clocks are far ahead.
     ahead: usize,
-    /// Most read of the slack, for each type of `timestamp`.
+    /// Maximum read within the slack, per type of `timestamp`.
     slack: usize,
-    /// Least read at once.
+    /// Minimum read at once.
     chunk: usize,
-    /// Orders of the list's time after which a page ends, unless its size needs more. Reached only without the index by status,
-    /// or when both types of `timestamp` are in use.
+    /// Orders in the list's time range after which a page ends, unless its size needs more. Reached only without the index by
+    /// status, or when both types of `timestamp` are in use.
     scanned: usize,
 }
 
@@ -40,48 +40,48 @@ pub(super) const BOUNDS: Bounds = Bounds {
     scanned: 1_000,
 };
 
-/// Documents to read, from the newest `timestamp` on.
+/// A range of documents to read, from the newest `timestamp` down.
 #[derive(Debug, Clone)]
 pub(in crate::firestore) struct Chunk {
     pub of: TimeType,
-    /// Only from this millisecond on.
+    /// Earliest millisecond.
     pub from: Option<i64>,
-    /// Only up to this millisecond, inclusive.
+    /// Latest millisecond, inclusive.
     pub to: Option<i64>,
-    /// Only after this document.
+    /// Start after this document.
     pub after: Option<Place>,
-    /// At most this many.
+    /// Maximum number of documents.
     pub size: usize,
 }
 
-/// A document's place in the database's order.
+/// A document's place in the database's sort order.
 #[derive(Debug, Clone)]
 pub(in crate::firestore) struct Place {
     pub timestamp: Value,
     pub name: String,
 }
 
-/// What was read of one type of `timestamp`.
+/// Progress through the documents of one type of `timestamp`.
 struct Cursor {
     of: TimeType,
-    /// Unread documents have no later `timestamp` than this, in milliseconds.
+    /// Latest `timestamp` that an unread document can have, in milliseconds.
     unread: i64,
-    /// The last document that was read; `None` where the next one to read is the newest up to `unread`.
+    /// The last document read; `None` if the next one to read is the newest up to `unread`.
     after: Option<Place>,
     read: usize,
     done: bool,
 }
 
-/// The state of reading one page.
+/// State of reading one page.
 pub(super) struct Scan<'a> {
     query: &'a ListQuery,
     bounds: Bounds,
-    /// The end of the list's time, or now where that is earlier, in milliseconds.
+    /// The end of the list's time range, or now if that is earlier, in milliseconds.
     start: i64,
     now: i64,
     cursors: [Cursor; 2],
     found: HashMap<OrderId, Order>,
-    /// How many of the documents that were read belong to the list's time.
+    /// Number of documents read that are in the list's time range.
     scanned: usize,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// What is read beside the list's time: orders of phones whose clocks are so far ahead that they still are in the future.
+    /// Chunks to read in addition: orders of phones whose clocks are so far ahead that their `timestamp` is still in the future.
     pub(super) fn ahead(&self) -> [Chunk; 2] {
         [TimeType::Number, TimeType::Timestamp].map(|of| Chunk {
             of,
@@ -118,9 +118,9 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// What to read next; `None` once the page is known.
+    /// The next chunk to read; `None` once the page is complete.
     pub(super) fn next_chunk(&self) -> Option<Chunk> {
-        // The page, and one order more that tells whether the list goes on; they are settled by one more.
+        // The page, one order to detect that the list goes on, and one more that settles them.
         let wanted = self.query.limit.saturating_add(2);
         let settled = self.settled().count();
         let is_long = self.scanned >= self.bounds.scanned.max(wanted.saturating_mul(2));
@@ -129,7 +129,7 @@ impl<'a> Scan<'a> {
         }
         let cursors = self.cursors.iter().filter(|cursor| !cursor.done);
         let cursor = cursors.max_by_key(|cursor| cursor.unread)?;
-        // An order is placed no later than its `timestamp` says, so none of the list's time has an older one.
+        // An order is placed no later than its `timestamp`, so no order in the list's time range has an earlier one.
         let oldest = signed(self.query.placed.start / 1_000);
         Some(Chunk {
             of: cursor.of,
@@ -144,7 +144,7 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// Takes the documents of a chunk of [`Scan::next_chunk`].
+    /// Takes the documents of a chunk returned by [`Scan::next_chunk`].
     pub(super) fn take(&mut self, chunk: &Chunk, documents: &[Document]) {
         self.scanned += self.keep(documents);
         let near = self.start.saturating_add(LEAST_SLACK_MILLIS);
@@ -172,7 +172,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Keeps the orders among these documents, and says how many of them belong to the list's time.
+    /// Keeps the wanted orders among these documents. Returns how many of all orders are in the list's time range.
     pub(super) fn keep(&mut self, documents: &[Document]) -> usize {
         let orders = documents
             .iter()
@@ -189,7 +189,7 @@ impl<'a> Scan<'a> {
         count
     }
 
-    /// The page, and where the next one begins; `None` where the list ends.
+    /// The page, and the position of the next one; `None` at the end of the list.
     pub(super) fn page(self) -> (Vec<Order>, Option<Position>) {
         let ids: Vec<OrderId> = self.settled().map(|order| order.id.clone()).collect();
         let settled_down_to = self.settled_down_to();
@@ -216,13 +216,13 @@ impl<'a> Scan<'a> {
             .filter(move |order| unread.is_none_or(|unread| signed(order.placed_millis()) > unread))
     }
 
-    /// The latest millisecond that an unread order may be placed in. Times before 1970 count as its beginning.
+    /// Latest millisecond that an unread order can be placed in. Times before 1970 count as the epoch.
     fn unread(&self) -> Option<i64> {
         let cursors = self.cursors.iter().filter(|cursor| !cursor.done);
         cursors.map(|cursor| cursor.unread.max(0)).max()
     }
 
-    /// The place that all unread orders come after.
+    /// The position that all unread orders come after.
     fn settled_down_to(&self) -> Option<Position> {
         let unread = u64::try_from(self.unread()?).unwrap_or_default();
         Some(Position::at(unread.saturating_add(1).saturating_mul(1_000)))

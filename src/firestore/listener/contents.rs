@@ -1,4 +1,4 @@
-//! What the listener knows of the database, and what becomes of it at each consistent snapshot.
+//! The listener's copy of the database, and the changes to publish at each consistent snapshot.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use crate::orders::{Change, OrderId};
 /// A document's full name.
 pub(super) type Name = Arc<str>;
 
-/// The contents of the targets, as published and as staged for the next snapshot.
+/// The documents in the targets, as published and as staged for the next snapshot.
 pub(super) struct Contents {
     limits: [usize; TARGETS],
-    /// What has been published and is still in a target.
+    /// Documents that are published and still in a target.
     known: HashMap<Name, Known>,
-    /// When orders were removed, by the order's name, in microseconds.
+    /// Removal times of orders in microseconds, by full name.
     removed: HashMap<Name, u64>,
-    /// Orders that have left their targets, where only a look at the database can tell why.
+    /// Orders that have left their targets for a reason that only a look-up can tell.
     suspects: HashMap<Name, Suspect>,
     staging: Staging,
-    /// Documents that can't be shown; each is logged once.
+    /// Documents that can't be read as orders; each is logged once.
     unreadable: HashSet<Name>,
     orders: String,
     /// Read time of the last snapshot, in microseconds; 0 before the first.
@@ -33,7 +33,7 @@ pub(super) struct Contents {
 #[derive(Debug, Clone, Copy)]
 struct Known {
     updated: u64,
-    /// A bit for each target that the document is in.
+    /// Bit mask of the targets that the document is in.
     targets: u8,
     rank: Option<f64>,
 }
@@ -43,23 +43,23 @@ struct Suspect {
     known: Known,
     /// Read time of the snapshot that the order was missing from, in microseconds.
     missed: u64,
-    /// When the order was removed according to the database.
+    /// Removal time according to the database, in microseconds.
     recorded: Option<u64>,
-    /// Commit time of the state that a look-up has found, newer than any snapshot so far.
+    /// Commit time of the state found by a look-up, if it is newer than any snapshot so far.
     found: Option<u64>,
 }
 
-/// What a consistent snapshot comes to.
+/// The effect of a consistent snapshot or of a look-up.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) changes: Vec<Change>,
-    /// Open orders that are delivered again, although they have not changed.
+    /// Open orders to deliver again although they have not changed.
     pub(super) repeats: Vec<Change>,
-    /// Orders whose fate has to be looked up.
+    /// Orders to look up.
     pub(super) suspects: Vec<Missing>,
-    /// There may be more open orders than the listener takes.
+    /// Whether there may be more open orders than the target's limit.
     pub(super) has_hidden_open: bool,
-    /// Orders may have come and gone since the last snapshot.
+    /// Whether orders may have come and gone since the last snapshot.
     pub(super) has_gap: bool,
 }
 
@@ -72,19 +72,19 @@ pub(crate) struct Missing {
     pub(crate) updated: u64,
 }
 
-/// What the database says of a missing order.
+/// The result of looking up a missing order.
 #[derive(Debug, Clone)]
 pub(crate) enum Fate {
-    /// It is there; only no longer among the newest.
+    /// It exists, but is no longer among the newest.
     Exists(Box<Document>),
-    /// It was removed at this time, and a record says so.
+    /// It was removed at this time, in microseconds, according to its removal record.
     Removed(u64),
-    /// It was removed; there is no record of it.
+    /// It was removed, and has no removal record.
     Unrecorded,
 }
 
 impl Contents {
-    /// `orders` is how the names of orders begin; beyond `max_bytes` orders are told without their documents.
+    /// `orders` is the prefix of the names of orders. Beyond `max_bytes`, orders are published without their documents.
     pub(super) fn new(orders: String, limits: [usize; TARGETS], max_bytes: usize) -> Self {
         Self {
             limits,
@@ -98,12 +98,12 @@ impl Contents {
         }
     }
 
-    /// What has come and isn't consistent yet.
+    /// The changes received since the last consistent snapshot.
     pub(super) fn staging(&mut self) -> &mut Staging {
         &mut self.staging
     }
 
-    /// A document is in the targets `join` and no longer in those of `leave`. Answers how many reads are billed.
+    /// Stages a document that is in the targets `join` and no longer in those of `leave`. Returns the number of billed reads.
     pub(super) fn upsert(&mut self, document: &Document, join: u8, leave: u8) -> u32 {
         let known = self.known.get(document.name.as_str());
         let known = known.map(|known| (known.updated, known.targets));
@@ -112,7 +112,7 @@ impl Contents {
             .upsert(&document.name, state, join, leave, known)
     }
 
-    /// How many documents a target holds, for the server to compare with.
+    /// Number of documents in a target, for the server to compare with its own.
     pub(super) fn len(&self, target: usize) -> usize {
         self.known
             .values()
@@ -120,13 +120,13 @@ impl Contents {
             .count()
     }
 
-    /// How many documents couldn't be shown.
+    /// Number of documents that can't be read as orders.
     pub(super) fn unreadable(&self) -> usize {
         self.unreadable.len()
     }
 
-    /// Applies what is staged; the database is consistent as of `read_micros`. `None`, and nothing applied, where the
-    /// server counts other documents than we do.
+    /// Applies the staged changes; the database is consistent as of `read_micros`. Returns `None`, and applies nothing, if the
+    /// server's counts of documents differ from ours.
     ///
     /// With `repeats`, the outcome also lists the staged open orders that have not changed.
     pub(super) fn commit(&mut self, read_micros: u64, repeats: bool) -> Option<Outcome> {
@@ -177,7 +177,7 @@ impl Contents {
             .filter_map(|known| known.rank)
     }
 
-    /// A document is in a target, new, changed or as before.
+    /// Takes a document that is in a target: new, changed or unchanged.
     fn keep(&mut self, name: &Name, state: Option<State>, targets: u8, changes: &mut Vec<Change>) {
         let before = self
             .known
@@ -209,7 +209,7 @@ impl Contents {
             .get(name)
             .is_some_and(|removed| *removed >= updated)
         {
-            // Told of late, after its removal.
+            // Received late: the order has been removed since.
             return;
         }
         self.suspects.remove(name);
@@ -230,7 +230,7 @@ impl Contents {
         }
     }
 
-    /// A record of a removal has come. It has the very commit time of the removal, the same for every instance.
+    /// Takes a removal record. Its commit time is that of the removal, the same on every instance.
     fn note_removal(&mut self, record: &Name, micros: u64, changes: &mut Vec<Change>) {
         let Some(id) = removed_id(record) else {
             return;
@@ -245,14 +245,14 @@ impl Contents {
         }
         self.removed.insert(Arc::clone(&name), micros);
         if self.newest_state(&name) > micros {
-            // An order of the same id was placed again since.
+            // An order with the same id was placed after the removal.
             return;
         }
         changes.retain(|change| !matches!(change, Change::Upsert(order) if order.id == id));
         self.remove(&name, micros, changes);
     }
 
-    /// Commit time of the newest state of an order that has come so far, staged or not.
+    /// Commit time of the newest state of an order received so far, staged or not; 0 if there is none.
     fn newest_state(&self, name: &Name) -> u64 {
         let staged = self.staging.updated(name).unwrap_or(0);
         let known = self.known.get(name).map_or(0, |known| known.updated);
@@ -271,7 +271,7 @@ impl Contents {
         }
     }
 
-    /// A document is in no target any more, and this is its newest state: mostly a finished order that is older than the newest.
+    /// Takes a document that has left all targets, with its newest state: mostly a finished order that is older than the newest.
     fn leave_as(&mut self, name: &Name, state: State, changes: &mut Vec<Change>) {
         if let Some(known) = self.known.remove(name)
             && known.updated < state.updated
@@ -280,7 +280,7 @@ impl Contents {
         }
     }
 
-    /// A document is in no target any more: removed, or pushed out by newer ones.
+    /// Takes a document that has left all targets: removed, or pushed out by newer ones.
     fn leave(&mut self, name: &Name, deleted: bool, read_micros: u64, outcome: &mut Outcome) {
         let Some(known) = self.known.remove(name) else {
             return;
@@ -303,8 +303,8 @@ impl Contents {
         });
     }
 
-    /// Whether every target that the document was in is full of documents before it. Open orders are in no order of time, so
-    /// one that has left them may be finished as well.
+    /// Whether every target that the document was in is full of newer documents. Always `false` for open orders: their target
+    /// isn't sorted by time, and an order also leaves it when it is finished.
     fn is_outranked(&self, gone: &Known) -> bool {
         (0..TARGETS)
             .filter(|target| gone.targets & bit(*target) != 0)
@@ -325,7 +325,7 @@ impl Contents {
             })
     }
 
-    /// Publishes removals that the database has told the time of, once nothing earlier can come any more.
+    /// Publishes removals whose time is recorded, once the snapshots have reached that time and nothing earlier can follow.
     fn settle(&mut self, read_micros: u64, changes: &mut Vec<Change>) {
         let ripe: Vec<_> = self
             .suspects
@@ -338,7 +338,7 @@ impl Contents {
         }
     }
 
-    /// Orders that a look-up has found, and the snapshots since haven't shown, are looked up once more.
+    /// Looks up again the orders that a look-up has found, but the snapshots since haven't shown.
     fn look_again(&mut self, read_micros: u64, missing: &mut Vec<Missing>) {
         for (name, suspect) in &self.suspects {
             if let (Some(updated), None) = (suspect.found, suspect.recorded)
@@ -352,7 +352,7 @@ impl Contents {
         }
     }
 
-    /// Takes the answer to a look at the database; `read_micros` is the read time of the last snapshot.
+    /// Takes the result of a look-up; `read_micros` is the read time of the last snapshot.
     pub(super) fn resolve(&mut self, name: &str, fate: Fate, read_micros: u64) -> Outcome {
         let mut outcome = Outcome::default();
         let Some((name, suspect)) = self
@@ -367,7 +367,7 @@ impl Contents {
                 let state = State::of(&document, true);
                 let updated = state.updated;
                 if updated > suspect.known.updated && updated > read_micros {
-                    // A snapshot is on its way that shows the order, or another end of it.
+                    // A snapshot still to come shows the order or its removal.
                     self.suspects.entry(name).or_insert(suspect).found = Some(updated);
                     return outcome;
                 }
@@ -376,7 +376,7 @@ impl Contents {
                     self.publish(&name, state, &mut outcome.changes);
                 }
             }
-            // An answer to an earlier look: the order was placed again since, and is missing again.
+            // Result of an earlier look-up: the order was placed again since, and is missing again.
             Fate::Removed(micros) if micros <= suspect.known.updated => {
                 outcome.suspects.push(Missing {
                     name,
@@ -398,7 +398,7 @@ impl Contents {
         outcome
     }
 
-    /// Removals serve to recognise what is told late; those of long ago don't any more.
+    /// Drops the oldest removal times. They are kept to recognise changes that are received late.
     fn forget_old_removals(&mut self) {
         let keep = self.limits[REMOVALS].max(1) * 2;
         if self.removed.len() <= keep * 2 {

@@ -1,17 +1,17 @@
-//! Orders that come and go between two snapshots.
+//! Detects orders that come and go between two snapshots.
 //!
-//! A target holds the newest orders, up to its limit. When more than that come before the next snapshot, the first of them
-//! are never sent. They are placed after the newest order of the last snapshot, and before the oldest of this one.
+//! A target holds the newest orders, up to its limit. If more than that come before the next snapshot, the first of them are
+//! never sent. They are placed between the newest order of the last snapshot and the oldest of this one.
 
-/// What a target held at a snapshot, by what it sorts by: milliseconds.
+/// Sort keys of a target's orders at a snapshot, in milliseconds.
 pub(super) struct Before {
     newest: Option<f64>,
-    /// Clients' clocks may be ahead: an order from the future is the newest for a long time.
+    /// Sort keys after the snapshot: clients' clocks may be ahead, and such an order is the newest for a long time.
     future: Vec<f64>,
 }
 
 impl Before {
-    /// The target held `ranks` at a snapshot with the read time `read_micros`.
+    /// `ranks` are the target's sort keys at a snapshot with the read time `read_micros`.
     pub(super) fn new(ranks: impl Iterator<Item = f64>, read_micros: u64) -> Self {
         #[expect(
             clippy::cast_precision_loss,
@@ -25,7 +25,7 @@ impl Before {
         }
     }
 
-    /// Whether the target, which is full and holds `ranks` now, may have left orders out that have come since.
+    /// Whether the target, which is full and holds `ranks` now, may have left out orders that came since.
     pub(super) fn has_gap(&self, ranks: impl Iterator<Item = f64>) -> bool {
         let Some(oldest) = ranks.reduce(f64::min) else {
             return false;

@@ -1,4 +1,4 @@
-//! The listener as a function of messages and time.
+//! The listener as a state machine: a function of messages and time.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use super::contents::{Contents, Fate, Missing, Name};
 use super::staging::bit;
 use crate::orders::{Change, Snapshot, SourceState, WatchEvent};
 
-/// How long the server may take to accept a stream.
+/// Maximum time for the server to accept a stream.
 const OPENING: Duration = Duration::from_secs(15);
-/// A lost stream is nobody's business when it is back within this time at the first attempt.
+/// Grace period before a lost stream is reported; a failed attempt to reopen it ends the period.
 const GRACE: Duration = Duration::from_secs(10);
-/// A stream that lasts so long was healthy: its end starts the pauses anew.
+/// A stream that lasts this long was healthy: its end resets the backoff.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// How often something is tried that only a person can mend.
+/// Pause after a fault that only an operator can fix.
 const PERMANENT_PAUSE: Duration = Duration::from_secs(300);
-/// How often all open orders are asked for again at most.
+/// Minimum time between two repeated deliveries of all open orders.
 const REPEAT_PAUSE: Duration = Duration::from_secs(600);
-/// How often contents that don't match may be asked for again at once.
+/// Minimum time between two mismatches for the second to start over without backoff.
 const MISMATCH_PAUSE: Duration = Duration::from_secs(60);
 
-/// What happens to the listener.
+/// An event for the listener.
 #[derive(Debug)]
 pub(super) enum Input {
     /// The server has accepted the stream.
@@ -40,20 +40,20 @@ pub(super) enum Input {
     Failed(Fault),
     /// The stream has ended without an error.
     Ended,
-    /// The fate of an order that had left the targets.
+    /// The result of looking up an order that has left the targets.
     Resolved(Name, Fate),
-    /// Deliver all open orders again: the hub had left some out and has room now.
+    /// Deliver all open orders again: the hub left some out earlier and has room now.
     Repeat,
-    /// The time asked for with [`Machine::deadline`] has come.
+    /// The time of [`Machine::deadline`] has come.
     Tick,
 }
 
-/// What the listener wants done.
+/// An action for the loop.
 #[derive(Debug)]
 pub(super) enum Output {
-    /// Tell the watch.
+    /// Pass the event to the watch's sink.
     Emit(WatchEvent),
-    /// Drop the stream, if there is one, and open another; over a new connection when `rebuild` is set.
+    /// Drop the stream, if there is one, and open another; over a new connection if `rebuild` is set.
     Open {
         rebuild: bool,
         tokens: [Vec<u8>; TARGETS],
@@ -61,9 +61,9 @@ pub(super) enum Output {
     },
     /// Drop the stream.
     Close,
-    /// Look up what has become of these orders.
+    /// Look up why these orders have left the targets.
     Resolve(Vec<Missing>),
-    /// So many documents were billed.
+    /// Number of documents that were billed.
     Billed(u64),
 }
 
@@ -74,7 +74,7 @@ enum Phase {
     Waiting { until: Instant },
 }
 
-/// The listener: no sockets, no clocks.
+/// The listener's state, without sockets and clocks.
 pub(super) struct Machine {
     contents: Contents,
     phase: Phase,
@@ -83,26 +83,26 @@ pub(super) struct Machine {
     chance: Box<dyn FnMut() -> f64 + Send>,
     use_tokens: bool,
     silence: Duration,
-    /// Kept from the last consistent snapshot; empty where there is none.
+    /// Resume tokens of the last consistent snapshot; empty where there is none.
     tokens: [Vec<u8>; TARGETS],
     staged_tokens: [Vec<u8>; TARGETS],
     resumed: bool,
-    /// Whether the refusal of a token was answered by trying without, since the last snapshot.
+    /// Whether a refused token was answered by a retry without tokens, since the last snapshot.
     refused: bool,
     current: [bool; TARGETS],
     started: bool,
-    /// The next snapshot tells all open orders, changed or not.
+    /// Whether the next snapshot also delivers all open orders, changed or not.
     repeats: bool,
     repeated_at: Option<Instant>,
     read_micros: u64,
     mismatch: Option<Instant>,
-    /// Since when the stream is lost, and why, while the watch hasn't been told.
+    /// When and why the stream was lost, while the outage isn't reported yet.
     lost: Option<(Instant, String)>,
     source: Option<SourceState>,
 }
 
 impl Machine {
-    /// A listener that wants to open its first stream at `now`. `chance` gives numbers between 0 and 1.
+    /// A listener that opens its first stream at `now`. `chance` returns random numbers between 0 and 1.
     pub(super) fn new(
         contents: Contents,
         use_tokens: bool,
@@ -133,7 +133,7 @@ impl Machine {
         }
     }
 
-    /// When a [`Input::Tick`] is due.
+    /// When the next [`Input::Tick`] is due.
     pub(super) fn deadline(&self) -> Instant {
         let phase = match self.phase {
             Phase::Opening { since } => since + OPENING,
@@ -146,12 +146,12 @@ impl Machine {
         }
     }
 
-    /// How many documents couldn't be shown.
+    /// Number of documents that can't be read as orders.
     pub(super) fn unreadable(&self) -> usize {
         self.contents.unreadable()
     }
 
-    /// Takes one input, and says what to do.
+    /// Takes one input, and returns what to do.
     pub(super) fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
         match input {
@@ -224,7 +224,7 @@ impl Machine {
         });
     }
 
-    /// Asks for everything anew. That costs a read for each document, so it is done once in a while only.
+    /// Reads all contents again. That costs a read per document, so it is done once per `REPEAT_PAUSE` at most.
     fn repeat(&mut self, now: Instant, out: &mut Vec<Output>) {
         let is_due = self
             .repeated_at
@@ -326,7 +326,7 @@ impl Machine {
         }
     }
 
-    /// All targets together show one moment of the database, if each of them has all its contents.
+    /// Commits a snapshot if all targets are current: together they then show the database at `read_micros`.
     fn consistent(&mut self, now: Instant, read_micros: u64, out: &mut Vec<Output>) {
         if self.current != [true; TARGETS] {
             return;
@@ -340,7 +340,7 @@ impl Machine {
             out.push(Output::Emit(WatchEvent::Snapshot(Snapshot {
                 changes: outcome.changes,
                 initial,
-                // What the hub has left out itself is not known here.
+                // Orders that the hub leaves out itself are not known here.
                 hidden_open: outcome.has_hidden_open.then_some(1),
                 has_gap: outcome.has_gap && !initial,
                 ..Snapshot::default()
@@ -358,7 +358,7 @@ impl Machine {
             out.push(Output::Resolve(outcome.suspects));
         }
         if self.use_tokens {
-            // Only now: a token kept earlier would skip what a reader hasn't been told.
+            // Only now: resuming from a token kept before its snapshot was emitted would skip the changes in it.
             for (kept, staged) in self.tokens.iter_mut().zip(&mut self.staged_tokens) {
                 if !staged.is_empty() {
                     *kept = std::mem::take(staged);
@@ -370,7 +370,7 @@ impl Machine {
         self.report(SourceState::Live, out);
     }
 
-    /// The server counts other documents than we hold: something was missed. Everything is asked for again.
+    /// The server's count of documents differs from ours: a change was missed. Starts over without resume tokens.
     fn mismatched(&mut self, now: Instant, out: &mut Vec<Output>) {
         tracing::warn!("Firestore counts other documents than the listener holds; it starts over");
         self.tokens = Default::default();
@@ -405,7 +405,7 @@ impl Machine {
         out.push(Output::Close);
         let pause = match fault.kind {
             FaultKind::Rejected if self.resumed && !self.refused => {
-                // Most likely the token is too old, or of a query that was another one.
+                // Most likely the token is too old, or belongs to a different query.
                 self.refused = true;
                 self.tokens = Default::default();
                 Duration::ZERO
@@ -462,7 +462,7 @@ fn publish(changes: Vec<Change>, out: &mut Vec<Output>) {
     }
 }
 
-/// Target ids on the wire start at 1.
+/// The id of a target on the wire; ids start at 1.
 pub(super) fn id(target: usize) -> i32 {
     i32::try_from(target + 1).unwrap_or(i32::MAX)
 }

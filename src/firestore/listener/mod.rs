@@ -1,8 +1,8 @@
-//! The listener: one stream from the database, however many people look.
+//! The listener: one stream from the database per process, for any number of readers.
 //!
-//! [`machine`] decides everything, as a function of messages and time; [`contents`] holds what the database has told, and
-//! turns consistent snapshots into changes; [`resolve`] finds out what has become of orders that are no longer told of.
-//! The loop in here only carries messages.
+//! [`machine`] decides everything, as a function of messages and time; [`contents`] holds a copy of the database, and turns
+//! consistent snapshots into changes; [`resolve`] looks up orders that have left the targets. The loop in here only passes
+//! messages.
 
 mod contents;
 mod gap;
@@ -40,31 +40,32 @@ use crate::store::WatchSink;
 use contents::Contents;
 use machine::{Input, Machine, Output};
 
-/// The newest orders with a number for a time, the newest with a Timestamp, records of removals, and open orders.
+/// Number of targets: the newest orders whose time is a number, those whose time is a Timestamp, removal records, and open
+/// orders.
 const TARGETS: usize = 4;
 /// The targets of the newest orders.
 const NEWEST: [usize; 2] = [0, 1];
-/// The target of the records of removals.
+/// The target of removal records.
 const REMOVALS: usize = 2;
-/// The target of open orders, however old they are and whatever their `timestamp` holds.
+/// The target of open orders, of any age and with any `timestamp`.
 const OPEN: usize = 3;
 
-/// What the listener tells beside its snapshots.
+/// State of the listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Health {
     pub(super) source: SourceState,
-    /// Documents that couldn't be read as orders.
+    /// Number of documents that can't be read as orders.
     pub(super) unreadable: usize,
 }
 
-/// Everything that the loop needs.
+/// What the loop needs.
 pub(super) struct Listener {
     pub(super) connection: Arc<Connection>,
     pub(super) meter: Arc<Meter>,
     pub(super) window: WindowLimits,
     pub(super) sink: WatchSink,
     pub(super) health: watch::Sender<Health>,
-    /// Notified to have all open orders delivered again.
+    /// Notified to deliver all open orders again.
     pub(super) repeat: Arc<Notify>,
 }
 
@@ -114,7 +115,7 @@ impl Listener {
                         line.open(settings.clone(), rebuild, requests);
                     }
                     Output::Resolve(orders) => {
-                        // The other end lives as long as this loop.
+                        // Can't fail: the receiver lives as long as this loop.
                         let _ = missing.send(orders);
                     }
                     Output::Billed(documents) => self.meter.read(Cause::Listener, documents),
@@ -149,10 +150,10 @@ impl Listener {
         });
     }
 
-    /// Most documents of each target.
+    /// Maximum number of documents in each target.
     fn limits(&self) -> [usize; TARGETS] {
         let newest = self.window.orders;
-        // All that are held, those among the newest included, and one more: it tells whether there are too many.
+        // As many as the window holds, including those among the newest, and one more to detect that there are too many.
         let open = newest + self.window.open + 1;
         [newest, newest, newest, open]
     }
@@ -200,7 +201,7 @@ impl Listener {
     }
 }
 
-/// The connection, and the stream on it: none, one that is being opened, or one that is open.
+/// The connection, and its stream: none, being opened, or open.
 #[derive(Default)]
 struct Line {
     db: Option<FirestoreDb>,
@@ -209,7 +210,7 @@ struct Line {
 }
 
 impl Line {
-    /// Begins to open a stream in place of the one there is; over the same connection unless `rebuild` is set.
+    /// Begins to open a stream, which replaces the current one; over the same connection unless `rebuild` is set.
     fn open(&mut self, settings: FirestoreSettings, rebuild: bool, requests: Vec<ListenRequest>) {
         let kept = self.db.take().filter(|_| !rebuild);
         self.stream = None;
@@ -220,7 +221,7 @@ impl Line {
         (self.opening, self.stream) = (None, None);
     }
 
-    /// The next thing that happens on the line; never, where there is none. May be dropped and called again.
+    /// The next input from the stream; pending while there is none. Cancel-safe.
     async fn next(&mut self) -> Input {
         if let Some(opening) = &mut self.opening {
             let opened = opening.await;
@@ -244,7 +245,7 @@ impl Line {
     }
 }
 
-/// Opens a stream, over a new connection unless there is one to go on with.
+/// Opens a stream, over `db` if there is one, else over a new connection.
 async fn open(
     settings: FirestoreSettings,
     db: Option<FirestoreDb>,
@@ -254,7 +255,7 @@ async fn open(
         Some(db) => db,
         None => connect(&settings).await?,
     };
-    // The requests must not end: the server takes that for the end of the stream.
+    // The stream of requests must not end: to the server, that ends the whole call.
     let requests = tokio_stream::iter(requests).chain(tokio_stream::pending());
     let opened = db
         .client()
@@ -267,7 +268,7 @@ async fn open(
     }
 }
 
-/// Which order a record of a removal speaks of.
+/// The id of the order that a removal record is about.
 fn removed_id(record: &str) -> Option<OrderId> {
     OrderId::parse(id_of(record)).ok()
 }

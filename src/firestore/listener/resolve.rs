@@ -1,8 +1,8 @@
-//! What has become of orders that have left the listener's targets.
+//! Finds out why orders have left the listener's targets.
 //!
-//! An order that was removed by this program has a record with the commit time of its removal. Others remove without one;
-//! then the first instance that notices writes the record, and all instances tell of the removal at the record's commit
-//! time: a reader's position means the same on each of them.
+//! An order that was removed by this program has a record with the commit time of its removal. Other programs write none; then
+//! the first instance that notices writes it. All instances publish the removal at the record's commit time, so that a cursor
+//! means the same on each of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use super::super::usage::Cause;
 use super::super::{REMOVALS_COLLECTION, removals, value};
 use super::contents::{Fate, Missing, Name};
 
-/// Orders looked up at once; a commit holds 500 writes at most.
+/// Orders per look-up; a commit holds 500 writes at most.
 const BATCH: usize = 100;
 /// Pause after a look-up that failed.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Answers for every order that comes in, sooner or later; ends when nobody asks any more.
+/// Looks up every order received from `missing` until its fate is known; ends when the channel is closed.
 pub(super) async fn run(
     connection: Arc<Connection>,
     mut missing: UnboundedReceiver<Vec<Missing>>,
@@ -67,7 +67,7 @@ fn take(open: &mut HashMap<Name, Missing>, more: Vec<Missing>) {
     );
 }
 
-/// The fates of those that are settled; the others are to be looked up again.
+/// Returns the fates that are known; the other orders have to be looked up again.
 async fn look(connection: &Connection, batch: &[Missing]) -> Result<Vec<(Name, Fate)>, Fault> {
     let record_name =
         |missing: &Missing| connection.name(REMOVALS_COLLECTION, id_of(&missing.name));
@@ -107,7 +107,7 @@ async fn look(connection: &Connection, batch: &[Missing]) -> Result<Vec<(Name, F
                     .map(|name| (name, Fate::Removed(micros))),
             );
         }
-        // Another instance was faster; its record is found the next time.
+        // Another instance was faster: the next look-up finds its record.
         Err(fault) if fault.kind == FaultKind::Conflict || fault.kind == FaultKind::Rejected => {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -1,4 +1,4 @@
-//! What a stream has told since the last consistent snapshot.
+//! Changes received since the last consistent snapshot.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use super::TARGETS;
 use super::contents::Name;
 use crate::orders::HeldOrder;
 
-/// Everything that waits for the next consistent snapshot.
+/// Changes that are applied at the next consistent snapshot.
 pub(super) struct Staging {
     documents: HashMap<Name, Staged>,
-    /// Targets whose contents come again from the beginning.
+    /// Targets whose contents are sent from the beginning.
     fresh: [bool; TARGETS],
-    /// Targets whose first contents are billed: those of a new query, not what comes again after a reset.
+    /// Targets whose first contents are billed: those of a new query, not those sent again after a reset.
     queried: [bool; TARGETS],
-    /// How many documents the server counts.
+    /// The server's counts of documents.
     counts: [Option<usize>; TARGETS],
-    /// Bytes of the orders that are staged.
+    /// Size of the staged orders, in bytes.
     bytes: usize,
-    /// Beyond so many, documents are left out.
+    /// Above this size, orders are staged without their documents.
     max_bytes: usize,
 }
 
-/// A document's state: what is needed of it, since all documents of a first snapshot wait here at the same time.
+/// The parts of a document that are needed later, since all documents of a first snapshot are staged at the same time.
 #[derive(Debug)]
 pub(super) struct State {
     /// Commit time in microseconds.
@@ -54,7 +54,7 @@ impl State {
     }
 }
 
-/// What was told of one document.
+/// What was received about one document.
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     pub(super) document: Option<State>,
@@ -66,7 +66,7 @@ pub(super) struct Staged {
 }
 
 impl Staging {
-    /// Nothing staged; orders beyond `max_bytes` will be without their documents.
+    /// Nothing staged. Beyond `max_bytes`, orders are staged without their documents.
     pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             bytes: 0,
@@ -80,7 +80,7 @@ impl Staging {
 }
 
 impl Staging {
-    /// Starts anew: `fresh` targets send everything, the others what has changed.
+    /// Starts anew: `fresh` targets send everything, the others only changes.
     pub(super) fn begin(&mut self, fresh: [bool; TARGETS]) {
         self.documents.clear();
         self.bytes = 0;
@@ -89,7 +89,8 @@ impl Staging {
         self.queried = fresh;
     }
 
-    /// The contents of a target are void and come again. Nobody is told: what comes again unchanged cancels out.
+    /// Discards the contents of a target, which the server sends again. Readers see nothing of it: documents that come again
+    /// unchanged cause no event.
     pub(super) fn reset(&mut self, target: usize) {
         self.fresh[target] = true;
         self.counts[target] = None;
@@ -99,8 +100,8 @@ impl Staging {
         }
     }
 
-    /// A document is in the targets `join` and no longer in those of `leave`. `known` is the time of the state published so
-    /// far, and the targets that it is in. Answers how many reads are billed: one for each target.
+    /// Stages a document that is in the targets `join` and no longer in those of `leave`. `known` holds the commit time of its
+    /// published state and the targets that it is in. Returns the number of billed reads, one per target.
     pub(super) fn upsert(
         &mut self,
         name: &str,
@@ -128,7 +129,7 @@ impl Staging {
         if before != updated {
             staged.billed = 0;
         }
-        // What comes again after a reset is not billed again.
+        // Documents sent again after a reset are not billed again.
         let free = match known {
             Some((known, targets)) if updated == Some(known) => targets & !queried,
             _ => 0,
@@ -138,7 +139,7 @@ impl Staging {
         due.count_ones()
     }
 
-    /// A document is no longer in the targets `leave`, and no longer anywhere if it was deleted.
+    /// Stages that a document has left the targets `leave`, and the database if `deleted`.
     pub(super) fn gone(&mut self, name: &str, leave: u8, deleted: bool) {
         let staged = self.documents.entry(name.into()).or_default();
         staged.join &= !leave;
@@ -149,12 +150,12 @@ impl Staging {
         }
     }
 
-    /// The server holds so many documents in a target.
+    /// Stores the server's count of documents in a target.
     pub(super) fn set_count(&mut self, target: usize, count: usize) {
         self.counts[target] = Some(count);
     }
 
-    /// Commit time of what is staged of a document, in microseconds.
+    /// Commit time of a document's staged state, in microseconds.
     pub(super) fn updated(&self, name: &Name) -> Option<u64> {
         self.documents.get(name)?.updated()
     }
@@ -163,7 +164,8 @@ impl Staging {
         self.documents.remove(name).unwrap_or_default()
     }
 
-    /// Which targets each document will be in, for all that may have changed; `targets` tells where a known one is now.
+    /// The targets that each document will be in, for all documents that may have changed; `targets` returns those of a known
+    /// one.
     pub(super) fn targets<K>(
         &self,
         known: &HashMap<Name, K>,
@@ -190,7 +192,7 @@ impl Staging {
             .collect()
     }
 
-    /// Whether the server counts as many documents as there will be: those in `after`, and the `known` ones not among them.
+    /// Whether the server's counts match the targets after a commit: the documents in `after`, and the `known` ones not in it.
     pub(super) fn counts_match<'a>(
         &self,
         after: &[(Name, u8)],
@@ -217,7 +219,7 @@ impl Staged {
     }
 }
 
-/// The bit that stands for a target.
+/// The bit of a target in a mask.
 pub(super) fn bit(target: usize) -> u8 {
     1 << target
 }

@@ -1,4 +1,4 @@
-//! The way of one submit through the database: look, commit, and look again where an answer is lost.
+//! One submit's calls to the database: look up, commit, and look up again if an answer is lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,18 +17,18 @@ use crate::firestore::usage::Cause;
 use crate::orders::OrderId;
 use crate::store::{Placed, StoreError};
 
-/// How often other instances may be faster before a submit is given up.
+/// Conflicts with other instances before a submit is given up.
 const CONFLICTS: u32 = 30;
-/// Numbers that are looked at together where orders stand on numbers that the counter hasn't given out.
+/// Numbers looked up at once, when orders have numbers that the counter hasn't given out.
 const PROBES: u64 = 50;
 
-/// How far a submit has come.
+/// Progress of a submit.
 #[derive(Default)]
 pub(super) struct Progress {
-    /// A commit was sent whose outcome isn't known yet.
+    /// Whether a commit was sent whose outcome isn't known yet.
     is_sent: AtomicBool,
     is_given_up: AtomicBool,
-    /// The right to number orders, and what the submit before has left.
+    /// The lock that lets one submit at a time number orders, and the state left by the last one.
     turn: Mutex<Option<OwnedMutexGuard<Last>>>,
 }
 
@@ -37,7 +37,8 @@ impl Progress {
         self.is_sent.load(Ordering::Relaxed)
     }
 
-    /// The caller was answered: from now on the outcome is found out, nothing more is sent, and others get their turn.
+    /// To be called when the caller is answered: from then on nothing more is sent, only the outcome is looked up, and the next
+    /// submit has its turn.
     pub(super) fn give_up(&self) {
         self.is_given_up.store(true, Ordering::Relaxed);
         self.turn().take();
@@ -47,14 +48,14 @@ impl Progress {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last commit has done nothing. Earlier ones may have, where one is unsure.
+    /// Records that the last commit had no effect. Earlier ones may have had, if `unsure` is set.
     fn settle(&self, submission: &Submission) {
         self.is_sent
             .store(submission.unsure.is_some(), Ordering::Relaxed);
     }
 }
 
-/// What the database holds before a commit.
+/// State of the database before a commit.
 enum Before {
     Placed(Placed),
     Free {
@@ -63,7 +64,7 @@ enum Before {
     },
 }
 
-/// Why a look didn't tell what the database holds.
+/// Why a look-up didn't return the state of the database.
 enum LookError {
     Fault(Fault),
     KeyReused,
@@ -76,8 +77,8 @@ impl From<Fault> for LookError {
 }
 
 impl Numbering {
-    /// Waits for its turn, and places the order. After [`Progress::give_up`] it only finds out what became of the commits
-    /// that were sent.
+    /// Waits for its turn, and places the order. After [`Progress::give_up`] it only finds out the outcome of the commits that
+    /// were sent.
     pub(super) async fn place_in_turn(
         &self,
         mut submission: Submission,
@@ -86,7 +87,7 @@ impl Numbering {
         let mut last = Arc::clone(&self.last).lock_owned().await;
         submission.millis = self.clock.millis().max(last.millis + 1);
         last.millis = submission.millis;
-        // While the listener is away, the first call is a read, which tells for certain that nothing was placed.
+        // While the listener is away, the first call is a read: if it fails, nothing was placed for certain.
         let mut known = last.counter.take().filter(|_| self.is_live());
         *progress.turn() = Some(last);
         let (mut conflicts, mut looks) = (0, 0);
@@ -132,7 +133,7 @@ impl Numbering {
         }
     }
 
-    /// What is known, or else what a look tells.
+    /// The state according to the known counter, or else to a look-up.
     async fn before(
         &self,
         known: Option<Counter>,
@@ -152,13 +153,13 @@ impl Numbering {
         writes: Vec<Write>,
         progress: &Progress,
     ) -> Result<CommitResponse, Fault> {
-        // Nothing is sent before there is a connection.
+        // If this fails, nothing was sent.
         self.connection.ready().await?;
         progress.is_sent.store(true, Ordering::Relaxed);
         self.connection.commit(writes).await
     }
 
-    /// Reads the counter, the key, and what a commit of unknown outcome would have left.
+    /// Reads the counter, the key, and the order that a commit of unknown outcome may have placed.
     async fn look_before(&self, submission: &Submission) -> Result<Before, LookError> {
         let mut names = vec![self.connection.name(COUNTER.0, COUNTER.1)];
         names.extend(
@@ -205,7 +206,7 @@ impl Numbering {
         })
     }
 
-    /// A conflict may come from an order that stands on the number without having been counted: its number is passed over.
+    /// Skips numbers of orders that weren't counted, which may be the cause of a conflict.
     async fn pass_taken(&self, submission: &mut Submission, number: u64) -> Result<(), StoreError> {
         let mut first = number;
         loop {
@@ -222,7 +223,7 @@ impl Numbering {
             let ours =
                 |document: &Document| text_of(&document.fields, SUBMISSION_FIELD) == submission.id;
             if documents.iter().flatten().any(ours) {
-                // A commit that seemed lost has come through: the next look finds it.
+                // A commit whose answer was lost took effect: the next look-up finds it.
                 return Ok(());
             }
             if let Some((free, _)) = probes
@@ -230,7 +231,7 @@ impl Numbering {
                 .zip(&documents)
                 .find(|(_, document)| document.is_none())
             {
-                // Taken or not: the counter decides, unless it lags behind.
+                // If `number` itself is free, the counter is right; otherwise it lags behind.
                 submission.taken = if *free == number {
                     submission.taken
                 } else {
@@ -243,7 +244,7 @@ impl Numbering {
     }
 }
 
-/// Other instances are faster: they go first.
+/// Waits a random time, up to 20 ms per conflict, to let other instances go first.
 async fn pause(conflicts: u32) {
     let longest = 20 * u64::from(conflicts);
     tokio::time::sleep(Duration::from_millis(rand::random_range(0..longest))).await;

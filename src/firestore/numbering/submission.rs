@@ -1,4 +1,4 @@
-//! One submit, and what it writes.
+//! One submit, and its writes.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ use crate::firestore::value;
 use crate::orders::{OrderDraft, OrderId};
 use crate::store::{IDEMPOTENCY_MILLIS, IdempotencyKey, StoreError, random_id};
 
-/// Which submit has placed an order: what tells, after a lost answer, whether it was ours.
+/// Id of the submit that placed an order: after a lost answer, it tells whether the order is ours.
 pub(super) const SUBMISSION_FIELD: &str = "submissionId";
-/// What a key was used for.
+/// Fingerprint of the submit, its user included, that a key was used for.
 pub(super) const FINGERPRINT_FIELD: &str = "fingerprint";
-/// How often the outcome of a commit is asked for before a submit is given up.
+/// Look-ups of a commit's outcome before a submit is given up.
 const LOOKS: u32 = 8;
 
-/// One submit on its way.
+/// A submit in progress.
 pub(super) struct Submission {
     draft: OrderDraft,
     pub(super) id: String,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) millis: u64,
-    /// Commits whose outcome is unknown were for this number.
+    /// Number used by the commits whose outcome is unknown.
     pub(super) unsure: Option<u64>,
     /// Numbers up to this one are taken by orders that weren't counted.
     pub(super) taken: u64,
@@ -49,7 +49,7 @@ impl Submission {
         self.key.is_some()
     }
 
-    /// What one commit writes: the counter, the order, and the key where there is one.
+    /// The writes of one commit: the counter, the order, and the key if there is one.
     pub(super) fn writes(
         &self,
         connection: &Connection,
@@ -90,8 +90,8 @@ impl Submission {
         writes
     }
 
-    /// Waits before the outcome of a commit is looked at again; an error where there is none to look at, or after too many
-    /// looks.
+    /// Waits before the next look-up of a commit's outcome. An error if no commit's outcome is unknown, or after too many
+    /// look-ups.
     pub(super) async fn patience(&self, looks: u32, fault: Fault) -> Result<(), StoreError> {
         if self.unsure.is_none() || looks > LOOKS {
             return Err(self.given_up(fault));
@@ -100,7 +100,7 @@ impl Submission {
         Ok(())
     }
 
-    /// Whether the order was placed is either known, or said to be unknown.
+    /// The error of a submit that is given up: it says that the outcome is unknown if a commit's is.
     pub(super) fn given_up(&self, fault: Fault) -> StoreError {
         match self.unsure {
             None if fault.kind == FaultKind::Conflict => {
@@ -114,7 +114,7 @@ impl Submission {
     }
 }
 
-/// The document that keeps a key.
+/// Full name of the document of a key.
 pub(super) fn key_name(connection: &Connection, key: &IdempotencyKey) -> String {
     connection.name(KEYS_COLLECTION, &hex(&key.digest()))
 }

@@ -14,7 +14,7 @@ use crate::firestore::value;
 const NOW: i64 = 1_771_842_400_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// Small enough for a few dozen documents to reach them, but for the slack.
+/// Small enough to be reached with a few dozen documents, except for the slack.
 const SMALL: Bounds = Bounds {
     ahead: 100,
     slack: 1_000,
@@ -87,7 +87,7 @@ impl Database {
         found
     }
 
-    /// One page, the next one's beginning, and how many documents were read.
+    /// One page, the beginning of the next one, and the number of documents read.
     fn page(&self, query: &ListQuery, bounds: Bounds) -> (Vec<String>, Option<Position>, usize) {
         let mut scan = Scan::new(query, NOW.cast_unsigned(), bounds);
         let mut reads = 0;
@@ -125,7 +125,7 @@ impl Database {
         panic!("pages without end")
     }
 
-    /// The list as it should be.
+    /// The expected list.
     fn expected(&self, query: &ListQuery) -> Vec<String> {
         let orders = self
             .documents

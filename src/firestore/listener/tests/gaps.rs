@@ -1,4 +1,4 @@
-//! No order comes and goes in silence: it is told of, or the snapshot says that it may have a gap.
+//! Every order that comes and goes is published, or the snapshot says that it may have a gap.
 
 use proptest::prelude::*;
 
@@ -6,16 +6,16 @@ use super::*;
 
 const WINDOW: usize = 4;
 
-/// What is written between two snapshots.
+/// A write between two snapshots.
 #[derive(Debug, Clone, Copy)]
 enum Write {
     /// A finished order, with a number or a Timestamp for its time.
     Order { timed: bool },
-    /// One from a clock that is years ahead; the first two of a kind only, or it would hold the window alone.
+    /// One from a clock that is years ahead; only the first two of a kind, since more would fill the window.
     Future { timed: bool },
     /// One from a clock that is minutes behind.
     Late { timed: bool },
-    /// The newest order is removed.
+    /// A removal of the newest order.
     Remove { timed: bool },
 }
 
@@ -28,14 +28,14 @@ fn write() -> impl Strategy<Value = Write> {
     ]
 }
 
-/// A database of finished orders, with what its listener was sent.
+/// A database of finished orders, and the state that its listener was sent.
 struct Database {
     micros: u64,
     written: usize,
-    /// Milliseconds and document of every order, by type of the time.
+    /// Milliseconds and document of every order, by type of its `timestamp`.
     orders: [Vec<(u64, Document)>; 2],
     sent: [Vec<(u64, Document)>; 2],
-    /// Orders since the last snapshot that were the newest when they came.
+    /// Orders since the last snapshot that were the newest when they were written.
     news: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What no emulator does: incremental changes, counts, refused tokens, silence.
+//! Cases that no emulator produces: incremental changes, counts, refused tokens, silence.
 
 mod gaps;
 mod properties;
@@ -31,9 +31,9 @@ const NUMBERS: i32 = 1;
 const TIMES: i32 = 2;
 const RECORDS: i32 = 3;
 const OPEN: i32 = 4;
-/// Bytes of the orders of one snapshot.
+/// Maximum size of the orders of one snapshot, in bytes.
 const MAX_BYTES: usize = 1 << 20;
-/// Open orders that the listener takes.
+/// Limit of the target of open orders.
 const OPEN_LIMIT: usize = 20;
 const ALL: [i32; 4] = [NUMBERS, TIMES, RECORDS, OPEN];
 
@@ -48,7 +48,7 @@ fn at(micros: u64) -> Timestamp {
     }
 }
 
-/// An order with a number for its time, last changed at `updated` microseconds.
+/// An order with a number as its `timestamp`, last changed at `updated` microseconds.
 fn order(id: &str, millis: i64, updated: u64) -> Document {
     document(order_name(id), ValueType::IntegerValue(millis), updated)
 }
@@ -141,7 +141,7 @@ fn dropped(code: Code) -> ResponseType {
     })
 }
 
-/// A machine in the hands of a test, and what it has said since it was last asked.
+/// A machine under test, and its outputs since they were last read.
 struct Driven {
     machine: Machine,
     now: Instant,
@@ -163,7 +163,7 @@ impl Driven {
         }
     }
 
-    /// With a stream that has shown these documents.
+    /// A machine whose stream has sent these documents.
     fn live(window: usize, messages: impl IntoIterator<Item = ResponseType>) -> Self {
         let mut driven = Self::new(window);
         driven.tick();
@@ -191,7 +191,7 @@ impl Driven {
         }
     }
 
-    /// Waits for what the machine waits for, and answers how long that took.
+    /// Waits until the machine's deadline, and returns how long that took.
     fn wait(&mut self) -> Duration {
         let before = self.now;
         self.now = self.machine.deadline().max(before);
@@ -219,7 +219,7 @@ impl Driven {
         found
     }
 
-    /// Changes told since the last question: `ORD1@5` for a state of that time, `-ORD1@6` for a removal.
+    /// Changes published since the last call: `ORD1@5` for a state of that time, `-ORD1@6` for a removal.
     fn told(&mut self) -> Vec<String> {
         let changes = self
             .snapshots()

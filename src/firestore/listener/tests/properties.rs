@@ -1,4 +1,4 @@
-//! Whatever happens in the database and to the stream: in the end, the watch has been told the truth.
+//! After any sequence of changes and stream failures, the watch ends up with the state of the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,25 +9,25 @@ use crate::orders::OrderId;
 
 const WINDOW: usize = 4;
 
-/// One step of a random story.
+/// One step of a random run.
 #[derive(Debug, Clone)]
 enum Step {
-    /// An order is written, with a number or a Timestamp for its time.
+    /// An order is written, with a number or a Timestamp as its `timestamp`.
     Write {
         id: u8,
         time: u16,
         timed: bool,
         open: bool,
     },
-    /// An order is removed, by this program (with a record) or by somebody else.
+    /// An order is removed, by this program (with a record) or by another one.
     Remove { id: u8, recorded: bool },
-    /// The server sends what has changed, up to a consistent point.
+    /// The server sends the changes up to a consistent point.
     Send,
-    /// The same, after voiding a target.
+    /// The same, after resetting a target.
     Reset(u8),
-    /// It begins to send, and the stream is lost half-way.
+    /// The server begins to send, and the stream is lost half-way.
     Cut(u8),
-    /// The fates that were asked for are found out.
+    /// The requested look-ups return.
     Resolve,
 }
 
@@ -49,15 +49,15 @@ struct World {
     micros: u64,
     orders: BTreeMap<String, Document>,
     records: BTreeMap<String, u64>,
-    /// What the stream has been sent, by target.
+    /// Documents sent on the stream, by target.
     sent: [BTreeMap<String, Document>; 4],
     asked: Vec<Missing>,
-    /// What a reader knows: the newest state of each order it was told of, 0 where it was removed.
+    /// State of a reader: the newest state of each order that it received, 0 for a removed one.
     told: BTreeMap<OrderId, u64>,
     removed: BTreeMap<OrderId, u64>,
-    /// Orders that are open, as far as the reader was told.
+    /// Orders that are open according to the reader.
     open: BTreeSet<OrderId>,
-    /// Orders that newer ones have pushed out of the window: what becomes of them is not told.
+    /// Orders pushed out of the window by newer ones: their later changes are not published.
     let_go: BTreeSet<String>,
 }
 
@@ -155,7 +155,7 @@ impl World {
             let now = self.target(index);
             let before = std::mem::replace(&mut self.sent[index], now);
             let sent = &self.sent[index];
-            // Of those that would be pushed out in any case, nobody asks whether they still exist.
+            // Orders that would be pushed out in any case are not looked up.
             let outranked = |gone: &Document| {
                 index < 2
                     && sent.len() == WINDOW
@@ -175,7 +175,7 @@ impl World {
         self.listen();
     }
 
-    /// The stream is lost; the next one goes on where the last snapshot was.
+    /// The stream is lost; the next one resumes from the last snapshot.
     fn cut(&mut self, after: usize) {
         self.micros += 1;
         let news = self.news([false; 4]);
@@ -213,7 +213,7 @@ impl World {
         self.listen();
     }
 
-    /// Takes what the machine says, as a reader would.
+    /// Takes the machine's outputs, as a reader would.
     fn listen(&mut self) {
         self.asked.extend(self.driven.looked_up());
         for snapshot in self.driven.snapshots() {
@@ -227,7 +227,7 @@ impl World {
                         } else {
                             self.open.insert(order.id.clone());
                         }
-                        // The same state may be told again, after a look-up or an eviction; the hub passes it over.
+                        // The same state may be sent again, after a look-up or an eviction; the hub ignores it.
                         assert!(
                             before.is_none_or(|before| before <= order.updated_micros),
                             "back to an older state: {order:?}"
@@ -319,7 +319,7 @@ proptest! {
         for step in &steps {
             world.take(step);
         }
-        // Everything is found out and sent in the end.
+        // In the end, all look-ups return and all changes are sent.
         for _ in 0..3 {
             world.send([false; 4]);
             world.resolve();

@@ -113,7 +113,7 @@ fn an_order_pushed_out_by_newer_ones_is_no_removal() {
     ]);
     assert_eq!(driven.told(), ["ORD3@110"]);
     assert!(driven.looked_up().is_empty());
-    // The same after everything has come again.
+    // The same after everything was sent again.
     driven.hear([
         reset(NUMBERS),
         changed(order("ORD4", 4, 130), NUMBERS),
@@ -214,7 +214,7 @@ fn an_id_may_be_used_again_after_a_removal() {
     );
     driven.hear([changed(order("ORD1", 9, 120), NUMBERS), consistent(121)]);
     assert_eq!(driven.told(), ["ORD1@120"]);
-    // The old record says nothing of the new order.
+    // The old record is not about the new order.
     driven.hear([reset(RECORDS), changed(record("ORD1", 110), RECORDS)]);
     driven.hear([
         target(TargetChangeType::Current, &[RECORDS]),
@@ -247,7 +247,7 @@ fn a_time_that_changes_its_type_moves_the_order() {
     let timed = document(order_name("ORD1"), ValueType::TimestampValue(at(5)), 110);
     driven.hear([moved(timed, &[TIMES], &[NUMBERS]), consistent(111)]);
     assert_eq!(driven.told(), ["ORD1@110"]);
-    // In two messages, the other way about.
+    // In two messages, in reverse order.
     driven.hear([
         left("ORD1", TIMES),
         changed(order("ORD1", 1, 120), NUMBERS),
@@ -306,7 +306,7 @@ fn counts_that_differ_start_over_without_tokens() {
         driven.sources().is_empty(),
         "nobody was told of any trouble"
     );
-    // Again within the minute: with patience.
+    // Again within a minute: with backoff.
     driven.hear([counts(NUMBERS, 7), consistent(121)]);
     assert_eq!(driven.wait(), Duration::from_secs(1));
 }
@@ -323,7 +323,7 @@ fn a_token_is_used_once_its_snapshot_was_told() {
     fresher.target_change_type = TargetChangeType::NoChange.into();
     driven.hear([ResponseType::TargetChange(fresher)]);
     assert_eq!(driven.reconnect(), [(); 4].map(|()| b"token 100".to_vec()));
-    // Only what has changed since comes now.
+    // Now only later changes are sent.
     driven.hear([
         changed(order("ORD1", 1, 110), NUMBERS),
         current(),
@@ -550,7 +550,7 @@ fn what_comes_again_unchanged_is_not_billed() {
         1,
         "leaving is a read, a removal is none"
     );
-    // A new query is billed whole.
+    // All documents of a new query are billed.
     driven.hear([counts(NUMBERS, 5), consistent(140)]);
     driven.wait();
     driven.give(Input::Opened);
