@@ -32,6 +32,11 @@ cargo fmt --check
 
 step 'lints'
 cargo clippy --locked --all-targets -- -D warnings
+cargo clippy --locked --lib --tests --features shuttle -- -D warnings
+cargo clippy --locked --lib --features fuzzing -- -D warnings
+
+step "the dependencies' licences and sources"
+bash tests/deny.sh
 
 step "Google's Firestore emulator"
 source tests/emulator.sh
