@@ -1,7 +1,7 @@
-//! Harnesses for what comes from outside as bytes: each takes any bytes and panics where a promise is broken.
+//! Harnesses for input from outside: each takes any bytes and panics if a guarantee is broken.
 //!
-//! The fuzz targets in `fuzz/` call them, and so do the property tests below. What fuzzing has found once belongs into
-//! `fuzz/seeds/`, which the tests go through as well.
+//! Called by the fuzz targets in `fuzz/` and by the property tests below. Inputs found by fuzzing are kept in `fuzz/seeds/`,
+//! which the tests run too.
 
 mod id_token;
 #[cfg(test)]

@@ -71,7 +71,7 @@ async fn add(
     Ok(())
 }
 
-/// The hash of a new password, as the store keeps it.
+/// Reads a new password, and hashes it in the store's scheme.
 async fn read_new_password(accounts: &dyn AccountStore) -> anyhow::Result<String> {
     let password = read_password()?;
     let length = password.expose_secret().chars().count();

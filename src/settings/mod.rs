@@ -1,9 +1,9 @@
-//! Settings, typed, and where they come from.
+//! Typed settings, and the layers they are read from.
 //!
-//! The file `config/default.toml` is built in: it is the list of all keys, their defaults and their explanation at once.
-//! Later layers may only set keys that stand there, so that a misspelt one is an error and not a surprise.
+//! The built-in file `config/default.toml` lists all keys with their defaults and explanations. Later layers may only set keys
+//! that it has, so that a misspelt one is an error.
 //!
-//! Each section has a file of its own: its type, the form that it is written in (`Raw…`), and its checks.
+//! Each section has a file of its own with its type, its unparsed form (`Raw…`), and its checks.
 
 mod auth;
 mod embedded;

@@ -128,7 +128,7 @@ fn bounded(name: &str, value: &Value, limit: usize) -> Result<Option<Value>, Fie
     let Value::String(text) = value else {
         return Err(FieldError::new(name, "must be text"));
     };
-    // A text has at most as many characters as bytes.
+    // A text never has more characters than bytes.
     if text.len() > limit && text.chars().nth(limit).is_some() {
         return Err(FieldError::new(
             name,
@@ -138,7 +138,7 @@ fn bounded(name: &str, value: &Value, limit: usize) -> Result<Option<Value>, Fie
     Ok((!text.trim().is_empty()).then(|| json!(text)))
 }
 
-/// The indexes in ascending order.
+/// Parses indexes, and sorts them ascending.
 fn items_done(name: &str, value: &Value) -> Result<Option<Value>, FieldError> {
     let Value::Array(list) = value else {
         return Err(FieldError::new(name, "must be an array of indexes"));
@@ -157,7 +157,7 @@ fn items_done(name: &str, value: &Value) -> Result<Option<Value>, FieldError> {
     Ok((!indexes.is_empty()).then(|| json!(indexes)))
 }
 
-/// A whole number from 0 on. JSON writes it as `3` or as `3.0`.
+/// A whole number from 0 on, written in JSON as `3` or `3.0`.
 fn whole_number(value: &Value) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
