@@ -76,7 +76,7 @@ mod tests {
         time.as_microsecond().try_into().expect("after the epoch")
     }
 
-    /// The day's start, and how many hours it has.
+    /// The day's start, and its length in hours.
     fn day(name: &str, date: Date) -> (u64, u64) {
         let day = zone(name).day(date);
         (day.start, (day.end - day.start) / HOUR)
@@ -111,7 +111,7 @@ mod tests {
         // Midnight came twice: the day begins with the first one.
         let havana = day("America/Havana", date(2025, 11, 2));
         assert_eq!(havana, (micros("2025-11-02T04:00:00Z"), 25));
-        // Samoa left this day out.
+        // Samoa skipped this day.
         assert_eq!(day("Pacific/Apia", date(2011, 12, 30)).1, 0);
     }
 

@@ -1,4 +1,4 @@
-//! Who may use the desk.
+//! Authentication.
 //!
 //! A client sends a *credential*: a session (a browser's cookie, or the token returned by the API's sign-in), a token made for
 //! scripts, an admin's id as existing clients send it, or the token from the settings. [`Auth`] checks credentials, caches the
@@ -57,7 +57,7 @@ const FCM_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// Prefix of tokens.
 const TOKEN_PREFIX: &str = "obt_";
 
-/// Who may use the desk.
+/// Checks credentials and passwords, and manages sessions.
 pub struct Auth {
     accounts: Arc<dyn AccountStore>,
     clock: Clock,

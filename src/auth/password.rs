@@ -197,7 +197,7 @@ mod tests {
         );
         assert!(verify(&hash, &"correct horse".into(), &mut scratch));
         assert!(!verify(&hash, &"correct horsf".into(), &mut scratch));
-        // What the memory holds from a check before makes no difference.
+        // The scratch memory's contents from an earlier check don't matter.
         assert!(verify(&hash, &"correct horse".into(), &mut scratch));
         assert!(verify(
             &hash,

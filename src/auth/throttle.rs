@@ -243,7 +243,7 @@ mod tests {
         IpAddr::from((0x0a00_0000 + number).to_be_bytes())
     }
 
-    /// The wait in seconds, 0 where the attempt was let through.
+    /// The wait in seconds, 0 if the attempt was allowed.
     fn attempt(throttle: &Throttle, email: &str, address: IpAddr) -> u64 {
         let begun = throttle.begin(email, address, None);
         begun.err().map_or(0, |wait| wait.as_secs().max(1))

@@ -192,7 +192,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// Made with Python's hashlib, as Werkzeug does.
+    /// Made with Python's hashlib, like Werkzeug's.
     const VECTORS: [(&str, &str); 4] = [
         (
             "correct horse",
@@ -294,10 +294,10 @@ mod tests {
             format!("scrypt:1024:0:1$x${long}"),
             format!("scrypt:1024:8:0$x${long}"),
             format!("scrypt:1024:8:1$x${short}"),
-            // 288 MiB: the blocks of the passes are memory as well.
+            // 288 MiB, including the blocks of the passes.
             format!("scrypt:2:262144:8$x${long}"),
             format!("scrypt:2:65536:8$x${long}"),
-            // Little memory, and eight times the time of Werkzeug's own.
+            // Little memory, and eight times the work of Werkzeug's own.
             format!("scrypt:32768:8:8$x${long}"),
             format!("scrypt:1024:8:256$x${long}"),
             format!("pbkdf2:sha256:4294967295$x${short}"),

@@ -97,7 +97,7 @@ impl Order {
         numeric::amount(self.fields.get("totalAmount")?)
     }
 
-    /// Whether somebody has taken note of the order.
+    /// Whether the order is acknowledged.
     pub fn acknowledged(&self) -> bool {
         self.fields.get("acknowledged") == Some(&Value::Bool(true))
     }

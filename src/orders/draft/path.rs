@@ -65,7 +65,7 @@ pub(super) mod work {
         STEPS.with(|steps| steps.set(steps.get() + 1));
     }
 
-    /// Steps written out since the last call.
+    /// Steps formatted since the last call.
     pub(in super::super) fn take() -> usize {
         STEPS.with(Cell::take)
     }
