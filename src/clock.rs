@@ -1,6 +1,6 @@
-//! The wall clock, as a value that can be replaced.
+//! The wall clock, as a replaceable value.
 //!
-//! Everything that asks for the time takes a [`Clock`], so that tests can step it, also backwards.
+//! Code that needs the time takes a [`Clock`], so that tests can step it, also backwards.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Clock {
         })
     }
 
-    /// A clock that answers with what `now` returns, in microseconds.
+    /// A clock that returns `now()`, in microseconds.
     pub fn from_fn(now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }

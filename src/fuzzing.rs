@@ -1,7 +1,7 @@
-//! Harnesses for what comes from outside as bytes: each takes any bytes and panics where a promise is broken.
+//! Harnesses for input from outside: each takes any bytes and panics if a guarantee is broken.
 //!
-//! The fuzz targets in `fuzz/` call them, and so do the property tests below. What fuzzing has found once belongs into
-//! `fuzz/seeds/`, which the tests go through as well.
+//! Called by the fuzz targets in `fuzz/` and by the property tests below. Inputs found by fuzzing are kept in `fuzz/seeds/`,
+//! which the tests run too.
 
 mod id_token;
 #[cfg(test)]
@@ -16,7 +16,7 @@ pub use id_token::id_token;
 use crate::auth::werkzeug;
 use crate::orders::{Card, DraftError, DraftLimits, Order, OrderDraft, OrderId, Position};
 
-/// A harness.
+/// A function that checks any bytes.
 pub type Harness = fn(&[u8]);
 
 /// All harnesses by the names of their targets.
@@ -37,7 +37,7 @@ pub fn cursor(bytes: &[u8]) {
     };
     let position: Position = position;
     let text = position.to_string();
-    // A cursor stands in headers, addresses and events as it is.
+    // A cursor is used unescaped in headers, addresses and events.
     assert!(
         text.bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte))
@@ -111,19 +111,19 @@ pub fn firestore_document(bytes: &[u8]) {
     crate::firestore::fuzzing::document(bytes);
 }
 
-/// The query of a stream, and its `Last-Event-ID` in a line of its own.
+/// The query of a stream, and on the next line its `Last-Event-ID`.
 pub fn stream_query(bytes: &[u8]) {
     crate::routes::stream_query(bytes);
 }
 
-/// `X-Forwarded-For`, and `Forwarded` in a line of its own.
+/// `X-Forwarded-For`, and on the next line `Forwarded`.
 pub fn forwarding(bytes: &[u8]) {
     crate::routes::forwarding(bytes);
 }
 
-/// A password's hash as another program wrote it, and a password in a line of its own.
+/// A password hash of another program, and on the next line a password.
 pub fn werkzeug_hash(bytes: &[u8]) {
-    // Parameters up to here cost some milliseconds. Larger ones are either refused or too slow to try many.
+    // Cheaper parameters take a few milliseconds. Larger ones are either refused or too slow to try many.
     const CHEAP: u64 = 20_000;
     let Ok(text) = from_utf8(bytes) else { return };
     let (hash, password) = text.split_once('\n').unwrap_or((text, ""));
@@ -132,7 +132,7 @@ pub fn werkzeug_hash(bytes: &[u8]) {
         .split(':')
         .filter_map(|part| part.parse::<u32>().ok())
         .fold(1_u64, |cost, part| cost.saturating_mul(part.into()));
-    // Beyond every limit, so that it must be refused at once.
+    // Beyond every limit: must be refused at once.
     let is_absurd = cost > 1 << 40;
     if cost > CHEAP && !is_absurd {
         return;

@@ -1,17 +1,17 @@
 //! orderbell: a live order desk for small shops.
 //!
-//! One road leads through this crate. Orders enter a [`store`] (the [`embedded`] one, or Cloud Firestore), come out of
-//! its watch as consistent snapshots, and are applied to the [`hub`], from which every stream, poll and page is served.
-//! A submit never touches the hub: what is shown has come down the road.
+//! All data flows one way. Orders enter a [`store`] (the [`embedded`] one, or Cloud Firestore), leave its watch as consistent
+//! snapshots, and are applied to the [`hub`], which serves every stream, poll and page. A submit never writes to the hub: only
+//! orders that the watch has delivered are shown.
 //!
-//! * [`orders`]: what an order is. Knows no HTTP and no store.
-//! * [`store`]: the port that stores implement; [`embedded`]: the port on SQLite; [`firestore`]: on Cloud Firestore.
+//! * [`orders`]: orders and their parsing. Independent of HTTP and of stores.
+//! * [`store`]: the port that stores implement; [`embedded`]: on SQLite; [`firestore`]: on Cloud Firestore.
 //! * [`hub`]: the window of orders in memory, cursors, frames, subscribers.
 //! * [`auth`]: admins, sessions, tokens, throttling.
-//! * [`routes`]: the addresses. [`app`]: puts everything together. [`cli`]: the commands.
-//! * [`http`]: clients' connections: their limits, and how a stream gets a socket for itself.
+//! * [`routes`]: the HTTP routes. [`app`]: assembles the service. [`cli`]: the commands.
+//! * [`http`]: client connections: their limits, and the sockets of streams.
 //! * [`limits`]: rate limits by address.
-//! * [`settings`], [`telemetry`], [`clock`], [`zone`]: what all of them need.
+//! * [`settings`], [`telemetry`], [`clock`], [`zone`]: used by all of them.
 
 pub mod app;
 pub mod auth;
@@ -34,6 +34,6 @@ pub mod zone;
 #[doc(hidden)]
 pub mod fuzzing;
 
-// Tests that are shared with those in `tests/` name the crate as those do.
+// Tests shared with `tests/` use the crate's name.
 #[cfg(test)]
 extern crate self as orderbell;

@@ -10,9 +10,9 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-/// Addresses remembered at a time. Further addresses share one quota until some of these have their quota back.
+/// Maximum number of remembered addresses. Others share one quota until some of these have their full quota back.
 const MAX_ADDRESSES: usize = 100_000;
-/// Pause between two searches for addresses that can be forgotten, since each search goes through all of them.
+/// Minimum time between two searches for addresses to forget, since each search looks at all of them.
 const PRUNE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Rate-limit key of an address: the address itself, or its `/64` for IPv6, where one client has that many addresses.
@@ -25,9 +25,9 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 
 /// Limits how often each address may do something: a steady rate, and a burst on top of it.
 ///
-/// Time is monotonic: a wall clock that is set back gives nobody more and takes nothing away.
+/// Uses monotonic time: setting the wall clock back changes no quota.
 pub struct AddressLimiter<C: Clock = DefaultClock> {
-    /// `None` is the quota that addresses share while the table is full.
+    /// The key `None` is the quota shared by new addresses while the table is full.
     quotas: Quotas<C>,
     max_addresses: usize,
     next_prune: Mutex<Option<C::Instant>>,
@@ -41,7 +41,7 @@ type Quotas<C> = RateLimiter<
 >;
 
 impl AddressLimiter {
-    /// `per_minute` times a minute, and up to `burst` times at once.
+    /// Allows `per_minute` attempts a minute, and up to `burst` at once.
     pub fn new(per_minute: u32, burst: u32) -> Self {
         Self::with_clock(per_minute, burst, MAX_ADDRESSES, DefaultClock::default())
     }
@@ -58,7 +58,7 @@ impl<C: Clock> AddressLimiter<C> {
         }
     }
 
-    /// Counts one attempt of `address`; an error says how long to wait, and nothing was counted.
+    /// Counts one attempt of `address`. `Err` is how long to wait; nothing was counted then.
     pub fn check(&self, address: IpAddr) -> Result<(), Duration> {
         let key = (!self.is_full()).then(|| network_of(address));
         self.quotas
@@ -66,12 +66,12 @@ impl<C: Clock> AddressLimiter<C> {
             .map_err(|refused| refused.wait_time_from(self.quotas.clock().now()))
     }
 
-    /// Whether there is no room for another address, after forgetting those that have their whole quota back.
+    /// Whether there is no room for another address, after forgetting those with their full quota.
     fn is_full(&self) -> bool {
         if self.quotas.len() < self.max_addresses {
             return false;
         }
-        // Another thread that searches right now is as good.
+        // If another thread is searching, its result is enough.
         if let Ok(mut next_prune) = self.next_prune.try_lock() {
             let now = self.quotas.clock().now();
             if next_prune.is_none_or(|next| now >= next) {

@@ -1,4 +1,4 @@
-//! Logs, and the figures behind `/metrics`.
+//! Logging, and the metrics behind `/metrics`.
 
 mod malformed;
 
@@ -15,7 +15,7 @@ use malformed::MalformedRequests;
 
 pub use malformed::report_malformed_requests;
 
-/// Sends logs to standard error, as the settings say. Does nothing when logs go somewhere already.
+/// Sends logs to standard error, as configured. Does nothing if a logger is installed already.
 pub fn init(settings: &LogSettings) {
     let registry = tracing_subscriber::registry()
         .with(filter(settings))
@@ -28,10 +28,10 @@ pub fn init(settings: &LogSettings) {
     };
 }
 
-/// What is logged. actix-session warns of every cookie that it can't verify, and anyone can send those: it is silent unless the
-/// settings name it.
+/// The log filter. Silences actix-session unless the settings name it: it warns of every cookie that it can't verify, and
+/// anyone can send those.
 fn filter(settings: &LogSettings) -> Targets {
-    // The settings have checked it.
+    // Validated with the settings.
     let named: Targets = settings.level.parse().unwrap_or_default();
     let default = named.default_level();
     let filter = Targets::new()
@@ -43,14 +43,14 @@ fn filter(settings: &LogSettings) -> Targets {
     }
 }
 
-/// The registry whose figures `/metrics` shows, all of them beginning with `orderbell_`.
+/// The registry of `/metrics`, with the prefix `orderbell_`.
 pub fn registry(register: impl FnOnce(&mut Registry)) -> Arc<Registry> {
     let mut registry = Registry::with_prefix("orderbell");
     register(&mut registry);
     Arc::new(registry)
 }
 
-/// The span that a request's log lines stand in: method, path and a random id, and nothing that was sent.
+/// Creates the span of a request's log lines: method, path and a random id, and nothing else from the request.
 pub struct RequestSpan;
 
 impl tracing_actix_web::RootSpanBuilder for RequestSpan {

@@ -1,4 +1,4 @@
-//! The time zone that the shop's days are counted in.
+//! The time zone of the shop's days.
 
 use std::ops::Range;
 
@@ -6,18 +6,18 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-/// A time zone, with all its changes between summer and winter time.
+/// A time zone, with its daylight saving rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
 impl Zone {
-    /// The machine's zone (the variable `TZ`, else `/etc/localtime` or what the system has instead); UTC where it has none.
+    /// The machine's zone (the variable `TZ`, else `/etc/localtime` or the system's equivalent); UTC if it has none.
     pub fn of_machine() -> Self {
         Self(TimeZone::try_system().unwrap_or(TimeZone::UTC))
     }
 
-    /// The zone with this name in the IANA database, such as `Africa/Algiers`. The machine's copy of the database comes first,
-    /// since it may be newer than the one in this program.
+    /// The zone with this IANA name, such as `Africa/Algiers`. Prefers the machine's copy of the database, which may be newer
+    /// than the one in this program.
     pub fn named(name: &str) -> Option<Self> {
         TimeZone::get(name)
             .or_else(|_| TimeZoneDatabase::bundled().get(name))
@@ -26,19 +26,19 @@ impl Zone {
             .map(Self)
     }
 
-    /// The zone's IANA name. The machine may have a zone without one.
+    /// The zone's IANA name, which the machine's zone may lack.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("the machine's own")
     }
 
-    /// The day `date`, in microseconds since the epoch; what lies before the epoch is cut off. It starts at midnight, or where
-    /// clocks skip midnight, at the first time after it that exists.
+    /// The day `date`, in microseconds since the epoch, clamped at the epoch. It starts at midnight, or if clocks skip
+    /// midnight, at the first time after it that exists.
     pub fn day(&self, date: Date) -> Range<u64> {
         let end = date.tomorrow().map_or(u64::MAX, |next| self.start(next));
         self.start(date)..end
     }
 
-    /// The day that the time `micros` is in. Both in microseconds since the epoch.
+    /// The day that contains the time `micros`. Both in microseconds since the epoch.
     pub fn day_of(&self, micros: u64) -> Range<u64> {
         let time = i64::try_from(micros)
             .ok()
@@ -52,7 +52,7 @@ impl Zone {
             Ok(midnight) => {
                 u64::try_from(midnight.timestamp().as_microsecond()).unwrap_or_default()
             }
-            // Too close to one of the ends of jiff's calendar.
+            // Too close to an end of jiff's calendar.
             Err(_) if date.year() < 1970 => 0,
             Err(_) => u64::MAX,
         }
@@ -76,7 +76,7 @@ mod tests {
         time.as_microsecond().try_into().expect("after the epoch")
     }
 
-    /// The day's start, and how many hours it has.
+    /// The day's start, and its length in hours.
     fn day(name: &str, date: Date) -> (u64, u64) {
         let day = zone(name).day(date);
         (day.start, (day.end - day.start) / HOUR)
@@ -111,7 +111,7 @@ mod tests {
         // Midnight came twice: the day begins with the first one.
         let havana = day("America/Havana", date(2025, 11, 2));
         assert_eq!(havana, (micros("2025-11-02T04:00:00Z"), 25));
-        // Samoa left this day out.
+        // Samoa skipped this day.
         assert_eq!(day("Pacific/Apia", date(2011, 12, 30)).1, 0);
     }
 

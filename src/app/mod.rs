@@ -1,7 +1,7 @@
-//! Puts everything together, and takes it down again.
+//! Assembles the service, runs it, and shuts it down.
 //!
-//! The program is a function of its settings, a bound listener and the signal to stop. Whatever ends by itself ends the
-//! process with an error.
+//! The program is a function of its settings, a bound listener and a shutdown signal. If any part ends on its own, the process
+//! ends with an error.
 
 mod stores;
 
@@ -36,21 +36,21 @@ use stores::Stores;
 
 pub use stores::accounts;
 
-/// How often open streams are checked against what their credentials are worth.
+/// How often the credentials of open streams are re-checked.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
-/// How often it is checked whether there is room for open orders that were left out.
+/// How often to check for room for open orders that were left out.
 const OPEN_ORDERS_INTERVAL: Duration = Duration::from_secs(5);
-/// How often they are asked for where nothing has changed: the store may not have been able to deliver.
+/// How often they are requested again if nothing has changed: the store may have failed to deliver.
 const OPEN_ORDERS_AGAIN: Duration = Duration::from_secs(900);
-/// How often the log says that open orders are left out.
+/// Minimum time between warnings about open orders left out.
 const HIDDEN_ORDERS_WARNING: Duration = Duration::from_secs(600);
-/// How long to wait before the first admin is tried again.
+/// Pause before creating the first admin is tried again.
 const ADMIN_RETRY: Duration = Duration::from_secs(5);
-/// Connections beside those of streams.
+/// Number of connections in addition to those of streams.
 const OTHER_CONNECTIONS: usize = 2_048;
-/// A connection without a request is closed after this time.
+/// How long a connection may stay open without a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long requests and streams may take to end, once the process is told to stop. Those that don't are cut.
+/// Time limit for requests and streams to end after the shutdown signal; later ones are cut off.
 const SHUTDOWN_PATIENCE_SECONDS: u64 = 2;
 
 /// The service, listening and not yet running.
@@ -140,27 +140,28 @@ impl App {
         })
     }
 
-    /// Where the service listens.
+    /// The address that the service listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The first admin, if this start has made it.
+    /// The first admin, if it was created on this start.
     pub fn first_admin(&self) -> Option<&FirstAdmin> {
         self.first_admin.as_ref()
     }
 
-    /// The store, for whoever places orders without HTTP.
+    /// The store, for placing orders without HTTP.
     pub fn store(&self) -> Arc<dyn OrderStore> {
         Arc::clone(&self.store)
     }
 
-    /// The hub, for whoever tells it of changes that no store has made.
+    /// The hub, for reporting changes that no store has made.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// Serves until `shutdown` is cancelled, which is a success, or until a part of the process ends by itself.
+    /// Serves until `shutdown` is cancelled, which returns `Ok`, or until a part of the process ends on its own, which is an
+    /// error.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let stop_server = self.server.stop();
         let mut server = tokio::spawn(self.server.run());
@@ -182,7 +183,7 @@ impl App {
     }
 }
 
-/// Lets the store's watch fill the hub; the answer comes with the first that it tells.
+/// Starts the store's watch, which fills the hub. The receiver resolves at the first event.
 fn begin_watch(store: &dyn OrderStore, hub: &Arc<Hub>) -> oneshot::Receiver<()> {
     let (begin, begun) = oneshot::channel();
     let (sink, mut begin) = (Arc::clone(hub), Some(begin));
@@ -192,7 +193,7 @@ fn begin_watch(store: &dyn OrderStore, hub: &Arc<Hub>) -> oneshot::Receiver<()> 
         Box::new(move |event| {
             sink.take(event);
             if let Some(begin) = begin.take() {
-                // Only a store that is part of the process is waited for.
+                // Startup waits only for a store that is part of the process.
                 let _ = begin.send(());
             }
         }),
@@ -200,8 +201,8 @@ fn begin_watch(store: &dyn OrderStore, hub: &Arc<Hub>) -> oneshot::Receiver<()> 
     begun
 }
 
-/// Makes the admin of the settings in a store that may be away, if it has none. No password is made up there: nobody may be
-/// watching when it would be printed.
+/// Creates the admin of the settings in a remote store that has none, as soon as it is reachable. Never generates a password,
+/// since it could be printed when no one is watching.
 fn make_admin_when_possible(auth: Arc<Auth>, settings: AuthSettings) {
     if settings.admin_email.is_none() || settings.admin_password.is_none() {
         return;
@@ -223,7 +224,7 @@ fn hub_settings(settings: &Settings) -> HubSettings {
     }
 }
 
-/// Streams, and room for other requests beside them, as far as the limit of open files allows.
+/// Limits of connections: streams plus room for other requests, within the limit of open files.
 fn admission(settings: &Settings) -> Arc<Admission> {
     let wanted = settings.stream.max_connections + OTHER_CONNECTIONS;
     let limits = AdmissionLimits {
@@ -264,7 +265,7 @@ fn serve(
         .context("can't serve on the listener")
 }
 
-/// One worker thread's addresses and middleware.
+/// Routes and middleware of one worker thread.
 fn application(
     state: &web::Data<AppState>,
 ) -> ActixApp<
@@ -289,7 +290,7 @@ fn application(
         .configure(|config| routes::configure(config, &origins))
 }
 
-/// Streams say `bye`, requests come to their end, and what is left is cut.
+/// Sends `bye` on streams, lets requests end, and cuts off the rest.
 async fn stop(server: impl Future<Output = ()>, hub: &Hub, streams: &TaskTracker) {
     tracing::info!("stopping");
     hub.close();
@@ -304,11 +305,11 @@ async fn stop(server: impl Future<Output = ()>, hub: &Hub, streams: &TaskTracker
             "cutting streams whose clients don't read"
         );
     }
-    // The workers go, and what they run goes with them.
+    // Ends the workers and the tasks they run.
     server.await;
 }
 
-/// Open orders that had to be left out come back once there is room.
+/// Requests the open orders that were left out once there is room.
 async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert::Infallible {
     let mut next_warning = Instant::now();
     let mut last = None;
@@ -316,7 +317,7 @@ async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert:
     loop {
         tokio::time::sleep(OPEN_ORDERS_INTERVAL).await;
         let holding = hub.holding();
-        // Where nothing has changed since the last delivery, another one brings nothing more.
+        // If nothing has changed since the last delivery, another one brings nothing new.
         let is_due = last != Some(holding) || asked_at.elapsed() > OPEN_ORDERS_AGAIN;
         if hub.wants_open_orders() && is_due {
             asked_at = Instant::now();

@@ -1,4 +1,4 @@
-//! Which store the settings mean.
+//! Opens the store that the settings name.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::firestore::FirestoreStore;
 use crate::settings::StoreKind;
 use crate::store::{AccountStore, OrderStore};
 
-/// A store, by what it is used for.
+/// A store, with what the app needs of it.
 pub(super) struct Stores {
     pub(super) orders: Arc<dyn OrderStore>,
     pub(super) accounts: Arc<dyn AccountStore>,
-    /// The store is part of this process: it is there, or there is no sense in starting.
+    /// Whether the store is part of this process: startup then waits for it, and fails without it.
     pub(super) is_local: bool,
-    /// What the store counts by itself.
+    /// Registers the store's own metrics.
     pub(super) register: Box<dyn Fn(&mut Registry)>,
 }
 
@@ -46,7 +46,7 @@ impl Stores {
     }
 }
 
-/// The accounts of a store that a server may be running on.
+/// Opens the accounts of a store, also while a server uses it.
 pub fn accounts(kind: &StoreKind) -> anyhow::Result<Box<dyn AccountStore>> {
     Ok(match kind {
         StoreKind::Embedded(path) => {

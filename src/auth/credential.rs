@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::sign_in::Authenticated;
 use crate::store::{Admin, Digest, Session, Token};
 
-/// What a client has presented, without its secret.
+/// A credential that a client has sent, without its secret.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Credential {
-    /// A session: HMAC of its secret.
+    /// HMAC of a session's secret.
     Session(Digest),
-    /// A token for scripts: SHA-256 of it.
+    /// SHA-256 of a token for scripts.
     Token(Digest),
     /// An admin's id, as existing clients send it.
     AdminId(String),
@@ -29,20 +29,20 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Somebody who may use the desk.
+/// The authenticated user of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
     /// The admin, `None` for tokens that act as themselves.
     pub admin_id: Option<String>,
-    /// What other people see, and what changes are recorded under.
+    /// Display name, also recorded as the author of changes.
     pub name: String,
     /// The admin's e-mail address, empty for tokens that act as themselves.
     pub email: String,
-    /// The session's public handle, where it is one.
+    /// Public id of the session; `None` for other credentials.
     pub session_id: Option<String>,
-    /// What was presented.
+    /// The credential that was sent.
     pub credential: Credential,
-    /// Streams are counted under this.
+    /// Key of the stream limit.
     pub(super) account: String,
 }
 
@@ -65,7 +65,7 @@ impl Principal {
         }
     }
 
-    /// Of a session that has just begun.
+    /// The principal of a new session.
     pub(super) fn of_sign_in(
         admin: &Authenticated,
         session: &Session,

@@ -4,20 +4,20 @@ use std::time::Duration;
 use super::{AuthError, Credential, Principal, millis};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How long a verdict is believed without asking the store again.
+/// How long a verdict is fresh when the store doesn't report changes.
 const LIFE: Duration = Duration::from_secs(30);
-/// How long it is believed while the store tells of changes: that a session is in use has to be written down in time.
+/// How long it is fresh when the store reports changes. Bounded, because the use of a session has to be recorded in time.
 const WATCHED_LIFE: Duration = Duration::from_secs(300);
-/// How long an old verdict stands in while the store can't be asked.
+/// How long a verdict is valid while the store is unreachable.
 const LIFE_WHILE_AWAY: Duration = Duration::from_secs(3_600);
-/// Most credentials that are known to be good.
+/// Maximum number of cached valid credentials.
 const MAX_KNOWN: usize = 10_000;
-/// Most credentials that are known to be bad.
+/// Maximum number of cached refusals.
 const MAX_REFUSED: usize = 10_000;
 
-/// What credentials were worth when the store was last asked.
+/// Cache of the store's answers about credentials.
 ///
-/// Good and bad ones are kept apart, so that made-up credentials can't push the good ones out.
+/// Valid and refused ones are stored separately, so that invented credentials can't evict valid ones.
 #[derive(Default)]
 pub(super) struct CredentialCache {
     state: Mutex<State>,
@@ -27,28 +27,28 @@ pub(super) struct CredentialCache {
 struct State {
     known: HashMap<Credential, Known>,
     refused: HashMap<Credential, Refused>,
-    /// How often something was forgotten.
+    /// Number of calls of [`CredentialCache::forget`].
     forgettings: u64,
 }
 
-/// A credential that is good, and when it was last presented.
+/// A valid credential, and when it was last sent.
 struct Known {
     verdict: Verdict,
     used_millis: u64,
 }
 
-/// What the store has said of a credential that is good.
+/// The store's answer about a valid credential.
 #[derive(Clone)]
 pub(super) struct Verdict {
     pub(super) principal: Principal,
     pub(super) at_millis: u64,
-    /// Of the store, when it was asked.
+    /// The store's generation at the look-up.
     pub(super) generation: Option<u64>,
-    /// When the credential ends by itself.
+    /// When the credential expires.
     pub(super) ends_millis: u64,
 }
 
-/// A credential that is bad.
+/// A refused credential.
 struct Refused {
     refusal: Refusal,
     at_millis: u64,
@@ -71,16 +71,17 @@ impl From<Refusal> for AuthError {
     }
 }
 
-/// Taken before a look-up: its result is kept only if nothing was forgotten meanwhile.
+/// Taken before a look-up. The result is cached only if nothing was forgotten since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket(u64);
 
 impl Verdict {
-    /// Whether the store needn't be asked; it is at `generation` now, if it tells of changes.
+    /// Whether the verdict can be used without a look-up. `generation` is the store's current one, `None` if it doesn't report
+    /// changes.
     pub(super) fn is_fresh(&self, now_millis: u64, generation: Option<u64>) -> bool {
         let life = match generation {
-            // Rights have changed since (perhaps this credential's), or the store doesn't tell of changes any more and may have
-            // been silent for a while when it was asked.
+            // Either rights have changed (perhaps of this credential), or the store has stopped reporting changes and may have
+            // missed some before the look-up.
             _ if generation != self.generation => return false,
             Some(_) => WATCHED_LIFE,
             None => LIFE,
@@ -88,7 +89,7 @@ impl Verdict {
         self.is_younger_than(life, now_millis)
     }
 
-    /// Whether the credential stays good while the store is away.
+    /// Whether the credential stays valid while the store is unreachable.
     pub(super) fn stands_in(&self, now_millis: u64) -> bool {
         self.is_younger_than(LIFE_WHILE_AWAY, now_millis)
     }
@@ -98,7 +99,7 @@ impl Verdict {
     }
 }
 
-/// A clock that was set back makes things old, not young.
+/// After the clock was set back, entries count as old.
 fn is_younger_than(life: Duration, at_millis: u64, now_millis: u64) -> bool {
     now_millis
         .checked_sub(at_millis)
@@ -110,7 +111,7 @@ impl CredentialCache {
         Ticket(self.lock().forgettings)
     }
 
-    /// The last verdict, also one that isn't fresh any more. The credential is presented now.
+    /// The last verdict, fresh or not. Records that the credential was sent now.
     pub(super) fn get(&self, credential: &Credential, now_millis: u64) -> Option<Verdict> {
         let mut state = self.lock();
         let known = state.known.get_mut(credential)?;
@@ -118,7 +119,7 @@ impl CredentialCache {
         Some(known.verdict.clone())
     }
 
-    /// When the sessions of an admin were last presented to this process, by their handles.
+    /// When this process last saw each session of an admin, by session id.
     pub(super) fn last_used(&self, admin_id: &str) -> HashMap<String, u64> {
         let state = self.lock();
         let own = state
@@ -132,15 +133,15 @@ impl CredentialCache {
         .collect()
     }
 
-    /// Why the credential was refused a short time ago.
+    /// The cached refusal of the credential, if it is fresh.
     pub(super) fn refusal(&self, credential: &Credential, now_millis: u64) -> Option<Refusal> {
         let state = self.lock();
         let refused = state.refused.get(credential)?;
         refused.is_fresh(now_millis).then_some(refused.refusal)
     }
 
-    /// Keeps a verdict, unless the credential may have been forgotten since the `ticket` was taken: a look-up that was under
-    /// way while its session was ended must not bring the session back.
+    /// Caches a verdict, unless anything was forgotten since the `ticket` was taken: a look-up that began before a sign-out
+    /// must not restore the session.
     pub(super) fn remember(&self, ticket: Ticket, credential: Credential, verdict: Verdict) {
         let mut state = self.lock();
         if state.forgettings != ticket.0 {
@@ -164,12 +165,12 @@ impl CredentialCache {
         state.known.insert(credential, known);
     }
 
-    /// The credential isn't good any more.
+    /// Drops the verdict of a credential that is no longer valid.
     pub(super) fn remove(&self, credential: &Credential) {
         self.lock().known.remove(credential);
     }
 
-    /// The credential isn't good, which is believed for `life`.
+    /// Caches the refusal of a credential for `life`.
     pub(super) fn refuse(
         &self,
         credential: Credential,
@@ -183,7 +184,7 @@ impl CredentialCache {
             state
                 .refused
                 .retain(|_, refused| refused.is_fresh(now_millis));
-            // Only costs further look-ups, which are limited for each address.
+            // Costs only more look-ups, which are limited per address.
             if state.refused.len() >= MAX_REFUSED {
                 state.refused.clear();
             }
@@ -196,7 +197,7 @@ impl CredentialCache {
         state.refused.insert(credential, refused);
     }
 
-    /// Forgets good credentials, also those whose look-up is under way.
+    /// Drops verdicts, and discards the results of look-ups under way.
     pub(super) fn forget(&self, which: impl Fn(&Credential, &Principal) -> bool) {
         let mut state = self.lock();
         state.forgettings += 1;

@@ -7,21 +7,20 @@ use super::session_key::SESSION_PREFIX;
 use super::{Auth, AuthError, Credential, Principal, SESSION_LIMIT, TOKEN_PREFIX, millis, sha256};
 use crate::store::{Admin, Digest, Session, SessionKind, SessionUse, StoreError};
 
-/// How often the use of a session or token is written down. Each write may be billed, and comes back through the watch of every
+/// How often the use of a session or token is recorded. Each write may be billed, and is delivered to the watch of every
 /// instance, which is billed as well.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(3_600);
-/// How long after its beginning a session has its first use written down. It is one that goes on being used then, not one of a
-/// script that signs in anew each time.
+/// Minimum age of a session when its first use is recorded. Scripts that sign in for every run don't reach it.
 const FIRST_TOUCH: Duration = Duration::from_secs(60);
-/// How long a token or an admin's id stays unknown: one that has just been made is good soon.
+/// How long an unknown token or admin id is refused without a look-up. Short, because it may be created in the meantime.
 const REFUSAL_LIFE: Duration = Duration::from_secs(10);
-/// The same where a look-up costs nothing: only so that a script with a bad token doesn't use up what its address has.
+/// The same where a look-up is free: keeps a script with a bad token from using up the limit of its address.
 const FREE_REFUSAL_LIFE: Duration = Duration::from_secs(5);
-/// How long a session stays ended. None comes back, and each look-up may be billed.
+/// How long an ended session is refused without a look-up. It can't come back, and each look-up may be billed.
 const ENDED_LIFE: Duration = Duration::from_secs(3_600);
 
 impl Auth {
-    /// The principal that the bearer token `secret`, sent from `address`, stands for.
+    /// The principal of the bearer token `secret`, sent from `address`.
     pub async fn bearer(&self, secret: &str, address: IpAddr) -> Result<Principal, AuthError> {
         use subtle::ConstantTimeEq as _;
         let digest = sha256(secret);
@@ -43,9 +42,9 @@ impl Auth {
         self.refuse_word(digest, address)
     }
 
-    /// Refuses what can't be a credential, and counts it as the guess that it may be.
+    /// Refuses a word that can't be a credential. Counts as a failure of the address, since it may be a guess.
     fn refuse_word(&self, digest: Digest, address: IpAddr) -> Result<Principal, AuthError> {
-        // Nothing else has this digest: tokens begin with a prefix.
+        // No real token has this digest, because tokens begin with a prefix.
         let credential = Credential::Token(digest);
         let now = self.clock.millis();
         if self.cache.refusal(&credential, now).is_none() {
@@ -56,18 +55,17 @@ impl Auth {
         Err(AuthError::Unknown)
     }
 
-    /// The principal that the session with this secret stands for.
+    /// The principal of the session with this secret.
     ///
-    /// The keyed check comes first: a made-up secret costs no look-up. There is nothing to guess either (128 bits), so that
-    /// such failures don't count: a browser that was signed out long ago must not use up what its whole network has.
+    /// The keyed check comes first, so an invented secret costs no look-up. Failures don't count: 128 bits can't be guessed,
+    /// and a browser with an old cookie must not use up the limit of its network.
     pub async fn session(&self, secret: &str) -> Result<Principal, AuthError> {
         let digest = self.key.session(secret).await?.ok_or(AuthError::Unknown)?;
         self.verdict(Credential::Session(digest), None).await
     }
 
-    /// Which of the sessions `secrets` a browser is signed in with, as an index: the first one that is good, or else the first
-    /// one that couldn't be looked up, or else the first one. A browser may send several: pages of a sibling host can set
-    /// cookies for this one, and these must not hide the good one.
+    /// Index of the session cookie to use: the first valid one, or else the first that couldn't be looked up, or else 0. A
+    /// browser may send several: pages of a sibling host can set cookies for this one, which must not hide the valid one.
     pub async fn pick_session(&self, secrets: &[&str]) -> usize {
         let mut picked = None;
         for (index, secret) in secrets.iter().enumerate() {
@@ -84,15 +82,15 @@ impl Auth {
         self.failures.check(address).map_err(AuthError::Throttled)
     }
 
-    /// The principal that `credential` stands for, as remembered or as the store says. One that isn't known yet counts as a
-    /// failure of the address `guessed_from`, if there is one, before it is looked up.
+    /// The principal of `credential`, from the cache or the store. Before an uncached one is looked up, a failure is counted
+    /// for the address `guessed_from`, if given.
     pub(super) async fn verdict(
         &self,
         credential: Credential,
         guessed_from: Option<IpAddr>,
     ) -> Result<Principal, AuthError> {
         let now = self.clock.millis();
-        // Read before the store is asked, like the ticket: what changes meanwhile makes the answer an old one.
+        // Read before the look-up, like the ticket: a change during the look-up then makes the verdict stale.
         let generation = self.accounts.generation();
         let known = self.cache.get(&credential, now);
         if let Some(known) = &known
@@ -106,7 +104,7 @@ impl Auth {
         let ticket = self.cache.ticket();
         let guessed_from = guessed_from.filter(|_| known.is_none());
         let is_free = self.accounts.answers_from_memory();
-        // A token can't be guessed. Where its look-up costs nothing, it only counts when it turns out to be unknown.
+        // Tokens can't be guessed. Where a look-up is free, one counts only if it is unknown.
         let counts_later = is_free && matches!(credential, Credential::Token(_));
         if let Some(address) = guessed_from
             && !counts_later
@@ -140,9 +138,9 @@ impl Auth {
         }
     }
 
-    /// Remembers that `credential` isn't good.
+    /// Caches that `credential` is refused.
     fn refused(&self, credential: Credential, error: &AuthError, is_free: bool, now: u64) {
-        // A session that has ended is remembered as that already.
+        // The end of a session is cached already.
         if self.cache.refusal(&credential, now).is_some() {
             return;
         }
@@ -159,7 +157,7 @@ impl Auth {
         self.cache.refuse(credential, refusal, now, life);
     }
 
-    /// The principal that `credential` stands for, as the store says, and when the credential ends by itself.
+    /// The principal of `credential` from the store, and when the credential expires.
     async fn look_up(&self, credential: &Credential) -> Result<(Principal, u64), AuthError> {
         match credential {
             Credential::Settings => Ok((Principal::of_settings(), u64::MAX)),
@@ -222,9 +220,9 @@ impl Auth {
         }
         let mut admin = self.able_admin(&session.admin_id).await?;
         if !self.has_password_of(&session, &admin).await? {
-            // Memory may hold the session from before a change of password and the admin from after it, or the reverse.
+            // The cached session and admin may be from different sides of a password change.
             let stored = match self.accounts.session_and_admin(digest, &admin.id).await {
-                // The password was changed, as far as is known here. The session is refused, and looked up again soon.
+                // The known data says that the password was changed: refuse the session, and look it up again soon.
                 Err(StoreError::Unavailable { .. }) => return Err(AuthError::Unknown),
                 stored => stored?,
             };
@@ -242,17 +240,17 @@ impl Auth {
         Ok((principal, ends))
     }
 
-    /// Ends a session that isn't good any more, without waiting for it. Where that fails, the next look-up tries again.
+    /// Ends an invalid session in the background. If that fails, the next look-up tries again.
     fn end_aside(&self, id: String) {
         let accounts = Arc::clone(&self.accounts);
         self.touches
             .spawn(async move { accounts.end_session(&id).await });
     }
 
-    /// Has it written down that a session is in use, where that is due, and answers when it ends unless it is used again.
+    /// Records that a session is in use, when due. Returns when it expires unless it is used again.
     async fn touch(&self, session: &Session, admin: &Admin, now: u64) -> Result<u64, StoreError> {
         let idle = self.idle(session.kind);
-        // Much shorter sessions than the interval are touched in time, too.
+        // Sessions much shorter than the interval are also touched in time.
         let interval = millis(TOUCH_INTERVAL.min(idle / 4));
         let unseen = now.saturating_sub(session.seen_at);
         let is_first = session.seen_at <= session.created_at && unseen > millis(FIRST_TOUCH);
@@ -276,7 +274,7 @@ impl Auth {
         Ok(expires_at)
     }
 
-    /// The admin with this id, if it may use the desk.
+    /// The admin with this id, unless it is disabled.
     pub(super) async fn able_admin(&self, id: &str) -> Result<Admin, AuthError> {
         let admin = self.accounts.admin_by_id(id).await?;
         let admin = admin.ok_or(AuthError::Unknown)?;

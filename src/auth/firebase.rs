@@ -1,7 +1,7 @@
-//! Firebase ID tokens: what customers' phones present.
+//! Firebase ID tokens, sent by customers' phones.
 //!
-//! A token is a JWT signed by Google with one of a few keys that change every some hours. What counts: RS256 and nothing
-//! else, a known key, this project as issuer's last part and as audience, times that hold, and a user.
+//! A token is a JWT signed by Google with one of a few keys that change every few hours. Accepted are only RS256, a known key,
+//! this project in issuer and audience, valid times, and a user id.
 
 mod keys;
 
@@ -19,24 +19,24 @@ use keys::Keys;
 pub const GOOGLE_KEYS_URL: &str =
     "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
 
-/// How far Google's clock and ours may differ, in seconds.
+/// Allowed difference between Google's clock and ours, in seconds.
 const LEEWAY: u64 = 60;
-/// Longest token that is looked at; Firebase's own have about a kilobyte.
+/// Maximum length of a token, in bytes; Firebase's own have about a kilobyte.
 const MAX_TOKEN: usize = 8 * 1024;
-/// Longest id of a user that Firebase gives.
+/// Maximum length of a Firebase user id.
 const MAX_USER_ID: usize = 128;
-/// How tokens are judged.
+/// Settings of the token check.
 #[derive(Debug, Clone)]
 pub struct FirebaseSettings {
     /// The Firebase project that customers sign in to.
     pub project_id: String,
-    /// Where the keys are: [`GOOGLE_KEYS_URL`], or a server of a test.
+    /// URL of the keys: [`GOOGLE_KEYS_URL`], or a test server.
     pub keys_url: String,
-    /// Also accept the unsigned tokens of Firebase's Auth emulator. Anybody can make those: for development only.
+    /// Also accept the unsigned tokens of Firebase's Auth emulator. Anyone can make those: for development only.
     pub emulator_tokens: bool,
 }
 
-/// A customer, as the token says.
+/// The id of a customer, from the token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserId(String);
 
@@ -47,13 +47,13 @@ impl UserId {
     }
 }
 
-/// Why a token isn't accepted.
+/// Why a token is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FirebaseError {
-    /// The token isn't good; the caller has to get another one.
+    /// The token is invalid; the caller has to get another one.
     #[error("the ID token is not valid: {0}")]
     Invalid(&'static str),
-    /// Nobody can tell: Google's keys can't be fetched. Try again.
+    /// Google's keys can't be fetched. Try again.
     #[error("ID tokens can't be checked now: {0}")]
     Unavailable(String),
 }
@@ -91,7 +91,7 @@ impl FirebaseVerifier {
         }
     }
 
-    /// Who presents the token.
+    /// The user of a valid token.
     pub async fn verify(&self, token: &str) -> Result<UserId, FirebaseError> {
         if token.len() > MAX_TOKEN {
             return Err(FirebaseError::Invalid("it is too long"));
@@ -111,7 +111,7 @@ impl FirebaseVerifier {
         }
         let key = self.keys.get(&header.kid.unwrap_or_default()).await?;
         let mut rules = Validation::new(Algorithm::RS256);
-        // Times and names are judged below, by a clock that tests can set.
+        // Times and names are checked in `judge`, with a clock that tests can set.
         rules.required_spec_claims.clear();
         rules.validate_exp = false;
         rules.validate_aud = false;

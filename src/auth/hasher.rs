@@ -10,24 +10,23 @@ use super::password::{self, Scratch};
 use super::{AuthError, werkzeug};
 use crate::store::{PasswordScheme, StoreError};
 
-/// Longest password that is looked at, in bytes.
+/// Maximum length of a password, in bytes.
 const MAX_PASSWORD: usize = 512;
-/// Checks at the same time. Each has a thread of its own; argon2 takes 19 MiB that is kept, scrypt 32 MiB for the time of a
-/// check.
+/// Number of threads. For argon2, each keeps 19 MiB; scrypt takes 32 MiB during a check.
 const PARALLEL_CHECKS: usize = 2;
-/// Checks that wait for a thread; more are refused.
+/// Maximum number of queued checks; more are refused.
 const MAX_WAITING: usize = 32;
-/// How long a check may wait and take, in all.
+/// Time limit of a check, including its wait.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// `Retry-After` of a refused client.
 const RETRY_AFTER: Duration = Duration::from_secs(3);
 
 type Job = Box<dyn FnOnce(&mut Scratch) + Send>;
 
-/// Checks and makes hashes of passwords, away from the async threads and a few at a time.
+/// Checks and hashes passwords on a few threads of its own, away from the async ones.
 ///
-/// The threads are its own: what scrypt allocates and frees stays in the heaps of a few threads and is used again, whereas the
-/// runtime's many threads would each keep some.
+/// Memory that scrypt frees stays in a thread's heap and is used again. On the runtime's blocking pool, each of many threads
+/// would keep some.
 pub(super) struct Hasher {
     jobs: SyncSender<Job>,
 }
@@ -54,7 +53,7 @@ impl Hasher {
         hash: String,
         password: SecretString,
     ) -> Result<bool, AuthError> {
-        // An answer within milliseconds for an absurd length says nothing about any account.
+        // Answering at once reveals nothing about any account.
         if password.expose_secret().len() > MAX_PASSWORD {
             return Ok(false);
         }
@@ -62,7 +61,7 @@ impl Hasher {
             .await
     }
 
-    /// The hash to keep for `password`, in this scheme.
+    /// Hashes `password` in this scheme.
     pub(super) async fn hash(
         &self,
         scheme: PasswordScheme,
@@ -74,7 +73,7 @@ impl Hasher {
         Ok(hash.map_err(StoreError::Internal)?)
     }
 
-    /// The hash of Werkzeug's kind with this salt.
+    /// Hashes `password` in Werkzeug's format with this salt.
     pub(super) async fn werkzeug(
         &self,
         password: SecretString,
@@ -86,14 +85,14 @@ impl Hasher {
         Ok(hash.map_err(StoreError::Internal)?)
     }
 
-    /// Runs `work` on one of the threads. [`AuthError::Busy`] when too many wait already, or when it takes too long.
+    /// Runs `work` on one of the threads. [`AuthError::Busy`] when the queue is full, or after [`PATIENCE`].
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Scratch) -> T + Send + 'static,
     ) -> Result<T, AuthError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |scratch| {
-            // The client may have gone away meanwhile.
+            // The client may have disconnected.
             if !answer.is_closed() {
                 let _ = answer.send(work(scratch));
             }
@@ -114,7 +113,7 @@ fn broken(what: &'static str) -> AuthError {
     AuthError::Store(StoreError::Internal(anyhow::anyhow!(what)))
 }
 
-/// A thread's life: it ends with the hasher.
+/// Runs jobs until the hasher is dropped.
 fn work(waiting: &Mutex<Receiver<Job>>) {
     let mut scratch = Scratch::default();
     loop {
@@ -125,7 +124,7 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
         let Ok(job) = next else {
             return;
         };
-        // One bad hash must not take the thread along. The memory holds nothing that a check relies on.
+        // One bad hash must not end the thread. No check relies on what the scratch memory holds.
         if catch_unwind(AssertUnwindSafe(|| job(&mut scratch))).is_err() {
             tracing::error!("a check of a password has panicked");
         }

@@ -1,8 +1,8 @@
-//! Who may use the desk.
+//! Authentication.
 //!
-//! A client presents a *credential*: a session (a browser's cookie, or the token that the API's sign-in answers with), a
-//! token made for scripts, an admin's id as existing clients send it, or the token from the settings. [`Auth`] knows what
-//! each is worth, for a short time without asking the store, and ends the streams of those that are worth nothing any more.
+//! A client sends a *credential*: a session (a browser's cookie, or the token returned by the API's sign-in), a token made for
+//! scripts, an admin's id as existing clients send it, or the token from the settings. [`Auth`] checks credentials, caches the
+//! results for a short time, and ends the streams of those that are no longer valid.
 
 mod credential;
 mod credential_cache;
@@ -47,17 +47,17 @@ use crate::store::{
     self, AccountStore, Digest, FcmToken, NewAdmin, Session, SessionKind, StoreError, Token,
 };
 
-/// A browser's session ends after so long however much it is used.
+/// Maximum age of a browser's session, used or not.
 pub const SESSION_LIMIT: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// A program's session ends when it wasn't used for so long. Existing dashboards sign in once, keep the token, and show an empty
-/// list when it has ended instead of asking to sign in again.
+/// How long a program's session lasts without use. Existing dashboards sign in once, keep the token, and show an empty list
+/// when it has ended instead of asking to sign in again.
 const API_SESSION_IDLE: Duration = Duration::from_secs(90 * 24 * 3_600);
-/// How long the FCM token of a phone app isn't written down again. Apps send it at every start.
+/// How long an unchanged FCM token is not written again. Apps send it at every start.
 const FCM_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
-/// How a token begins.
+/// Prefix of tokens.
 const TOKEN_PREFIX: &str = "obt_";
 
-/// Who may use the desk.
+/// Checks credentials and passwords, and manages sessions.
 pub struct Auth {
     accounts: Arc<dyn AccountStore>,
     clock: Clock,
@@ -67,23 +67,23 @@ pub struct Auth {
     settings_token: Option<Digest>,
     cache: CredentialCache,
     touches: Arc<Touches>,
-    /// Unknown credentials that an address may have looked up.
+    /// Limits how many unknown credentials an address can have looked up.
     failures: AddressLimiter,
     throttle: Throttle,
     hasher: Hasher,
     streams: Arc<OpenStreams>,
 }
 
-/// The first admin, made on the first run.
+/// The first admin, created on the first run.
 pub struct FirstAdmin {
-    /// E-mail address to sign in with.
+    /// E-mail address for sign-in.
     pub email: String,
-    /// The password, where one was made up.
+    /// The password, if it was generated.
     pub made_up_password: Option<SecretString>,
 }
 
 impl Auth {
-    /// The session key is the settings', or the store's, where one is made on the first run.
+    /// Uses the session key of the settings, or the one in the store, which is created on the first run.
     pub fn new(
         accounts: Arc<dyn AccountStore>,
         settings: &AuthSettings,
@@ -112,7 +112,7 @@ impl Auth {
         }
     }
 
-    /// Makes the first admin if there is none yet.
+    /// Creates the first admin if there is none.
     pub async fn ensure_first_admin(
         &self,
         settings: &AuthSettings,
@@ -150,18 +150,17 @@ impl Auth {
         }
     }
 
-    /// The open streams, which this keeps an eye on.
+    /// The open streams, which this ends when their credentials do.
     pub fn streams(&self) -> &Arc<OpenStreams> {
         &self.streams
     }
 
-    /// Waits until everything that is being written down about credentials in use is written, or has failed. Requests don't wait
-    /// for it.
+    /// Waits until all background writes about used credentials have succeeded or failed. Requests don't wait for them.
     pub async fn settled(&self) {
         self.touches.settled().await;
     }
 
-    /// How long a session of this kind lasts without being used.
+    /// How long a session of this kind lasts without use.
     fn idle(&self, kind: SessionKind) -> Duration {
         match kind {
             SessionKind::Browser => self.session_idle,
@@ -169,12 +168,12 @@ impl Auth {
         }
     }
 
-    /// The key that session cookies are signed with; [`StoreError::Unavailable`] until it could be read from the store.
+    /// The key that signs session cookies; [`StoreError::Unavailable`] until it could be read from the store.
     pub async fn cookie_key(&self) -> Result<CookieKey, StoreError> {
         self.key.cookie_key().await
     }
 
-    /// Ends the session with this secret, and its streams. Does nothing where it has ended.
+    /// Ends the session with this secret, and its streams. Does nothing if it has ended already.
     pub async fn sign_out(&self, secret: &str) -> Result<(), AuthError> {
         let Some(digest) = self.key.session(secret).await? else {
             return Ok(());
@@ -195,7 +194,7 @@ impl Auth {
         Ok(())
     }
 
-    /// Ends all other sessions of the admin, and their streams; answers how many.
+    /// Ends all other sessions of the admin, and their streams. Returns how many.
     pub async fn sign_out_others(&self, principal: &Principal) -> Result<u64, AuthError> {
         let Some(admin_id) = &principal.admin_id else {
             return Ok(0);
@@ -216,8 +215,8 @@ impl Auth {
         Ok(ended)
     }
 
-    /// Keeps the FCM token of the phone app of `principal`'s admin, and writes nothing where it was kept within a day.
-    /// [`AuthError::Unknown`] for tokens that act as themselves, and where the admin is gone.
+    /// Stores the FCM token of the phone app of `principal`'s admin, unless the same one was stored within a day.
+    /// [`AuthError::Unknown`] for tokens that act as themselves, and if the admin is gone.
     pub async fn keep_fcm_token(
         &self,
         principal: &Principal,
@@ -238,8 +237,8 @@ impl Auth {
         Ok(())
     }
 
-    /// The sessions of `principal`'s admin. When one was last used is exact where this process has seen it since its start, and
-    /// up to an hour behind otherwise.
+    /// The sessions of `principal`'s admin. The time of last use is exact if this process has seen the session since its start,
+    /// and up to an hour behind otherwise.
     pub async fn sessions(&self, principal: &Principal) -> Result<Vec<Session>, AuthError> {
         let Some(admin_id) = &principal.admin_id else {
             return Ok(Vec::new());
@@ -253,7 +252,7 @@ impl Auth {
         Ok(sessions)
     }
 
-    /// Ends the streams whose credential isn't worth anything any more; true if there were any.
+    /// Ends the streams whose credential is no longer valid. True if there were any.
     pub async fn recheck_streams(&self) -> bool {
         let mut any = false;
         for credential in self.streams.credentials() {
@@ -271,9 +270,9 @@ impl Auth {
     }
 }
 
-/// A new token for scripts: what the store keeps, and the secret that is shown once.
+/// Makes a token for scripts: the record to store, its digest, and the secret, which is shown once.
 ///
-/// It acts as the admin with the id `admin_id`, or as itself where that is `None`.
+/// It acts as the admin `admin_id`, or as itself if that is `None`.
 pub fn new_token(
     name: &str,
     admin_id: Option<String>,

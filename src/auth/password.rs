@@ -1,4 +1,4 @@
-//! What a password's hash says, what it costs to check it, and how it is checked and made.
+//! Password hashes: parsing, cost, verification and creation.
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -8,18 +8,18 @@ use subtle::ConstantTimeEq as _;
 use super::werkzeug::{self, Method, WerkzeugHash};
 use crate::store::{PasswordScheme, StoreError};
 
-/// Shortest password that is taken for a new admin.
+/// Minimum length of a new password.
 pub const MIN_PASSWORD: usize = 8;
-/// Most memory of an argon2 check, in KiB: what RFC 9106 and argon2-cffi recommend. Ours takes 19 MiB.
+/// Maximum memory of an argon2 check, in KiB: what RFC 9106 and argon2-cffi recommend. Ours takes 19 MiB.
 const MAX_MEMORY_KIB: u32 = 65_536;
-/// Most work of an argon2 check: memory in KiB times passes. Six times that of ours; argon2-cffi's is five times.
+/// Maximum work of an argon2 check, memory in KiB times passes: six times that of ours; argon2-cffi's is five times.
 const MAX_WORK: u64 = 6 * 19_456 * 2;
-/// Longest hash that is looked at.
+/// Maximum length of a hash.
 const MAX_LENGTH: usize = 1_024;
-/// A hash of nothing in particular, checked where there is no admin to compare with.
+/// A hash without a known password, checked when there is no admin to compare with.
 pub(super) const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$TzkcTdUSyd6RzNDDtwBtBvmgMgGjnmWYzDW6b/1LZOw";
 
-/// What it takes to check a password against a hash.
+/// What checking a hash costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cost {
     /// argon2 of any variant.
@@ -32,8 +32,8 @@ pub(super) enum Cost {
     Werkzeug(Method),
 }
 
-/// What checking `hash` costs; `None` where no password is right: the hash can't be read, or a check would take absurdly
-/// long or much memory.
+/// The cost of checking `hash`. `None` if no password can match: the hash can't be parsed, or a check would take too long or
+/// too much memory.
 pub(super) fn cost(hash: &str) -> Option<Cost> {
     if let Some(hash) = WerkzeugHash::parse(hash) {
         return hash.is_affordable().then(|| Cost::Werkzeug(hash.method()));
@@ -46,7 +46,7 @@ pub(super) fn cost(hash: &str) -> Option<Cost> {
     })
 }
 
-/// Whether any password can be right for this hash: it can be read, and a check takes neither absurdly long nor much memory.
+/// Whether a password can match this hash: it can be parsed, and a check stays within the limits of time and memory.
 pub fn is_checkable(hash: &str) -> bool {
     cost(hash).is_some()
 }
@@ -63,8 +63,8 @@ fn parse_argon2(hash: &str) -> Option<(PasswordHash, Params)> {
     is_affordable.then_some((hash, params))
 }
 
-/// Memory that argon2 works in, kept from one check to the next: the allocator doesn't reuse such large aligned blocks, so
-/// that each check would take another 19 MiB of the process.
+/// Working memory of argon2, kept between checks: the allocator doesn't reuse such large aligned blocks, so each check would
+/// grow the process by 19 MiB.
 #[derive(Default)]
 pub(super) struct Scratch {
     blocks: Vec<Block>,
@@ -85,7 +85,7 @@ impl Scratch {
         let needed = params.block_count();
         let usual = Params::DEFAULT.block_count();
         if needed > usual {
-            // Rare, and given back at once: admins of other programs with larger parameters than ours.
+            // Rare, and freed at once: hashes of other programs with larger parameters than ours.
             let mut blocks = vec![Block::new(); needed];
             return argon2.hash_password_into_with_memory(password, salt, out, &mut blocks[..]);
         }
@@ -96,9 +96,9 @@ impl Scratch {
     }
 }
 
-/// Whether `password` is the one that `hash` was made from.
+/// Whether `hash` was made from `password`.
 pub(super) fn verify(hash: &str, password: &SecretString, scratch: &mut Scratch) -> bool {
-    // Admins of older systems sign in with the password they have.
+    // Admins of older systems keep their passwords.
     if let Some(hash) = WerkzeugHash::parse(hash) {
         return hash.matches(password.expose_secret());
     }
@@ -127,7 +127,7 @@ fn verify_argon2(
     Some(expected.as_bytes().ct_eq(computed).into())
 }
 
-/// The hash to keep for `password`, in this scheme.
+/// Hashes `password` in this scheme.
 pub(super) fn hash(
     scheme: PasswordScheme,
     password: &SecretString,
@@ -139,16 +139,16 @@ pub(super) fn hash(
     }
 }
 
-/// Whether `hash` is in this scheme, or in another one that every reader of the store knows.
+/// Whether every reader of the store can check `hash`, when the store uses this scheme.
 pub(super) fn is_in(scheme: PasswordScheme, hash: &str) -> bool {
     match scheme {
-        // Only this program reads the store, and it knows all of them.
+        // Only this program reads the store, and it can check all of them.
         PasswordScheme::Argon2id => true,
         PasswordScheme::Werkzeug => WerkzeugHash::parse(hash).is_some(),
     }
 }
 
-/// argon2id with OWASP's parameters, as a PHC string.
+/// Hashes with argon2id and OWASP's parameters, as a PHC string.
 fn hash_argon2id(password: &SecretString, scratch: &mut Scratch) -> anyhow::Result<String> {
     let failed = |error| anyhow::anyhow!("the password can't be hashed: {error}");
     let (algorithm, version) = (Algorithm::default(), Version::default());
@@ -169,7 +169,7 @@ fn hash_argon2id(password: &SecretString, scratch: &mut Scratch) -> anyhow::Resu
     Ok(hash.to_string())
 }
 
-/// The hash to keep for `password`, for commands, which hash one password and end.
+/// Hashes `password` for a command, which hashes one and ends.
 pub async fn hash_password(
     scheme: PasswordScheme,
     password: &SecretString,
@@ -197,7 +197,7 @@ mod tests {
         );
         assert!(verify(&hash, &"correct horse".into(), &mut scratch));
         assert!(!verify(&hash, &"correct horsf".into(), &mut scratch));
-        // What the memory holds from a check before makes no difference.
+        // The scratch memory's contents from an earlier check don't matter.
         assert!(verify(&hash, &"correct horse".into(), &mut scratch));
         assert!(verify(
             &hash,

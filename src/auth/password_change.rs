@@ -1,11 +1,11 @@
-//! New passwords, and what becomes of sessions that were begun under the old one.
+//! Password changes, and the sessions that they end.
 //!
-//! A session remembers a fingerprint of the hash that its admin's password had when it began. Other programs change passwords
-//! too, and know nothing of sessions: a session whose fingerprint isn't that of the hash any more has ended.
+//! A session stores a fingerprint of the hash that its admin's password had when it began. Other programs also change
+//! passwords, without knowing of sessions: a session has ended when its fingerprint doesn't match the current hash.
 //!
-//! A hash that is replaced while the password stays ([`Auth::rehash`]) must end no session, on no instance and in whatever
-//! order the two are seen. So the salt of the new hash is made from the fingerprint of the old one: whoever holds the
-//! fingerprint recognises the hash that has replaced it.
+//! Replacing a hash while the password stays ([`Auth::rehash`]) must end no session, on any instance, in whatever order the
+//! instance reads the two. So the salt of the new hash is derived from the fingerprint of the old one: the fingerprint is
+//! enough to recognise the new hash.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use super::werkzeug::WerkzeugHash;
 use super::{Auth, AuthError, Principal, password};
 use crate::store::{Admin, Digest, NewPassword, PasswordScheme, Session, StoreError};
 
-/// How much longer a sign-in may take in order to replace the hash of an earlier version.
+/// Maximum time that replacing an old hash adds to a sign-in.
 const REHASH_PATIENCE: Duration = Duration::from_secs(5);
-/// When to try again to change a password that another program is changing.
+/// `Retry-After` when another program changes the password at the same time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Auth {
-    /// Changes the password of `principal`, and signs out all its other sessions. [`AuthError::Unknown`] for tokens that act as
-    /// themselves, and where the admin is gone.
+    /// Changes the password of `principal`, and ends all its other sessions. [`AuthError::Unknown`] for tokens that act as
+    /// themselves, and if the admin is gone.
     pub async fn change_password(
         &self,
         principal: &Principal,
@@ -67,19 +67,20 @@ impl Auth {
         if set.map_err(AuthError::of_admin)? {
             return Ok(());
         }
-        // What was compared isn't the admin's password any more, or its hash was replaced a moment ago.
+        // The password was changed, or its hash replaced, since the comparison.
         Err(AuthError::Store(StoreError::Unavailable {
             reason: "the password was changed by another program meanwhile".to_owned(),
             retry_after: RETRY_AFTER,
         }))
     }
 
-    /// What a session of this admin remembers of the password.
+    /// The password fingerprint that a session of this admin stores.
     pub(super) async fn fingerprint(&self, admin: &Admin) -> Result<Digest, StoreError> {
         self.key.fingerprint(&admin.id, &admin.password_hash).await
     }
 
-    /// Whether `session` was begun under the password that `admin` has. Sessions of earlier versions don't know.
+    /// Whether `session` began under the current password of `admin`. True for sessions of earlier versions, which have no
+    /// fingerprint.
     pub(super) async fn has_password_of(
         &self,
         session: &Session,
@@ -97,8 +98,8 @@ impl Auth {
         }
     }
 
-    /// Replaces a hash that the store's other programs don't know, from an earlier version of this one. `password` is the
-    /// admin's, just checked. Best effort: the old hash is good for this program, and the next sign-in tries again.
+    /// Replaces a hash of an earlier version that the store's other programs can't check. `password` is the admin's, already
+    /// verified. Best effort: this program can check the old hash, and the next sign-in tries again.
     pub(super) async fn rehash(&self, admin: &Admin, password: SecretString) {
         let scheme = self.accounts.password_scheme();
         if scheme != PasswordScheme::Werkzeug || password::is_in(scheme, &admin.password_hash) {

@@ -11,50 +11,50 @@ use tokio::sync::OnceCell;
 use super::werkzeug::SALT_LENGTH;
 use crate::store::{self, AccountStore, Digest, StoreError};
 
-/// How a session's secret begins.
+/// Prefix of session secrets.
 pub(super) const SESSION_PREFIX: &str = "obs_";
-/// Letters and digits of the random part: see [`store::random_secret`].
+/// Length of the random part, in letters and digits: see [`store::random_secret`].
 const RANDOM_LENGTH: usize = 43;
-/// Bytes of a keyed check, and its length in Base64.
+/// Length of a keyed check, in bytes and in Base64.
 const CHECK_BYTES: usize = 16;
 const CHECK_LENGTH: usize = 22;
 
-/// What salts consist of.
+/// Alphabet of salts.
 const SALT_LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
-/// What each use of the key is for: no value made for one use is any good for another.
+/// Separates the uses of the key: a value made for one purpose is invalid for any other.
 #[derive(Clone, Copy)]
 enum Purpose {
-    /// Under which the store keeps a session.
+    /// The digest that identifies a session in the store.
     SessionDigest,
     /// The check at the end of a session's secret.
     SessionCheck,
     /// The check at the end of a device's cookie.
     Device,
-    /// Which hash an unknown e-mail address is checked against.
+    /// Chooses the hash that an unknown e-mail address is compared with.
     Decoy,
-    /// What a session remembers of the password's hash that it was begun under.
+    /// The fingerprint of the password hash that a session began under.
     PasswordFingerprint,
-    /// The salt of a hash that replaces one of the same password.
+    /// The salt of a new hash of an unchanged password.
     RehashSalt,
     /// The signature of the cookies that carry sessions.
     CookieSignature,
 }
 
-/// A key for signing cookies, as long as the `cookie` crate asks for.
+/// A key for signing cookies, of the length that the `cookie` crate requires.
 pub type CookieKey = [u8; 64];
 
-/// The session key, and what it makes and recognises.
+/// Makes and verifies the secrets, cookies and fingerprints derived from the session key.
 ///
-/// Secrets end with a keyed check, so that a made-up one is refused without a look-up in the store.
+/// Secrets end with a keyed check, so an invented one is refused without a look-up in the store.
 pub(super) struct SessionKey {
     accounts: Arc<dyn AccountStore>,
-    /// Read from the store when it is first needed, which may be away when the process starts.
+    /// Read from the store on first use, since the store may be unreachable at startup.
     key: OnceCell<SecretString>,
 }
 
 impl SessionKey {
-    /// `configured` is the key; the store's, where it is `None`.
+    /// Uses the key `configured`, or the store's if it is `None`.
     pub(super) fn new(accounts: Arc<dyn AccountStore>, configured: Option<SecretString>) -> Self {
         Self {
             accounts,
@@ -62,7 +62,7 @@ impl SessionKey {
         }
     }
 
-    /// A session's secret, and the digest that the store keeps it under.
+    /// Makes a session secret, and the digest that identifies it in the store.
     pub(super) async fn new_session(&self) -> Result<(SecretString, Digest), StoreError> {
         let random = store::random_secret();
         let check = self.check(Purpose::SessionCheck, &[&random]).await?;
@@ -71,7 +71,7 @@ impl SessionKey {
         Ok((secret.into(), digest))
     }
 
-    /// The digest of a session's secret; `None` where this key hasn't made it.
+    /// The digest of a session's secret; `None` if this key didn't make the secret.
     pub(super) async fn session(&self, secret: &str) -> Result<Option<Digest>, StoreError> {
         let parts = secret
             .strip_prefix(SESSION_PREFIX)
@@ -86,7 +86,7 @@ impl SessionKey {
         Ok(Some(self.mac(Purpose::SessionDigest, &[secret]).await?))
     }
 
-    /// The cookie of a device that has signed in as `email`.
+    /// Makes the cookie of a device that has signed in as `email`.
     pub(super) async fn new_device(&self, email: &str) -> Result<SecretString, StoreError> {
         let random = store::random_secret();
         let check = self
@@ -95,7 +95,7 @@ impl SessionKey {
         Ok(format!("{random}{check}").into())
     }
 
-    /// What a device is counted under; `None` where it hasn't signed in as `email` before.
+    /// The key of a device in the throttle; `None` if it hasn't signed in as `email` before.
     pub(super) async fn device(
         &self,
         cookie: &str,
@@ -110,7 +110,7 @@ impl SessionKey {
         Ok(is_same(&expected, check).then(|| super::sha256(random)))
     }
 
-    /// A number from 0 to `count` (exclusive) that is always the same for `email`, and that can't be known without the key.
+    /// A number from 0 to `count` (exclusive) that is constant for `email` and can't be computed without the key.
     pub(super) async fn pick(&self, email: &str, count: usize) -> Result<usize, StoreError> {
         let mac = self.mac(Purpose::Decoy, &[&email.to_lowercase()]).await?;
         let number = mac[..4]
@@ -119,7 +119,7 @@ impl SessionKey {
         Ok(number % count.max(1))
     }
 
-    /// What a session remembers of the hash of its admin's password. It says nothing about the hash without the key.
+    /// The fingerprint of an admin's password hash. Reveals nothing about the hash without the key.
     pub(super) async fn fingerprint(
         &self,
         admin_id: &str,
@@ -129,7 +129,7 @@ impl SessionKey {
             .await
     }
 
-    /// The salt, of letters and digits, of the hash that replaces the one with this fingerprint while the password stays.
+    /// The salt of the hash that replaces the one with this fingerprint while the password stays.
     pub(super) async fn rehash_salt(&self, fingerprint: &Digest) -> Result<String, StoreError> {
         let fingerprint = URL_SAFE_NO_PAD.encode(fingerprint);
         let mac = self.mac(Purpose::RehashSalt, &[&fingerprint]).await?;
@@ -140,7 +140,7 @@ impl SessionKey {
         Ok(mac.chunks(2).take(SALT_LENGTH).map(letter).collect())
     }
 
-    /// The key that cookies are signed with.
+    /// Derives the key that signs cookies.
     pub(super) async fn cookie_key(&self) -> Result<CookieKey, StoreError> {
         let mut key = [0; 64];
         for (half, part) in key.chunks_exact_mut(32).zip(["first", "second"]) {
@@ -167,7 +167,7 @@ impl SessionKey {
             .expect("HMAC takes keys of any length");
         mac.update(purpose.label());
         for part in parts {
-            // Each part with its length: no two lists of parts are the same bytes.
+            // Length-prefixed, so that different lists of parts never give the same bytes.
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }
@@ -189,7 +189,7 @@ impl Purpose {
     }
 }
 
-/// The random part and the check of something that has the right length.
+/// Splits a text of the right length into its random part and its check.
 fn split(text: &str, random: usize) -> Option<(&str, &str)> {
     let is_shaped = text.len() == random + CHECK_LENGTH && text.is_ascii();
     is_shaped.then(|| text.split_at(random))

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// What the operator decides about admins, tokens and sessions.
+/// Settings of admins, tokens and sessions.
 #[derive(Debug, Clone)]
 pub struct AuthSettings {
     /// E-mail address of the first admin.
@@ -11,12 +11,12 @@ pub struct AuthSettings {
     pub admin_password: Option<SecretString>,
     /// A bearer token for scripts.
     pub admin_token: Option<SecretString>,
-    /// Admins' ids are accepted as bearer tokens.
+    /// Whether admins' ids are accepted as bearer tokens.
     pub accept_admin_ids: bool,
-    /// Unknown credentials of one address that are looked up in a minute.
+    /// Maximum look-ups of unknown credentials per address and minute.
     pub failures_per_minute: u32,
-    /// A browser's session that isn't used for this long ends.
+    /// How long a browser's session lasts without use.
     pub session_idle: Duration,
-    /// Secret that sessions are kept under; `None` takes the one in the store.
+    /// The session key; `None` uses the one in the store.
     pub session_key: Option<SecretString>,
 }

@@ -7,39 +7,39 @@ use super::throttle::Attempt;
 use super::{Auth, AuthError, Credential, Principal, millis, password};
 use crate::store::{self, Admin, Digest, NewSession, Session, SessionKind, StoreError};
 
-/// An admin who has given the right password: what a session begins with.
+/// An admin whose password was verified: the input of [`Auth::begin_session`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Authenticated {
     /// The admin's id.
     pub id: String,
-    /// What other people see.
+    /// Display name.
     pub name: String,
     /// The admin's e-mail address.
     pub email: String,
-    /// What the session remembers of the password.
+    /// Fingerprint of the password hash, stored with the session.
     pub(super) password: Digest,
 }
 
-/// An admin who has given the right password, on a device that is known from now on.
+/// Result of a successful password check.
 pub struct PasswordChecked {
     /// The admin.
     pub admin: Authenticated,
-    /// What the device may present at its next sign-in, so that guesses made elsewhere don't slow it down.
+    /// Device cookie for the next sign-in, so that guesses made elsewhere don't slow this device down.
     pub device: SecretString,
 }
 
-/// A session that has just begun.
+/// A new session.
 pub struct SignedIn {
-    /// Who has signed in.
+    /// The user who has signed in.
     pub principal: Principal,
-    /// What the client has to present from now on.
+    /// The secret that the client has to send from now on.
     pub secret: SecretString,
 }
 
-/// What a password is compared with.
+/// The hash that a password is compared with.
 pub(super) struct Comparison {
     pub(super) hash: String,
-    /// The admin whose hash it is; `None` where the answer is no in any case.
+    /// The admin whose hash it is; `None` if the password is wrong in any case.
     pub(super) admin: Option<Admin>,
 }
 
@@ -47,7 +47,7 @@ impl Auth {
     /// Checks a password. Unknown e-mail addresses, wrong passwords and disabled admins cost the same look-ups and the same
     /// kind of hash.
     ///
-    /// One of `devices` may be what the client has kept from an earlier sign-in.
+    /// `devices` are the device cookies that the client has sent.
     pub async fn check_password(
         &self,
         email: &str,
@@ -81,8 +81,8 @@ impl Auth {
         })
     }
 
-    /// Begins a session of an admin who has given the right password. `client` is what people recognise it by, `kind` says who
-    /// holds it.
+    /// Begins a session of an admin whose password was verified. `client` describes it to people, `kind` says whether a browser
+    /// or a program holds it.
     pub async fn begin_session(
         &self,
         admin: &Authenticated,
@@ -108,7 +108,7 @@ impl Auth {
         Ok(SignedIn { principal, secret })
     }
 
-    /// Checks a password and begins a session of this kind: a sign-in in one step.
+    /// Checks a password and begins a session of this kind.
     pub async fn sign_in(
         &self,
         email: &str,
@@ -124,7 +124,7 @@ impl Auth {
         self.begin_session(&checked.admin, client, kind).await
     }
 
-    /// The cookie of a device that has signed in as `email` before, and what it is counted under.
+    /// The first device cookie that is valid for `email`, and its key in the throttle.
     async fn known_device<'a>(
         &self,
         devices: &[&'a str],
@@ -149,7 +149,7 @@ impl Auth {
             .map_err(AuthError::Throttled)
     }
 
-    /// Tells the throttle how an attempt went. One that came to nothing for reasons of ours doesn't count.
+    /// Reports the result to the throttle. Attempts that failed because of the server don't count.
     pub(super) fn settle<T>(
         &self,
         attempt: &Attempt,
@@ -165,7 +165,7 @@ impl Auth {
 
     /// The admin with this e-mail address and password.
     async fn compare(&self, email: &str, password: SecretString) -> Result<Admin, AuthError> {
-        // All admins, in one query: there are few, and it costs the same whether this one is among them or not.
+        // One query for all admins: there are few, and the cost doesn't depend on whether this one exists.
         let admins = self.accounts.admins().await?;
         let comparison = self.comparison(&admins, email).await?;
         let is_right = self.hasher.verify(comparison.hash, password).await?;
@@ -175,8 +175,8 @@ impl Auth {
             .ok_or(AuthError::WrongPassword)
     }
 
-    /// An unknown e-mail address is compared with the hash of some admin, always the same one for that address, so that the
-    /// time of the answer is one that a real admin's could have.
+    /// The hash to compare a password with. An unknown e-mail address gets the hash of some admin, always the same one for that
+    /// address, so that the response time doesn't differ from a real admin's.
     pub(super) async fn comparison(
         &self,
         admins: &[Admin],
@@ -199,7 +199,7 @@ impl Auth {
     }
 }
 
-/// As it was typed when the admin was added, or else without regard to case.
+/// The admin with exactly this address, or else ignoring case.
 fn find<'a>(admins: &[&'a Admin], email: &str) -> Option<&'a Admin> {
     let lower = email.to_lowercase();
     let exact = admins.iter().find(|admin| admin.email == email);

@@ -6,22 +6,22 @@ use crate::limits::network_of;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// All open streams: who reads them, how many there may be, and the means to end them.
+/// Registry of all open streams: lists, limits and ends them.
 pub struct OpenStreams {
     limits: StreamLimits,
-    /// How often streams were ended.
+    /// Number of calls of [`OpenStreams::end`].
     endings: AtomicU64,
     state: Mutex<State>,
 }
 
-/// How many streams there may be.
+/// Limits of the number of streams.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamLimits {
     /// In all.
     pub connections: usize,
-    /// Of one admin or token.
+    /// Per admin or token.
     pub per_admin: usize,
-    /// From one address, or from one network of IPv6. This machine's own address has no limit: it is a proxy's.
+    /// Per IPv4 address or IPv6 network. Loopback has no limit: it is a proxy's.
     pub per_address: usize,
 }
 
@@ -32,14 +32,14 @@ struct State {
     held: HashMap<Holder, usize>,
 }
 
-/// Whose streams are counted together.
+/// Key of a stream limit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Holder {
     Account(String),
     Network(IpAddr),
 }
 
-/// Which door a stream came in by.
+/// How a stream was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StreamKind {
     /// A dashboard with a session.
@@ -48,60 +48,60 @@ pub enum StreamKind {
     Api,
 }
 
-/// Why a stream isn't opened.
+/// Why a stream is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamRefusal {
-    /// The server has as many as it may have.
+    /// The total limit is reached.
     Full,
-    /// The admin or token has as many as it may have.
+    /// The limit of the admin or token is reached.
     TooManyOfOne,
-    /// So many come from this address already.
+    /// The limit of the address is reached.
     TooManyFromThere,
 }
 
-/// What is known about an open stream.
+/// State of an open stream.
 pub struct OpenStreamInfo {
     principal: Principal,
-    /// Which door it came in by.
+    /// How it was opened.
     pub kind: StreamKind,
-    /// What the client calls itself.
+    /// The client's name for itself.
     pub client: String,
-    /// Where it comes from.
+    /// The client's address.
     pub address: IpAddr,
-    /// Since when it is open, in milliseconds since the epoch.
+    /// When it was opened, in milliseconds since the epoch.
     pub since: u64,
     delivered_at: AtomicU64,
     ended: AtomicBool,
 }
 
 impl OpenStreamInfo {
-    /// Who reads.
+    /// The authenticated user.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// What the reader has presented.
+    /// The credential that the stream was opened with.
     pub fn credential(&self) -> &Credential {
         &self.principal.credential
     }
 
-    /// When something was last handed to the stream, in milliseconds since the epoch.
+    /// When data was last delivered, in milliseconds since the epoch.
     pub fn delivered_at(&self) -> u64 {
         self.delivered_at.load(Ordering::Relaxed)
     }
 }
 
-/// A stream's place among the open ones; given back when dropped.
+/// A stream's entry in the registry; removed when dropped.
 pub struct OpenStream {
     streams: Arc<OpenStreams>,
     number: u64,
     info: Arc<OpenStreamInfo>,
-    /// As they were when the stream was last found to go on.
+    /// Value of `OpenStreams::endings` when the stream was last found not to be ended.
     endings: u64,
 }
 
 impl OpenStreams {
-    /// No streams yet, and at most so many.
+    /// A registry without streams.
     pub fn new(limits: StreamLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
@@ -110,7 +110,7 @@ impl OpenStreams {
         })
     }
 
-    /// Takes a place for a stream of `principal`.
+    /// Registers a stream of `principal`.
     pub fn open(
         self: &Arc<Self>,
         principal: Principal,
@@ -156,7 +156,7 @@ impl OpenStreams {
         })
     }
 
-    /// How many streams are open, by door.
+    /// Number of open streams of this kind.
     pub fn count(&self, kind: StreamKind) -> usize {
         self.lock()
             .open
@@ -185,8 +185,8 @@ impl OpenStreams {
             .collect()
     }
 
-    /// Marks streams as ended, and answers how many. They notice at the next
-    /// [`check_subscribers`](crate::hub::Hub::check_subscribers), or with their next event.
+    /// Marks streams as ended, and returns how many. They notice at the next
+    /// [`check_subscribers`](crate::hub::Hub::check_subscribers), or at their next event.
     pub(super) fn end(&self, which: impl Fn(&OpenStreamInfo) -> bool) -> usize {
         let state = self.lock();
         let ending = state.open.values().filter(|info| which(info));
@@ -203,9 +203,9 @@ impl OpenStreams {
 }
 
 impl OpenStream {
-    /// Whether the stream may not go on.
+    /// Whether the stream was ended.
     pub fn is_ended(&mut self) -> bool {
-        // Asked for every event and reader: what all share is in reach, what is the stream's own mostly isn't.
+        // Called for every event and reader: the shared counter is usually in the CPU cache, the stream's own flag is not.
         let endings = self.streams.endings.load(Ordering::Acquire);
         if endings == self.endings {
             return false;
@@ -217,7 +217,7 @@ impl OpenStream {
         is_ended
     }
 
-    /// Something was handed to the stream.
+    /// Records that data was delivered.
     pub fn delivered(&self, now_millis: u64) {
         self.info.delivered_at.store(now_millis, Ordering::Relaxed);
     }
@@ -249,7 +249,7 @@ impl State {
     }
 }
 
-/// Who is counted with `address`. A proxy on this machine that isn't trusted to name its clients stands for all of them.
+/// Rate-limit key of an address. `None` for loopback, where an untrusted proxy stands for all its clients.
 fn network(address: IpAddr) -> Option<Holder> {
     (!address.to_canonical().is_loopback()).then(|| Holder::Network(network_of(address)))
 }

@@ -10,21 +10,21 @@ use crate::store::Digest;
 
 /// The first wait; every further attempt doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Attempts are forgotten after this time without another.
+/// How long attempts are remembered after the last one.
 const MEMORY: Duration = Duration::from_secs(15 * 60);
-/// How long a network is known to have signed in to an account.
+/// How long a network counts as known for an account after a sign-in.
 const KNOWN_NETWORK: Duration = Duration::from_secs(30 * 24 * 3_600);
-/// Most accounts, networks and devices whose attempts are remembered.
+/// Maximum number of attempt counters.
 const MAX_COUNTED: usize = 10_000;
-/// Most networks that are known to have signed in.
+/// Maximum number of known networks.
 const MAX_KNOWN: usize = 10_000;
 
-/// Slows down guessing at passwords without locking anyone out.
+/// Slows down password guessing without locking anyone out.
 ///
-/// Attempts are counted by account and network together, so that guesses made in one network don't slow down the admin in
-/// another one; by network, for guesses at many accounts; and by account, for guesses made in many networks. The last counter
-/// leaves networks out that have signed in to the account before. A device that has signed in before has a counter of its own
-/// and depends on no other.
+/// Attempts are counted per account and network, so that guesses from one network don't slow down the admin in another; per
+/// network, against guesses at many accounts; and per account, against guesses from many networks. Networks that have signed in
+/// to the account before are exempt from the last counter. A device that has signed in before has a counter of its own, and
+/// none of the others apply to it.
 pub(super) struct Throttle {
     clock: Clock,
     state: Mutex<State>,
@@ -46,12 +46,12 @@ enum Key {
 }
 
 impl Key {
-    /// Attempts before it gets slow, and the longest wait.
+    /// Attempts before the first wait, and the longest wait.
     fn limits(&self) -> (u32, Duration) {
         match self {
             Self::Pair(..) | Self::Device(..) => (5, Duration::from_secs(60)),
             Self::Network(_) => (20, Duration::from_secs(60)),
-            // Guesses from everywhere come down to six a minute; a newcomer's right password is among them.
+            // Limits guesses from many networks to six a minute, which a right password from a new network has to compete with.
             Self::Account(_) => (50, Duration::from_secs(10)),
         }
     }
@@ -78,7 +78,7 @@ impl Throttle {
         }
     }
 
-    /// Counts an attempt before it is made, so that many at once are no way around; says how long to wait instead.
+    /// Counts an attempt before it is made, so that parallel attempts are limited too. `Err` is how long to wait.
     pub(super) fn begin(
         &self,
         email: &str,
@@ -102,7 +102,7 @@ impl Throttle {
         Ok(attempt)
     }
 
-    /// The attempt was right: its account starts anew there, and the other counters have one less.
+    /// Records a right password: resets the pair's or device's counter, and takes one off the others.
     pub(super) fn succeeded(&self, attempt: &Attempt) {
         let now = self.clock.millis();
         let mut state = self.lock();
@@ -117,7 +117,7 @@ impl Throttle {
         state.get_to_know(attempt.pair, now);
     }
 
-    /// The attempt came to nothing for reasons of the server.
+    /// Takes back an attempt that failed because of the server.
     pub(super) fn withdraw(&self, attempt: &Attempt) {
         let mut state = self.lock();
         for key in &attempt.keys {
@@ -179,7 +179,7 @@ impl State {
         }
     }
 
-    /// What is guessed at most is kept longest: a flood of new keys must not reset a counter.
+    /// Evicts the counter with the fewest attempts, so that a flood of new keys can't reset a counter in use.
     fn make_room(&mut self, now: u64) {
         if self.counted.len() < MAX_COUNTED {
             return;
@@ -195,7 +195,7 @@ impl State {
         }
     }
 
-    /// Only a right password comes here, so that a stranger can't fill the table.
+    /// Called only after a right password, so that strangers can't fill the table.
     fn get_to_know(&mut self, pair: (Digest, IpAddr), now: u64) {
         if self.known.len() >= MAX_KNOWN && !self.known.contains_key(&pair) {
             let oldest = self.known.iter().min_by_key(|(_, at)| **at);
@@ -208,7 +208,7 @@ impl State {
 }
 
 impl Count {
-    /// Milliseconds to wait; never more than the longest wait, also when the clock was set back.
+    /// Milliseconds to wait, at most the longest wait even if the clock was set back.
     fn wait(&self, key: &Key, now: u64) -> u64 {
         let wait = self.wait_until_millis.saturating_sub(now);
         wait.min(millis(key.limits().1))
@@ -243,7 +243,7 @@ mod tests {
         IpAddr::from((0x0a00_0000 + number).to_be_bytes())
     }
 
-    /// The wait in seconds, 0 where the attempt was let through.
+    /// The wait in seconds, 0 if the attempt was allowed.
     fn attempt(throttle: &Throttle, email: &str, address: IpAddr) -> u64 {
         let begun = throttle.begin(email, address, None);
         begun.err().map_or(0, |wait| wait.as_secs().max(1))

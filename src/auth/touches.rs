@@ -6,21 +6,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::store::StoreError;
 
-/// Most credentials that are remembered; further ones may be written down more than once in an interval.
+/// Maximum number of remembered credentials; others may be written more than once in an interval.
 const MAX_REMEMBERED: usize = 10_000;
-/// Most writes under way at once. While the store doesn't answer, further ones wait for a later use of their credential.
+/// Maximum number of parallel writes. Beyond it, a credential is written at a later use.
 const MAX_WRITES: u32 = 32;
 
-/// What is written down of credentials in use, beside the requests that use them: a write that hangs holds none of them up.
+/// Background writes that record the use of credentials: a write that hangs delays no request.
 ///
-/// Of the requests that find at the same time that a write is due, one writes.
+/// If several requests find at the same time that a write is due, one of them writes.
 pub(super) struct Touches {
-    /// When this process has last begun to write down that a credential is in use.
+    /// When this process last began to write each credential's use.
     begun: Mutex<HashMap<String, u64>>,
     writes: Arc<Semaphore>,
 }
 
-/// A write that is due. Unless it succeeds, the next use of the credential tries again.
+/// A write that is due. If it doesn't succeed, the next use of the credential tries again.
 pub(super) struct Touch {
     touches: Arc<Touches>,
     id: String,
@@ -38,11 +38,11 @@ impl Default for Touches {
 }
 
 impl Touches {
-    /// The write that `id` is in use, if the caller has to make it: no other caller gets it for `interval` milliseconds.
-    /// `None` also while too many writes are under way.
+    /// Claims the write for `id`; other callers get `None` for `interval` milliseconds. Also `None` while [`MAX_WRITES`] are
+    /// running.
     pub(super) fn begin(self: &Arc<Self>, id: &str, now: u64, interval: u64) -> Option<Touch> {
         let mut begun = self.lock();
-        // A clock that was set back makes things old.
+        // After the clock was set back, entries count as old.
         let is_recent = |at: u64| now.checked_sub(at).is_some_and(|age| age < interval);
         if begun.get(id).is_some_and(|at| is_recent(*at)) {
             return None;
@@ -62,7 +62,7 @@ impl Touches {
         })
     }
 
-    /// Makes a write that may as well be left out, as it is while too many are under way.
+    /// Runs an optional write; skips it while [`MAX_WRITES`] are running.
     pub(super) fn spawn(
         &self,
         write: impl Future<Output = Result<(), StoreError>> + Send + 'static,
@@ -76,7 +76,7 @@ impl Touches {
         });
     }
 
-    /// Waits until no write is under way.
+    /// Waits until no write is running.
     pub(super) async fn settled(&self) {
         // The semaphore is never closed.
         drop(self.writes.acquire_many(MAX_WRITES).await);
@@ -88,7 +88,7 @@ impl Touches {
 }
 
 impl Touch {
-    /// Makes the write, without having the caller wait for it.
+    /// Runs the write in the background.
     pub(super) fn spawn(
         self,
         write: impl Future<Output = Result<(), StoreError>> + Send + 'static,
@@ -106,7 +106,7 @@ impl Touch {
 }
 
 impl Drop for Touch {
-    /// The write has failed, or was given up along with its request or its runtime.
+    /// Allows another try if the write has failed, or was dropped with its request or runtime.
     fn drop(&mut self) {
         if !self.is_written {
             self.touches.lock().remove(&self.id);
@@ -114,7 +114,7 @@ impl Drop for Touch {
     }
 }
 
-/// Logs a failure of book-keeping: a good credential stays good.
+/// Logs a failed write. The credential stays valid.
 fn note(result: &Result<(), StoreError>) {
     if let Err(error) = result {
         tracing::debug!(%error, "the use of a credential couldn't be written down");

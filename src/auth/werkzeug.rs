@@ -1,4 +1,4 @@
-//! Password hashes as Werkzeug (the library under Flask) writes them, for admins who were added by other programs.
+//! Password hashes of Werkzeug (the library under Flask), for admins added by other programs.
 
 use std::fmt::Write as _;
 
@@ -7,21 +7,21 @@ use rand::distr::{Alphanumeric, SampleString as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-/// Most memory that a check may take, in bytes. Werkzeug's own parameters take 32 MiB.
+/// Maximum memory of a check, in bytes. Werkzeug's own parameters take 32 MiB.
 const MAX_MEMORY: u64 = 64 << 20;
-/// Most work of scrypt (N times r times p): four times that of Werkzeug's own parameters.
+/// Maximum work of scrypt (N times r times p): four times that of Werkzeug's own parameters.
 const MAX_WORK: u64 = 4 * 32_768 * 8;
-/// Most rounds of PBKDF2; Werkzeug's newest makes a million.
+/// Maximum rounds of PBKDF2; Werkzeug's newest makes a million.
 const MAX_ROUNDS: u32 = 2_000_000;
-/// Longest hash that is looked at.
+/// Maximum length of a hash.
 const MAX_LENGTH: usize = 1_024;
-/// Length of a new salt, in letters and digits, and of a new key, in bytes. As Werkzeug makes them.
+/// Length of a new salt, in letters and digits, and of a new key, in bytes: the same as Werkzeug's.
 pub(super) const SALT_LENGTH: usize = 16;
 const KEY_LENGTH: usize = 64;
-/// What Werkzeug's `generate_password_hash` takes by default: the binary logarithm of N, r and p.
+/// Defaults of Werkzeug's `generate_password_hash`: the binary logarithm of N, r and p.
 const NEW: (u8, u32, u32) = (15, 8, 1);
 
-/// A hash as Werkzeug writes it: `scrypt:N:r:p$salt$hex` or `pbkdf2:sha256:N$salt$hex`.
+/// A hash in Werkzeug's format: `scrypt:N:r:p$salt$hex` or `pbkdf2:sha256:N$salt$hex`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WerkzeugHash<'a> {
     method: Method,
@@ -29,7 +29,7 @@ pub struct WerkzeugHash<'a> {
     digest: Vec<u8>,
 }
 
-/// How a hash was made, and so what it costs to check it.
+/// Algorithm and parameters of a hash, which set the cost of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// scrypt with these parameters.
@@ -49,7 +49,7 @@ pub enum Method {
 }
 
 impl<'a> WerkzeugHash<'a> {
-    /// `None` where the text isn't a hash of this kind.
+    /// Parses a hash. `None` if the text is of another kind.
     pub fn parse(text: &'a str) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             return None;
@@ -79,7 +79,7 @@ impl<'a> WerkzeugHash<'a> {
         })
     }
 
-    /// The text that was hashed along with the password.
+    /// The salt.
     pub(super) fn salt(&self) -> &'a str {
         self.salt
     }
@@ -89,12 +89,12 @@ impl<'a> WerkzeugHash<'a> {
         self.method
     }
 
-    /// Whether a check stays within the bounds of memory and time.
+    /// Whether a check stays within the limits of memory and time.
     pub fn is_affordable(&self) -> bool {
         match self.method {
             Method::Scrypt { n, r, p } => {
                 let (n, r, p) = (u64::from(n), u64::from(r), u64::from(p));
-                // All blocks, and one for each pass: with a large p those are most of it.
+                // All blocks, plus one per pass, which dominate when p is large.
                 let memory = (n + p + 1).saturating_mul(r).saturating_mul(128);
                 let work = n.saturating_mul(r).saturating_mul(p);
                 n.is_power_of_two()
@@ -109,7 +109,7 @@ impl<'a> WerkzeugHash<'a> {
         }
     }
 
-    /// Whether the hash was made from `password`; no password is right where the check isn't affordable.
+    /// Whether the hash was made from `password`. False if the check isn't affordable.
     pub fn matches(&self, password: &str) -> bool {
         let mut computed = vec![0; self.digest.len()];
         let is_computed = self.is_affordable() && self.compute(password, &mut computed);
@@ -138,14 +138,14 @@ impl<'a> WerkzeugHash<'a> {
     }
 }
 
-/// Whether `hash` was made from `password`; `None` where it isn't a hash of this kind.
+/// Whether `hash` was made from `password`. `None` if it isn't a hash of this kind.
 ///
 /// Takes some tens of milliseconds; not for async threads.
 pub fn verify(hash: &str, password: &str) -> Option<bool> {
     Some(WerkzeugHash::parse(hash)?.matches(password))
 }
 
-/// A new hash of `password` with a random salt, as Werkzeug's `generate_password_hash` makes it.
+/// Hashes `password` with a random salt, like Werkzeug's `generate_password_hash`.
 ///
 /// Takes some tens of milliseconds and 32 MiB; not for async threads.
 pub fn hash(password: &str) -> anyhow::Result<String> {
@@ -155,7 +155,7 @@ pub fn hash(password: &str) -> anyhow::Result<String> {
     )
 }
 
-/// The same with a salt of the caller's, of letters and digits.
+/// Hashes `password` with the given salt of letters and digits.
 pub(super) fn hash_with(password: &str, salt: &str) -> anyhow::Result<String> {
     let (log_n, r, p) = NEW;
     let mut text = format!("scrypt:{}:{r}:{p}${salt}$", 1 << log_n);
@@ -192,7 +192,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// Made with Python's hashlib, as Werkzeug does.
+    /// Made with Python's hashlib, like Werkzeug's.
     const VECTORS: [(&str, &str); 4] = [
         (
             "correct horse",
@@ -294,10 +294,10 @@ mod tests {
             format!("scrypt:1024:0:1$x${long}"),
             format!("scrypt:1024:8:0$x${long}"),
             format!("scrypt:1024:8:1$x${short}"),
-            // 288 MiB: the blocks of the passes are memory as well.
+            // 288 MiB, including the blocks of the passes.
             format!("scrypt:2:262144:8$x${long}"),
             format!("scrypt:2:65536:8$x${long}"),
-            // Little memory, and eight times the time of Werkzeug's own.
+            // Little memory, and eight times the work of Werkzeug's own.
             format!("scrypt:32768:8:8$x${long}"),
             format!("scrypt:1024:8:256$x${long}"),
             format!("pbkdf2:sha256:4294967295$x${short}"),

@@ -71,7 +71,7 @@ async fn add(
     Ok(())
 }
 
-/// The hash of a new password, as the store keeps it.
+/// Reads a new password, and hashes it in the store's scheme.
 async fn read_new_password(accounts: &dyn AccountStore) -> anyhow::Result<String> {
     let password = read_password()?;
     let length = password.expose_secret().chars().count();
@@ -92,7 +92,7 @@ async fn set_password(accounts: &dyn AccountStore, email: &str) -> anyhow::Resul
         session: None,
     };
     accounts.set_password(&admin.id, new).await?;
-    // Those that an earlier version has begun don't tell which password they belong to, and would go on.
+    // Sessions of earlier versions have no fingerprint of the password, and would continue.
     accounts
         .end_sessions(&admin.id, None)
         .await

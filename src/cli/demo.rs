@@ -49,7 +49,7 @@ const PRODUCTS: [(&str, f64); 8] = [
     ("Mint tea", 3.0),
     ("Dates", 6.4),
 ];
-/// How an order moves along.
+/// Statuses that a demo order goes through.
 const STEPS: [&str; 5] = [
     "PENDING",
     "CONFIRMED",
@@ -102,7 +102,7 @@ impl Demo {
     }
 }
 
-/// A folder that goes away with the demo.
+/// A folder that is removed when the demo ends.
 struct ThrowAway(std::path::PathBuf);
 
 impl ThrowAway {
@@ -127,7 +127,7 @@ async fn move_orders(store: Arc<dyn OrderStore>, every: Duration, shutdown: Canc
     while !shutdown.is_cancelled() {
         let wait = every.mul_f64(rand::rng().random_range(0.5..1.5)) / 3;
         tokio::time::sleep(wait).await;
-        // For each new order there are two steps of older ones.
+        // For each new order, older ones move two steps on average.
         if rand::rng().random_ratio(1, 3) {
             place(&*store).await;
         } else {
@@ -196,6 +196,6 @@ async fn advance(store: &dyn OrderStore) {
         expected_status: Some(order.status().to_owned()),
         ..OrderPatch::default()
     };
-    // Somebody at the desk may have been faster, which is as good.
+    // May fail if someone at the desk was faster, which is fine.
     let _ = store.change(&order.id, patch, "demo").await;
 }

@@ -15,14 +15,14 @@ use crate::orders::{Change, HeldOrder, Snapshot, SourceState, WatchEvent, Window
 use crate::settings::{Settings, StoreKind};
 use crate::store::{AccountStore, OrderStore as _};
 
-/// How long Firestore may take to deliver the window.
+/// Time limit for Firestore to deliver the window.
 const FIRESTORE_PATIENCE: Duration = Duration::from_secs(20);
-/// How long the embedded store may take.
+/// The same for the embedded store.
 const EMBEDDED_PATIENCE: Duration = Duration::from_secs(20);
-/// An open order that is older was most likely forgotten.
+/// Age at which an open order was most likely forgotten.
 const OLD_ORDER: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Checks what can go wrong before and while serving. Settings were read already, or we would not be here.
+/// Checks what can go wrong before and while serving. The settings are valid, or this wouldn't run.
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut report = Report::default();
     report.good("settings are valid");
@@ -142,9 +142,9 @@ async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
     }
 }
 
-/// Reads the window as the server does. Works beside a server.
+/// Reads the window like the server. Also works while a server runs.
 async fn check_embedded(report: &mut Report, path: &Path, window: WindowLimits) {
-    // Whatever is wrong with the file was reported by the check of the accounts.
+    // The check of the accounts has reported any error of the file.
     let Ok(store) = EmbeddedStore::open_for_accounts(path, Clock::system()) else {
         return;
     };
@@ -164,7 +164,7 @@ async fn check_embedded(report: &mut Report, path: &Path, window: WindowLimits) 
     }
 }
 
-/// What the orders in memory say about the shop and about the limits.
+/// Reports on the shop and the limits from the orders of the window.
 fn check_window(report: &mut Report, snapshot: &Snapshot, now_millis: u64) {
     let orders: Vec<&HeldOrder> = snapshot
         .changes
@@ -208,7 +208,7 @@ fn check_window(report: &mut Report, snapshot: &Snapshot, now_millis: u64) {
     }
 }
 
-/// Listens as the server does, until the window has come or something is in the way.
+/// Starts a listener like the server's, until the window has arrived or an error occurs.
 async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, window: WindowLimits) {
     let store = FirestoreStore::start(settings.clone(), Clock::system());
     #[expect(
@@ -276,7 +276,7 @@ impl Report {
         say(&format!("BAD  {what}\n     -> {advice}"));
     }
 
-    /// Something that works and could be safer. It is no problem for the exit code.
+    /// Reports something that works but could be safer. Doesn't affect the exit code.
     fn warn(&mut self, what: &str, advice: &str) {
         say(&format!("WARN {what}\n     -> {advice}"));
     }

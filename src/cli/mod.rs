@@ -17,7 +17,7 @@ use crate::app;
 use crate::settings::{Settings, SettingsError};
 use crate::telemetry;
 
-/// Exit code of bad settings, as sysexits.h has it (`EX_CONFIG`).
+/// Exit code for bad settings, from sysexits.h (`EX_CONFIG`).
 const BAD_SETTINGS: u8 = 78;
 
 /// A live order desk for small shops.
@@ -53,9 +53,9 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command, and says by the exit code how it went.
+    /// Runs the command, and returns its exit code.
     pub fn run(self) -> ExitCode {
-        // One thread is enough beside those of the HTTP server and the store.
+        // One thread is enough: the HTTP server and the store have their own.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -90,7 +90,7 @@ impl Cli {
     }
 }
 
-/// Prints to standard output; a reader that has gone away is no error of ours.
+/// Prints to standard output. Ignores errors, such as a closed pipe.
 fn say(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -101,7 +101,7 @@ fn say_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "orderbell: {text}");
 }
 
-/// A password from the terminal, typed twice, or the first line of standard input where that is no terminal.
+/// Reads a password: typed twice on a terminal, or else the first line of standard input.
 fn read_password() -> anyhow::Result<secrecy::SecretString> {
     use std::io::IsTerminal as _;
     if !std::io::stdin().is_terminal() {

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::settings::{Settings, StoreKind};
 
-/// Holds the first admin's password, beside the store.
+/// File beside the store with the first admin's password.
 const PASSWORD_FILE: &str = "first-admin-password.txt";
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -21,7 +21,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     app.run(shutdown).await
 }
 
-/// A token that is cancelled by Ctrl-C or SIGTERM. From here on both are ours, also while the app is being built.
+/// A token that is cancelled by Ctrl-C or SIGTERM. The signals are caught from this call on, also while the app is being built.
 pub(super) fn stop_on_signals() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
@@ -35,7 +35,7 @@ pub(super) fn stop_on_signals() -> std::io::Result<CancellationToken> {
     Ok(token)
 }
 
-/// Where a made-up password goes when standard output isn't a terminal.
+/// File for a generated password, used when standard output isn't a terminal.
 fn password_file(settings: &Settings) -> PathBuf {
     match &settings.store.kind {
         StoreKind::Embedded(store) => store.with_file_name(PASSWORD_FILE),
@@ -43,7 +43,7 @@ fn password_file(settings: &Settings) -> PathBuf {
     }
 }
 
-/// Says where the desk is and, on a first run, how to get in and how to see an order arrive.
+/// Prints the desk's address and, on a first run, how to sign in and how to place a test order.
 fn greet(app: &App, password_file: &Path) {
     let address = app.address();
     if let Some(admin) = app.first_admin() {
@@ -66,8 +66,8 @@ fn greet(app: &App, password_file: &Path) {
     say(&format!("listening on http://{address}"));
 }
 
-/// Tells a made-up password to the person at the terminal. Where there is none, standard output ends up in a log, which others
-/// read and which is kept: the password goes into a file of its own then.
+/// Prints a generated password on a terminal. Otherwise standard output ends up in a log that others may read, so the password
+/// is written to a file of its own.
 fn hand_over(password: &SecretString, file: &Path) {
     let password = password.expose_secret();
     if std::io::stdout().is_terminal() {
@@ -82,7 +82,7 @@ fn hand_over(password: &SecretString, file: &Path) {
             say("              (for its owner only; delete it when you have read it)");
             tracing::warn!(file = %file.display(), "the first admin's password is in a file: read it, and delete it");
         }
-        // Without it, no one gets in.
+        // Without the password, nobody can sign in.
         Err(error) => {
             tracing::error!(%error, file = %file.display(), "the first admin's password can't be written to a file");
             say(&format!(
@@ -95,7 +95,7 @@ fn hand_over(password: &SecretString, file: &Path) {
 fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    // One that is left from an earlier store may be readable for others, or be a link.
+    // A file left from an earlier store may be readable by others, or be a link.
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -12,12 +12,12 @@ use tokio_util::codec::Decoder as _;
 use super::{say, say_error};
 use crate::settings::Settings;
 
-/// How long to wait before coming back, until the server says something else.
+/// Pause before reconnecting, until the server sends a `retry`.
 const DEFAULT_RETRY: Duration = Duration::from_secs(2);
-/// A server that says nothing for so long is gone: two heartbeats of the default settings, and some.
+/// Silence after which the server counts as gone: two heartbeats of the default settings and a margin.
 const SILENCE: Duration = Duration::from_secs(75);
 
-/// Longest event, in bytes: a batch of orders is far below it.
+/// Maximum length of an event, in bytes; a batch of orders is far below it.
 const MAX_EVENT: usize = 16 << 20;
 
 #[derive(Args)]
@@ -139,7 +139,7 @@ impl Tail {
     }
 }
 
-/// How a client on this machine reaches a server that listens on `host`.
+/// The address at which a client on this machine reaches a server that listens on `host`.
 fn address(host: IpAddr, port: u16) -> String {
     let host = match host {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -175,7 +175,7 @@ struct Position {
     retry: Duration,
 }
 
-/// Coming back would not help.
+/// Errors that a reconnect can't fix.
 #[derive(Debug, thiserror::Error)]
 #[error("the server refuses: {0}")]
 struct Refused(reqwest::StatusCode);

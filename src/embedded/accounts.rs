@@ -13,7 +13,7 @@ const SESSION: &str = "SELECT id, admin_id, client, created_millis, seen_millis,
 const TOKEN: &str = "SELECT id, name, created_millis, used_millis, admin_id FROM tokens";
 
 impl EmbeddedStore {
-    /// One statement of account-keeping; the rows that it touched.
+    /// Executes one statement, and returns the number of affected rows.
     async fn execute<P: rusqlite::Params + Send + 'static>(
         &self,
         statement: &'static str,
@@ -29,7 +29,7 @@ impl EmbeddedStore {
             .await
     }
 
-    /// All rows of a query of account-keeping.
+    /// All rows of a query.
     async fn rows<P, T>(
         &self,
         query: String,
@@ -49,7 +49,7 @@ impl EmbeddedStore {
         .await
     }
 
-    /// The row of a query of account-keeping that finds one at most.
+    /// The row of a query that finds at most one.
     async fn row<P, T>(
         &self,
         query: String,
@@ -191,7 +191,7 @@ impl AccountStore for EmbeddedStore {
             .write(move |write| {
                 let NewSession { session, digest } = new;
                 sql(write.sql.execute("DELETE FROM sessions WHERE expires_millis < ?1", [session.created_at]))?;
-                // Session::precedence
+                // Ordered by `Session::precedence`.
                 sql(write.sql.execute(
                     "DELETE FROM sessions WHERE id IN (
                          SELECT id FROM sessions WHERE admin_id = ?1 AND is_api = ?2
@@ -235,7 +235,7 @@ impl AccountStore for EmbeddedStore {
     ) -> Result<Option<(Session, Admin)>, StoreError> {
         let (digest, admin_id) = (*digest, admin_id.to_owned());
         self.read(move |connection| {
-            // Both queries see the same moment.
+            // One transaction, so that both queries see the same state.
             let moment = connection.unchecked_transaction()?;
             let session = moment
                 .prepare_cached(&format!("{SESSION} WHERE digest = ?1"))?

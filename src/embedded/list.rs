@@ -6,12 +6,12 @@ use rusqlite::types::Value as SqlValue;
 use super::orders::{COLUMNS, read_order};
 use crate::orders::{HeldOrder, ListPage, ListQuery, Position};
 
-/// A page of the list, from newest to oldest.
+/// A page of the list, newest first.
 pub(super) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<ListPage> {
     let mut orders = connection
         .prepare_cached(&statement(query.statuses.len()))?
         .query_map(rusqlite::params_from_iter(parameters(query)), |row| {
-            // One by one: as parsed documents, all of them together could take gigabytes.
+            // One by one: all of them as parsed documents could take gigabytes.
             read_order(row).map(|order| HeldOrder::from(&order))
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -24,14 +24,14 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Resu
     Ok(ListPage { orders, next })
 }
 
-/// The query for so many statuses. Each status is read from its own part of an index, and the parts are merged: a rare status among
-/// a million orders costs no more than a common one.
+/// The query for a number of statuses. Each status is read from its own range of an index and the ranges are merged, so a rare
+/// status among a million orders costs no more than a common one.
 fn statement(statuses: usize) -> String {
     let found = if statuses == 0 {
         newest("")
     } else {
         let parts = repeat_n(newest("AND status = ?"), statuses).enumerate();
-        // Parameters 1 to 4 are those of every part; the statuses follow.
+        // All parts share parameters 1 to 4; the statuses follow.
         let parts = parts.map(|(index, part)| {
             let numbered = part.replace("status = ?", &format!("status = ?{}", index + 5));
             format!("SELECT * FROM ({numbered})")
@@ -45,7 +45,7 @@ fn statement(statuses: usize) -> String {
     )
 }
 
-/// The newest orders before a place and not before a time, by number.
+/// Numbers of the newest orders before a place and not before a time.
 fn newest(by_status: &str) -> String {
     format!(
         "SELECT rowid AS number, placed_micros, id FROM orders
@@ -61,7 +61,7 @@ fn parameters(query: &ListQuery) -> Vec<SqlValue> {
         .map_or((i64::MAX, String::new()), |place| {
             (signed(place.micros()), place.id().to_owned())
         });
-    // One more than the page holds tells whether the list goes on.
+    // One more than the page holds, to detect a next page.
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
     let bounds: [SqlValue; 4] = [
         micros.into(),

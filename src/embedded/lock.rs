@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// For the owner only.
+/// Mode of the lock file: readable and writable by the owner only.
 const PRIVATE: u32 = 0o600;
 
-/// The right to serve from a store, held by one process at a time.
+/// Exclusive lock to serve from a store, held by one process at a time.
 ///
-/// The lock is on a file of its own beside the store: SQLite's own locks come and go with every statement, and other
-/// commands (`admin`, `token`) may use the store while it is served.
+/// It locks a separate file beside the store: SQLite's own locks last only for a statement, and commands (`admin`, `token`) may
+/// use the store while it is served.
 pub(super) struct FileLock {
     _file: File,
 }
 
 impl FileLock {
-    /// Takes the lock, or says who can't have it and why.
+    /// Takes the lock. Fails if another process holds it.
     pub(super) fn acquire(store: &Path) -> anyhow::Result<Self> {
         let path = lock_path(store);
         let file = OpenOptions::new()
@@ -27,7 +27,8 @@ impl FileLock {
             .mode(PRIVATE)
             .open(&path)
             .with_context(|| format!("can't create {}", path.display()))?;
-        // Earlier versions left it open to all: any user of the machine could hold the lock and keep the server out.
+        // Earlier versions created it open to all: any user of the machine could hold the lock and keep the server from
+        // starting.
         file.set_permissions(Permissions::from_mode(PRIVATE))
             .with_context(|| format!("can't protect {}", path.display()))?;
         match file.try_lock() {

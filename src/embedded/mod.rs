@@ -1,7 +1,7 @@
 //! The store on SQLite: one file, durable, no account needed.
 //!
-//! One thread owns the connection that writes. It takes everything that waits, runs it in one transaction (*group
-//! commit*), tells the watch, and answers. Reads have a connection of their own and go on while the disk takes no writes.
+//! One thread owns the writing connection. It takes all queued writes, runs them in one transaction (*group commit*), notifies
+//! the watch, and answers. Reads use a connection of their own and keep working while the disk accepts no writes.
 
 mod accounts;
 mod list;
@@ -25,23 +25,23 @@ use crate::clock::Clock;
 use crate::store::StoreError;
 use writer::Writer;
 
-/// How long a statement waits for another process (a command such as `admin add`) to let go of the file.
+/// How long a statement waits for another process (such as the command `admin add`) to release the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a refused client is told to wait.
+/// `Retry-After` of a refused client.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Orders and accounts in one SQLite file.
 pub struct EmbeddedStore {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
-    /// Held for as long as this store serves; `None` where only accounts are managed beside a server.
+    /// Held while this store serves; `None` if only accounts are managed, beside a server.
     _lock: Option<lock::FileLock>,
 }
 
 impl EmbeddedStore {
-    /// Opens the file for serving, and creates or migrates it where needed.
+    /// Opens the file for serving. Creates or migrates it if needed.
     ///
-    /// Fails when another process serves from the same file.
+    /// Fails if another process serves from the same file.
     pub fn open(path: &Path, clock: Clock) -> anyhow::Result<Self> {
         if let Some(parent) = path
             .parent()
@@ -55,7 +55,7 @@ impl EmbeddedStore {
         Self::with_lock(path, clock, Some(lock))
     }
 
-    /// Opens the file beside a server that may be running on it, to manage admins and tokens.
+    /// Opens the file to manage admins and tokens, also while a server runs on it.
     pub fn open_for_accounts(path: &Path, clock: Clock) -> anyhow::Result<Self> {
         anyhow::ensure!(
             path.exists(),
@@ -83,14 +83,14 @@ impl EmbeddedStore {
         })
     }
 
-    /// Runs `query` on the reading connection, away from the async threads.
+    /// Runs `query` on the reading connection, off the async threads.
     async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let reader = Arc::clone(&self.reader);
         tokio::task::spawn_blocking(move || {
-            // A query that panicked has left nothing behind: the connection only reads.
+            // Safe after a panic: the connection only reads.
             let connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
             query(&connection)
         })
@@ -100,8 +100,8 @@ impl EmbeddedStore {
     }
 }
 
-/// Creates the file, if it isn't there, for its owner only: it holds customers' addresses and password hashes. SQLite gives
-/// the files beside it the same permissions.
+/// Creates the file, if missing, with access for its owner only: it holds customers' addresses and password hashes. SQLite
+/// gives the files beside it the same permissions.
 fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     match std::fs::OpenOptions::new()
@@ -115,7 +115,7 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// What a failed statement means to the caller: trouble with the file passes, anything else is a mistake of ours.
+/// Maps an SQLite error: trouble with the file is temporary, anything else is a bug.
 fn from_sqlite(error: rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode;
     match error.sqlite_error_code() {

@@ -149,7 +149,7 @@ fn place(
     };
     save(write.sql, &order)?;
     if let Some(key) = key {
-        // In place of one that is too old to count.
+        // Replaces a key that has expired.
         sql(write
             .sql
             .prepare_cached(
@@ -233,6 +233,6 @@ fn bad_column(
 }
 
 fn json(fields: &Map<String, Value>) -> String {
-    // A map of strings to values always has a JSON text.
+    // Serializing a map of strings to values can't fail.
     serde_json::to_string(fields).unwrap_or_default()
 }

@@ -1,33 +1,34 @@
-//! Removes rows that no longer count, a few at a time.
+//! Removes expired rows in small steps.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::store::IDEMPOTENCY_MILLIS;
 
-/// How often old rows are looked for, in milliseconds.
+/// Time between looks for old rows, in milliseconds.
 const INTERVAL: u64 = 600_000;
-/// Most rows of a table that one look removes. Where there are more, the next write removes more.
+/// Maximum rows of a table removed at once. If there are more, the next write removes more.
 const LIMIT: usize = 500;
-/// How long the record of a removal is kept at least, in milliseconds.
+/// Minimum time that the record of a removal is kept, in milliseconds.
 const REMOVALS_KEPT: u64 = 90 * 24 * 3_600_000;
 
-/// When to look, and what to leave alone.
+/// When to prune next, and what to keep.
 #[derive(Default)]
 pub(super) struct Pruning {
     next: u64,
-    /// Newest removals that a watch begins with: they tell returning readers what is gone. `None` before the first watch.
+    /// Number of removals in a watch's first snapshot, which tell returning readers what is gone. `None` before the first
+    /// watch.
     window: Option<usize>,
 }
 
 impl Pruning {
-    /// Keeps the newest `window` removals, however old they are.
+    /// Keeps at least the newest `window` removals, whatever their age.
     pub(super) fn keep(&mut self, window: usize) {
         self.window = self.window.max(Some(window));
     }
 
-    /// Removes some old rows when it is time to. Failures are left to the next time.
+    /// Removes some old rows when due. After a failure, the next run tries again.
     pub(super) fn run_when_due(&mut self, connection: &Connection, now: u64) {
-        // A clock that was set back doesn't make the interval longer.
+        // Setting the clock back doesn't lengthen the interval.
         if now < self.next && self.next <= now + INTERVAL {
             return;
         }
@@ -39,7 +40,7 @@ impl Pruning {
         }
     }
 
-    /// Whether there may be more.
+    /// Removes some old rows. True if there may be more.
     fn run(&self, connection: &Connection, now: u64) -> rusqlite::Result<bool> {
         let keys = connection
             .prepare_cached(
@@ -59,7 +60,7 @@ impl Pruning {
         Ok(keys == LIMIT || removals == LIMIT)
     }
 
-    /// Removals before this time, in microseconds, are neither young nor among the newest. `None` where all are.
+    /// Removals before this time, in microseconds, may be deleted. `None` before the first watch, or without removals.
     fn oldest_removal_kept(
         &self,
         connection: &Connection,

@@ -1,7 +1,7 @@
 use anyhow::ensure;
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Each entry takes the file from the version of its index to the next. Entries are never changed once released.
+/// Each entry migrates the file from the version of its index to the next. Released entries are never changed.
 pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -91,15 +91,15 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ",
 ];
 
-/// Sets the connection up for durable writing, and brings the file to the newest version.
+/// Sets up the connection for durable writes, and migrates the file to the newest version.
 pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // In WAL mode only FULL syncs at every commit: an answered order survives a power cut.
+    // In WAL mode, only FULL syncs at every commit: an answered order survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
 
-    // Immediate: two processes that open a fresh file at once migrate one after the other.
+    // Immediate, so that two processes that open a new file at once migrate one after the other.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     ensure!(

@@ -1,4 +1,4 @@
-//! What is special to this store. What it has in common with others is told by the story that all stores share.
+//! Tests specific to this store; the contract tests cover the rest.
 
 mod growth;
 
@@ -225,7 +225,7 @@ async fn many_writes_share_a_commit_and_fail_alone() {
     }
 }
 
-/// All of the futures at once, on this task.
+/// Polls all futures concurrently on this task.
 async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! What the watch delivers at once: the orders that are held in memory.
+//! Reads the snapshots that a watch delivers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use crate::orders::{
     Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, Position, Snapshot, WindowLimits,
 };
 
-/// As the partial index `orders_open` has it: SQLite uses the index only for the same text.
+/// The exact condition of the partial index `orders_open`: SQLite uses the index only for the same text.
 const IS_OPEN: &str = "status NOT IN ('DELIVERED', 'COMPLETED', 'CANCELLED', 'RETURNED')";
 
-/// What a watch begins with: the newest orders, all open ones, those that changed last, and the newest removals, in the order
-/// of their positions.
+/// The first snapshot of a watch: the newest orders, all open ones, the last changed ones, and the newest removals, in the
+/// order of their positions.
 pub(super) fn initial(connection: &Connection, window: WindowLimits) -> rusqlite::Result<Snapshot> {
     let mut reading = Reading::new(connection, window);
-    // Open orders come first: where there is too much to hold, it is finished ones whose documents are left out.
+    // Open orders first, so that when memory is short, the documents of finished orders are left out.
     let hidden_open = reading.read_open()?;
     reading.read(
         "ORDER BY placed_micros DESC, id DESC LIMIT ?1",
@@ -36,7 +36,7 @@ pub(super) fn initial(connection: &Connection, window: WindowLimits) -> rusqlite
     })
 }
 
-/// The open orders once more.
+/// A snapshot that repeats the open orders.
 pub(super) fn open_orders(
     connection: &Connection,
     window: WindowLimits,
@@ -58,7 +58,7 @@ struct Reading<'a> {
     window: WindowLimits,
     ids: HashSet<OrderId>,
     changes: Vec<Change>,
-    /// Bytes of what was read.
+    /// Bytes read so far.
     bytes: usize,
 }
 
@@ -73,8 +73,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Reads the open orders, and answers how many are left out: where there are more than are held beside the newest orders,
-    /// those are chosen as [`View`](crate::hub) does, forgotten ones last and those that wait longest first.
+    /// Reads the open orders, and returns how many are left out. Beyond the limit they are chosen as [`View`](crate::hub) does:
+    /// forgotten ones last, and among the others the longest waiting first.
     fn read_open(&mut self) -> rusqlite::Result<usize> {
         let open = self.window.open;
         let newest = self.newest_begin()?;
@@ -110,7 +110,7 @@ impl<'a> Reading<'a> {
         Ok(all - open)
     }
 
-    /// Where the newest orders begin: when the oldest of them was placed, and its id.
+    /// When the oldest of the newest orders was placed, and its id.
     fn newest_begin(&self) -> rusqlite::Result<(u64, String)> {
         let oldest = self
             .connection
@@ -129,7 +129,7 @@ impl<'a> Reading<'a> {
             .query_row([], |row| row.get(0))
     }
 
-    /// Reads the orders that changed last. Answers with a position after which no other order has changed.
+    /// Reads the last changed orders. Returns a position after which no other order has changed.
     fn read_changed(&mut self) -> rusqlite::Result<Position> {
         let changed: Vec<(String, u64)> = self
             .connection
@@ -171,7 +171,7 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Reads orders one by one: as parsed documents, all of them together could take gigabytes.
+    /// Reads orders one by one: all of them as parsed documents could take gigabytes.
     fn read(&mut self, which: &str, params: impl Params) -> rusqlite::Result<()> {
         let mut statement = self
             .connection

@@ -10,17 +10,17 @@ use crate::clock::Clock;
 use crate::orders::{Change, Snapshot, SourceState, WatchEvent, WindowLimits};
 use crate::store::{StoreError, WatchSink};
 
-/// Most writes in one transaction.
+/// Maximum number of writes in one transaction.
 const GROUP_LIMIT: usize = 256;
-/// Writes that may wait; more of them wait at their callers.
+/// Maximum number of queued writes; further callers wait for a place.
 const QUEUE_LIMIT: usize = 1_024;
 /// How long a caller waits for a place in the queue.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The thread that writes, and the way to it.
+/// Handle of the writing thread.
 pub(super) struct Writer {
     queue: mpsc::Sender<Command>,
-    /// Set when the thread has ended by itself, with the reason.
+    /// The reason, once the thread has ended.
     ended: watch::Receiver<Option<String>>,
 }
 
@@ -33,7 +33,7 @@ enum Command {
     DeliverOpenOrders,
 }
 
-/// What one write sees: the transaction, a commit time of its own, and the changes it makes known.
+/// Context of one write: the transaction, a commit clock, and the changes to report.
 pub(super) struct Write<'a> {
     pub(super) sql: &'a Connection,
     clock: &'a mut CommitClock,
@@ -41,7 +41,7 @@ pub(super) struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// A commit time that no other write has had or will have, later than all before, in microseconds.
+    /// A unique commit time, later than all earlier ones, in microseconds.
     pub(super) fn stamp(&mut self) -> u64 {
         self.clock.next()
     }
@@ -51,13 +51,13 @@ impl Write<'_> {
         self.clock.clock.millis()
     }
 
-    /// The watch is told of `change` once it is durable.
+    /// Reports `change` to the watch once it is durable.
     pub(super) fn announce(&mut self, change: Change) {
         self.changes.push(change);
     }
 }
 
-/// Commit times in microseconds: the wall clock where it runs ahead of the last one, one more than the last otherwise.
+/// Commit times in microseconds: the wall clock, or one more than the last if the clock isn't ahead of it.
 struct CommitClock {
     clock: Clock,
     last: u64,
@@ -95,9 +95,9 @@ impl Writer {
         Ok(Self { queue, ended })
     }
 
-    /// Runs `op` in a transaction shared with others, and answers when it is durable.
+    /// Runs `op` in a transaction shared with other writes, and returns when it is durable.
     ///
-    /// When `op` fails, nothing of it remains.
+    /// If `op` fails, its writes are rolled back.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         op: impl FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -128,11 +128,11 @@ impl Writer {
 
     pub(super) fn watch(&self, window: WindowLimits, sink: WatchSink) {
         let queue = self.queue.clone();
-        // Called once at start-up, when nothing waits: the queue has a place, or the writer is gone and `ended` says so.
+        // Called once at startup, when the queue is empty. If the writer is gone, `ended` reports it.
         let _ = queue.try_send(Command::Watch { window, sink });
     }
 
-    /// Where the queue is full this is left out; it is asked for again.
+    /// Skipped if the queue is full; the caller asks again.
     pub(super) fn deliver_open_orders(&self) {
         let _ = self.queue.try_send(Command::DeliverOpenOrders);
     }
@@ -147,7 +147,7 @@ impl Writer {
     }
 }
 
-/// Tells that the thread is over, however it ends.
+/// Reports the end of the thread when dropped, also after a panic.
 struct Ending(watch::Sender<Option<String>>);
 
 impl Drop for Ending {
@@ -182,7 +182,7 @@ impl Thread {
                 match command {
                     Command::Write(job) => jobs.push(job),
                     Command::Watch { window, sink } => {
-                        // What was asked for earlier belongs into the first snapshot.
+                        // Earlier writes belong into the first snapshot.
                         self.commit(std::mem::take(&mut jobs));
                         self.begin_watch(window, sink);
                     }
@@ -219,7 +219,7 @@ impl Thread {
         }
     }
 
-    /// Commits `jobs` as one group, tells the watches, then answers.
+    /// Commits `jobs` as one group, notifies the watches, then answers.
     fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         if jobs.is_empty() {
             return;
@@ -275,7 +275,7 @@ fn run_group(
     transaction.commit()
 }
 
-/// Each order once, where it stands last. Positions ascend since commit times do.
+/// The last change of each order. Positions ascend because commit times do.
 fn newest_states(changes: Vec<Change>) -> Snapshot {
     let mut seen = std::collections::HashSet::new();
     let mut newest: Vec<Change> = Vec::with_capacity(changes.len());
@@ -295,9 +295,9 @@ fn newest_states(changes: Vec<Change>) -> Snapshot {
     }
 }
 
-/// A write that waits for its turn, for the commit, and then for being answered.
+/// A queued write, which is run, committed, and then answered.
 trait Job: Send {
-    /// An error is one of the file; what the write itself refuses is kept as its answer.
+    /// Runs the write. `Err` is a failure of the file; a refusal by the write itself is kept as its outcome.
     fn run(
         &mut self,
         savepoint: Savepoint<'_>,
@@ -346,7 +346,7 @@ where
 
     fn answer(self: Box<Self>) {
         if let Some(outcome) = self.outcome {
-            // The caller may have gone away; what it asked for is done all the same.
+            // The caller may be gone; its write is done all the same.
             let _ = self.reply.send(outcome);
         }
     }
@@ -356,7 +356,7 @@ where
     }
 }
 
-/// For `op`s that only meet errors of the file.
+/// Maps the errors of `op`s that fail only with SQLite errors.
 pub(super) fn sql<T>(result: rusqlite::Result<T>) -> Result<T, StoreError> {
     result.map_err(from_sqlite)
 }

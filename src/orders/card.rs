@@ -5,23 +5,23 @@ use super::changed_by::{ChangedBy, changed_by};
 use super::order::{self, CUSTOMER_NAME, Order};
 use super::{OrderId, Status, numeric};
 
-/// Most bytes of text that a card carries in all; the order's own page shows the whole.
+/// Maximum bytes of text in a card; the order's own page shows all.
 const CARD_TEXT: usize = 4_096;
-/// Most items that a card lists.
+/// Maximum number of listed items.
 const MAX_ITEMS: usize = 60;
-/// Longest number, status, name of an admin, or telephone number, in bytes.
+/// Maximum length of a number, status, admin's name, or phone number, in bytes.
 const SHORT: usize = 120;
-/// Longest name of the customer or of an item, or e-mail address, in bytes.
+/// Maximum length of a customer's or item's name, or e-mail address, in bytes.
 const NAME: usize = 254;
-/// Longest address, in bytes.
+/// Maximum length of an address, in bytes.
 const ADDRESS: usize = 600;
-/// Longest note, in bytes.
+/// Maximum length of a customer's note, in bytes.
 const NOTES: usize = 1_200;
-/// Longest price, or reason of a cancellation, in bytes.
+/// Maximum length of a price, or a reason of a cancellation, in bytes.
 const PRICE: usize = 40;
-/// Longest name of a driver, in bytes.
+/// Maximum length of a driver's name, in bytes.
 const DRIVER: usize = 200;
-/// Longest note of an admin, in bytes: what a board has room for.
+/// Maximum length of an admin's note, in bytes: what a board has room for.
 const STAFF_NOTE: usize = 250;
 /// Latest time that a browser can show, in milliseconds.
 const END_OF_TIME: u64 = 8_640_000_000_000_000;
@@ -36,16 +36,16 @@ pub(super) const PHONE: [&str; 5] = [
 ];
 /// Parts of an address that come first, in this order.
 const STREET: [&str; 5] = ["street", "addressLine1", "line1", "address", "addressLine2"];
-/// Parts of an address that are a point on the map.
+/// Parts of an address that are coordinates.
 const DEGREES: [&str; 4] = ["latitude", "longitude", "lat", "lng"];
 
-/// An order as the desk shows it: the many shapes that writers use, read into one, and bounded.
+/// An order as the desk shows it: the field names and types of different programs are normalized, and sizes are bounded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Card {
     /// The document's id.
     pub id: OrderId,
-    /// The number that people use.
+    /// The order number for people.
     pub order_id: String,
     /// Commit time of the creation, in milliseconds.
     pub created_at: u64,
@@ -53,67 +53,67 @@ pub struct Card {
     pub updated_at: u64,
     /// When the order was placed, in milliseconds; never ahead of the store's clock.
     pub timestamp: u64,
-    /// Any text; unknown values are shown as they are.
+    /// Any text; unknown values are shown unchanged.
     pub status: String,
-    /// Whether somebody has taken note of the order.
+    /// Whether the order is acknowledged.
     pub acknowledged: bool,
-    /// When, in milliseconds.
+    /// When it was acknowledged, in milliseconds.
     pub acknowledged_at: Option<u64>,
-    /// And who.
+    /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
-    /// Name of the admin who has set the status, only where the document proves it.
+    /// Name of the admin who set the status, if the document proves it.
     pub changed_by: Option<String>,
-    /// Whether another program has set the status, or may have.
+    /// Whether another program set the status, or may have.
     #[serde(skip_serializing_if = "is_false")]
     pub changed_elsewhere: bool,
-    /// The customer's name, or nothing.
+    /// The customer's name, or empty.
     pub customer_name: String,
-    /// The customer's telephone number, or nothing.
+    /// The customer's phone number, or empty.
     pub phone: String,
-    /// The customer's e-mail address, or nothing.
+    /// The customer's e-mail address, or empty.
     pub email: String,
-    /// The amount, where it can be read.
+    /// The amount, if it can be read.
     pub total: Option<f64>,
-    /// How many entries `items` has in the document.
+    /// Number of entries of `items` in the document.
     pub item_count: usize,
-    /// The first entries, as many as fit.
+    /// The first entries, within the limits.
     pub items: Vec<CardItem>,
-    /// How many entries are not listed.
+    /// Number of entries not listed.
     pub more_items: usize,
-    /// What the customer wants to be heeded.
+    /// The customer's notes.
     pub notes: String,
-    /// Where to bring it, as text.
+    /// Delivery address, as text.
     pub address: String,
-    /// Where to bring it, on the map.
+    /// Delivery location.
     pub location: Option<Location>,
-    /// Keyed hash of the address that the order was submitted from, where that is known.
+    /// Keyed hash of the submitter's address, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// What admins have written on the order.
+    /// Fields that admins set.
     #[serde(flatten)]
     pub staff: StaffFields,
 }
 
-/// What admins have written on an order; absent where they have not.
+/// Fields that admins set; absent if unset.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StaffFields {
     /// When the order will be ready, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<u64>,
-    /// Why the order was cancelled; only of a cancelled one.
+    /// Reason of the cancellation; only for cancelled orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<String>,
-    /// The same in the admin's words, shortened.
+    /// The admin's note on the cancellation, shortened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_note: Option<String>,
     /// A note for the shop's staff, shortened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staff_note: Option<String>,
-    /// Who brings the order.
+    /// Name of the driver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver_name: Option<String>,
-    /// Indexes of listed items that are ticked off, ascending.
+    /// Indexes of the listed items that are ticked off, ascending.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items_done: Vec<usize>,
 }
@@ -123,13 +123,13 @@ pub struct StaffFields {
 pub struct CardItem {
     /// The product's name.
     pub name: String,
-    /// How much of it; may be fractional.
+    /// Quantity; may be fractional.
     pub quantity: Option<f64>,
-    /// The price of one, as it was written.
+    /// Price of one, as written in the document.
     pub price: String,
 }
 
-/// A point on the map, in degrees.
+/// Coordinates, in degrees.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Location {
     /// -90 to 90.
@@ -209,8 +209,8 @@ struct Text {
 }
 
 impl Text {
-    /// The text as it is shown: shortened, and without control characters, which have no place on a card and take six times
-    /// their room in JSON. Line breaks stay.
+    /// Shortens a text and replaces control characters by spaces: they can't be shown, and take six times their size in JSON.
+    /// Line breaks stay.
     fn take(&mut self, mut text: String, limit: usize) -> String {
         text = order::clip(text, limit);
         if text.contains(|c: char| c.is_control() && c != '\n') {
@@ -221,7 +221,7 @@ impl Text {
     }
 }
 
-/// All fields but `items_done`, which depends on how many items are listed.
+/// Reads all fields except `items_done`, which depends on the number of listed items.
 fn staff_fields(order: &Order, text: &mut Text) -> StaffFields {
     let mut first = |name: &str, limit| some(text.take(order.text(&[name]), limit));
     let is_cancelled = order.status() == Status::CANCELLED.as_str();
@@ -265,7 +265,7 @@ fn some(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// The first items, as many as there is room for.
+/// The first items, within the limits.
 fn items(order: &Order, text: &mut Text) -> Vec<CardItem> {
     let Some(Value::Array(items)) = order.fields.get("items") else {
         return Vec::new();
@@ -290,7 +290,7 @@ fn item(value: &Value, text: &mut Text) -> CardItem {
     }
 }
 
-/// The name of an entry of `items`, or nothing.
+/// The name of an entry of `items`, or empty.
 pub(super) fn item_name(item: &Value) -> String {
     match item {
         Value::Object(_) => first(item, &["productName", "name", "title", "productId"]),
@@ -304,7 +304,7 @@ fn first(item: &Value, names: &[&str]) -> String {
     found.map(plain).unwrap_or_default()
 }
 
-/// How much of an entry: one where it is not said.
+/// Quantity of an entry; 1 if it is missing.
 fn quantity(item: &Value) -> Option<f64> {
     match item.as_object()?.get("quantity") {
         None | Some(Value::Null) => Some(1.0),
@@ -312,7 +312,7 @@ fn quantity(item: &Value) -> Option<f64> {
     }
 }
 
-/// The address as text; an address in parts has them joined.
+/// The address as text, with the parts of an object joined.
 fn address(order: &Order) -> String {
     let of_field = |name: &&str| match order.fields.get(*name)? {
         Value::Object(parts) if *name != "deliveryLocation" => some(joined(parts)),
@@ -322,7 +322,7 @@ fn address(order: &Order) -> String {
     names.iter().find_map(of_field).unwrap_or_default()
 }
 
-/// The street first, then the other parts as they come: Firestore sorts the fields of a map by name.
+/// Joins the street first, then the other parts in their order: Firestore sorts map fields by name.
 fn joined(parts: &Map<String, Value>) -> String {
     let is_street = |name: &str| STREET.contains(&name);
     let street = STREET.iter().filter_map(|name| parts.get(*name));
@@ -347,7 +347,7 @@ fn joined(parts: &Map<String, Value>) -> String {
     text
 }
 
-/// Text and numbers as they are written; anything else as nothing.
+/// Text and numbers unchanged; anything else as empty text.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use super::{HeldOrder, OrderId, Position};
 
-/// One order's newest state, as a store's watch tells of it.
+/// The newest state of one order, as delivered by a store's watch.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// The order was created or changed.
     Upsert(Arc<HeldOrder>),
     /// The order was removed at this position.
     Remove {
-        /// Which order is gone.
+        /// The removed order.
         id: OrderId,
         /// When its removal was committed, in microseconds since the epoch.
         micros: u64,
@@ -17,7 +17,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Where the change stands among all others.
+    /// Position of the change in the order of all changes.
     pub fn position(&self) -> Position {
         match self {
             Self::Upsert(order) => order.position(),
@@ -26,34 +26,34 @@ impl Change {
     }
 }
 
-/// All changes up to one moment of the store: applied whole or not at all, in the order of their positions.
+/// All changes up to one moment of the store: applied atomically, in the order of their positions.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// The changes, at most one for each order.
+    /// The changes, at most one per order.
     pub changes: Vec<Change>,
-    /// True for the first one of a watch: the state of the window, not something that has just happened.
+    /// True for the first one of a watch, which carries the state of the window and no news.
     pub initial: bool,
-    /// Readers may have been told of these orders before: none of them is new.
+    /// True if readers may have seen these orders before: none of them is new.
     pub repeats: bool,
-    /// Of a first one: every order that has changed after this position is among the changes, also those that are in no window.
-    /// `None` where the store can't tell.
+    /// For a first snapshot: every order changed after this position is among the changes, in the window or not. `None` if the
+    /// store doesn't know.
     pub complete_after: Option<Position>,
-    /// How many open orders were left out because there are too many; `None` where the snapshot doesn't say.
+    /// Number of open orders left out for lack of room; `None` if unknown.
     pub hidden_open: Option<usize>,
-    /// Orders may have come and gone since the last snapshot that are not among the changes.
+    /// True if orders may have been created or removed since the last snapshot without being among the changes.
     pub has_gap: bool,
 }
 
-/// An open order that was placed so long ago was most likely forgotten: where there are too many, such orders are left out first.
+/// Age at which an open order was most likely forgotten: at the limit, such orders are left out first.
 pub const FORGOTTEN_AFTER_MICROS: u64 = 7 * 24 * 3_600 * 1_000_000;
 
-/// How many orders are held in memory.
+/// Limits of the orders held in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct WindowLimits {
-    /// Newest orders, by the time of placing.
+    /// Number of newest orders, by time of placing.
     pub orders: usize,
-    /// Open orders that are older than those.
+    /// Number of older open orders.
     pub open: usize,
-    /// Bytes of all orders held. Beyond it documents leave memory; cards stay.
+    /// Total bytes of the orders. Beyond it, documents are dropped from memory; cards stay.
     pub bytes: usize,
 }

@@ -1,10 +1,10 @@
-//! Who has set an order's status, as far as its document proves it.
+//! Who set an order's status, if its document proves it.
 //!
 //! This server adds an entry `{status, at, by}` to `statusHistory` with each status that it sets. Other programs write to the
-//! same documents and set `status` alone. The last entry may therefore tell of an earlier status, or of an earlier time at which
-//! the order had the same status. It is trusted only where the document's last write was this server's: the store's time of that
-//! write is the entry's `at`, or `historyCheckedAt` where the write changed other fields of an order whose last entry was trusted.
-//! After another program's write, documents don't tell whether it has set the status: nobody is named.
+//! same documents and set only `status`, so the last entry may be outdated: of another status, or of an earlier time with the
+//! same status. It is trusted only if this server made the document's last write: the store's time of that write is the entry's
+//! `at`, or `historyCheckedAt` if the write changed other fields of an order whose last entry was trusted. After another
+//! program's write, the author is unknown.
 
 use serde_json::Value;
 
@@ -12,25 +12,25 @@ use super::{Order, Status};
 
 /// The last changes of the status by this server: an array of `{status, at, by}`.
 pub(super) const STATUS_HISTORY: &str = "statusHistory";
-/// Time of this server's last write that did not change the status and found the last entry trustworthy, in milliseconds.
+/// Time of this server's last write that kept the status and found the last entry trustworthy, in milliseconds.
 pub(super) const HISTORY_CHECKED_AT: &str = "historyCheckedAt";
-/// How far the recorded time of a write may be from the time at which the store has committed it, in milliseconds.
+/// Maximum difference between the recorded time of a write and the store's commit time, in milliseconds.
 ///
-/// Firestore tells the time of a commit only afterwards, so the time of the read just before it is recorded.
+/// Firestore returns a commit time only afterwards, so the time of the read just before it is recorded.
 const SAME_WRITE_MILLIS: u64 = 3_000;
 
-/// Who has set the status of an order.
+/// Author of an order's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChangedBy<'a> {
-    /// It is as it was when the order was placed.
+    /// Unchanged since the order was placed.
     Nobody,
-    /// The admin of this name.
+    /// The admin with this name.
     Admin(&'a str),
-    /// Another program, or it can't be told.
+    /// Another program, or unknown.
     Elsewhere,
 }
 
-/// Who has set the order's status.
+/// The author of the order's status.
 pub(super) fn changed_by(order: &Order) -> ChangedBy<'_> {
     match last_entry(order) {
         Some(entry) if is_current(entry, order) => match entry.get("by").and_then(Value::as_str) {
@@ -47,7 +47,7 @@ pub(super) fn changed_by(order: &Order) -> ChangedBy<'_> {
     }
 }
 
-/// Whether the last entry of the history is the one that set the order's status.
+/// Whether the last history entry set the current status.
 pub(super) fn is_history_current(order: &Order) -> bool {
     last_entry(order).is_some_and(|entry| is_current(entry, order))
 }

@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use self::path::Path;
 use super::{OrderId, Status, numeric};
 
-/// Keyed hash of the address that an order came from, as [`OrderDraft::from_source`] writes it.
+/// Field with the keyed hash of the submitter's address, written by [`OrderDraft::from_source`].
 const SOURCE_FIELD: &str = "submitSource";
-/// Fields that only the server writes; what a customer sends for them is dropped.
+/// Fields that only the server writes; dropped from a customer's order.
 const SERVER_FIELDS: [&str; 15] = [
     "id",
     "acknowledged",
@@ -29,25 +29,25 @@ const SERVER_FIELDS: [&str; 15] = [
     SOURCE_FIELD,
 ];
 
-/// Most problems that one answer lists.
+/// Maximum number of problems listed in a response.
 const MAX_ERRORS: usize = 20;
-/// Longest path of a field that an answer shows, in characters: names of fields come from the client.
+/// Maximum length of a field path in a response, in characters: field names come from the client.
 const MAX_PATH: usize = 200;
 
-/// Limits on what a customer may send.
+/// Limits of a submitted order.
 #[derive(Debug, Clone, Copy)]
 pub struct DraftLimits {
-    /// Most entries of `items`.
+    /// Maximum number of entries of `items`.
     pub max_items: usize,
 }
 
-/// An order that may be placed: checked, and not yet numbered.
+/// A valid order that has no number yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderDraft {
     fields: Map<String, Value>,
 }
 
-/// What is wrong with one field.
+/// A problem with one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// Path of the field, such as `order.items[3].quantity`.
@@ -57,7 +57,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// `field` must be short: it may come from a client.
+    /// Callers must bound the length of `field`, which may come from a client.
     pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             field: field.into(),
@@ -66,18 +66,18 @@ impl FieldError {
     }
 }
 
-/// The order can't be placed; says why for every field concerned.
+/// The order can't be placed; lists the problem of each field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}", .0[0].field, .0[0].message)]
 pub struct DraftError(pub Vec<FieldError>);
 
 impl OrderDraft {
-    /// Checks the body of a submit, `{userId, order: {items, totalAmount, …}}`. Unknown fields are kept as they are.
+    /// Parses the body of a submit, `{userId, order: {items, totalAmount, …}}`. Unknown fields are kept unchanged.
     pub fn parse(body: Value, limits: DraftLimits) -> Result<Self, DraftError> {
         Self::read(body, None, limits)
     }
 
-    /// The same for the customer that a verified token names. A `userId` of the body is dropped unread.
+    /// The same for the customer of a verified token. A `userId` in the body is ignored.
     pub fn parse_for(user_id: &str, body: Value, limits: DraftLimits) -> Result<Self, DraftError> {
         Self::read(body, Some(user_id), limits)
     }
@@ -113,7 +113,7 @@ impl OrderDraft {
             check_items(&order, limits, &mut errors);
             check_texts(&order, &mut errors);
         }
-        // What stands beside `order` belongs to it: nothing that a client sent is lost.
+        // Fields beside `order` are merged into it, so that nothing a client sent is lost.
         let mut fields = order;
         for (name, value) in body {
             if name == "userId" {
@@ -134,14 +134,14 @@ impl OrderDraft {
         }
     }
 
-    /// The same order with the keyed hash of its submitter's address in the field `submitSource`.
+    /// Sets the field `submitSource` to the keyed hash of the submitter's address.
     #[must_use]
     pub fn from_source(mut self, source: &str) -> Self {
         self.fields.insert(SOURCE_FIELD.to_owned(), json!(source));
         self
     }
 
-    /// The document of the order once it has its id and its time, in milliseconds since the epoch.
+    /// The order's document with its id and its time, in milliseconds since the epoch.
     pub fn into_fields(self, id: &OrderId, timestamp_millis: u64) -> Map<String, Value> {
         let mut fields = self.fields;
         fields.insert("orderId".to_owned(), json!(id));
@@ -159,7 +159,7 @@ impl Errors {
         self.add_at(&Path::Root(field), message);
     }
 
-    /// The path is written out here, so that fields without a problem cost no text.
+    /// Formats the path only here, so that valid fields allocate no text.
     fn add_at(&mut self, field: &Path<'_>, message: impl Into<String>) {
         if !self.is_full() {
             self.0.push(FieldError {
@@ -238,7 +238,7 @@ fn check_items(order: &Map<String, Value>, limits: DraftLimits, errors: &mut Err
 fn check_item(item: &Map<String, Value>, path: &Path<'_>, errors: &mut Errors) {
     let quantity = Path::Field(path, "quantity");
     match item.get("quantity") {
-        // One of it.
+        // Means a quantity of one.
         None | Some(Value::Null) => {}
         Some(value) => match numeric::plain_quantity(value) {
             Some(quantity) if quantity > 0.0 && quantity <= 1e9 => {}
@@ -266,7 +266,7 @@ fn check_item(item: &Map<String, Value>, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-/// Fields that the desk reads as text or as a place.
+/// Checks the fields that the desk reads as text or as a location.
 fn check_texts(order: &Map<String, Value>, errors: &mut Errors) {
     for name in ["customerName", "notes"] {
         if order

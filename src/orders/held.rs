@@ -7,12 +7,12 @@ use super::json_line;
 use super::status::is_finished;
 use super::{Card, Order, OrderId, Position, search};
 
-/// What holding an order costs beside its texts, in bytes.
+/// Memory overhead of a held order beside its texts, in bytes.
 const OVERHEAD: usize = 600;
 
-/// An order as it is held in memory: what sorting and filtering need, and its texts, encoded once.
+/// An order in memory: the values for sorting and filtering, and its texts, encoded once.
 ///
-/// A document as parsed JSON may take fifty times the memory of its text, so it is not kept.
+/// The document is kept as text, since parsed JSON may take fifty times as much memory.
 pub struct HeldOrder {
     /// The document's id.
     pub id: OrderId,
@@ -22,16 +22,16 @@ pub struct HeldOrder {
     pub updated_micros: u64,
     /// See [`Order::placed_micros`].
     pub placed_micros: u64,
-    /// The amount, where it can be read.
+    /// The amount, if it can be read.
     pub total: Option<f64>,
     status: Box<str>,
     /// The order's [`Summary`](super::Summary) as JSON.
     summary: Bytes,
-    /// The order's [`Card`] as JSON, but for its position.
+    /// The order's [`Card`] as JSON, without its position.
     card: Bytes,
     /// See [`Search`](super::Search).
     searched: Box<str>,
-    /// The whole document as JSON; `None` once it had to make room.
+    /// The whole document as JSON; `None` after it was dropped.
     document: Mutex<Option<Bytes>>,
 }
 
@@ -53,7 +53,7 @@ impl From<&Order> for HeldOrder {
 }
 
 impl HeldOrder {
-    /// Where the order's last change stands.
+    /// Position of the order's last change.
     pub fn position(&self) -> Position {
         Position::new(self.updated_micros, &self.id)
     }
@@ -63,7 +63,7 @@ impl HeldOrder {
         &self.status
     }
 
-    /// Whether nothing is left to be done: see [`is_finished`].
+    /// Whether the order is finished: see [`is_finished`].
     pub fn is_finished(&self) -> bool {
         is_finished(&self.status)
     }
@@ -73,34 +73,34 @@ impl HeldOrder {
         &self.summary
     }
 
-    /// What a search for text looks at.
+    /// The text that a search looks at.
     pub(super) fn searched_text(&self) -> &str {
         &self.searched
     }
 
-    /// Appends the order's [`Card`] as JSON, with the position that readers know the order's last change by.
+    /// Appends the order's [`Card`] as JSON, with the position of its last change.
     pub fn write_card(&self, position: &Position, to: &mut BytesMut) {
         // A cursor has no character that JSON would escape.
         to.put_slice(format!("{{\"position\":\"{position}\",").as_bytes());
         to.put_slice(&self.card[1..]);
     }
 
-    /// Bytes that [`write_card`](Self::write_card) appends, about.
+    /// Approximate number of bytes that [`write_card`](Self::write_card) appends.
     pub fn card_size(&self) -> usize {
         self.card.len() + 64
     }
 
-    /// The whole document as JSON, with the document's id as `id`; `None` where it had to make room.
+    /// The whole document as JSON, with the document's id as `id`; `None` after it was dropped.
     pub fn document(&self) -> Option<Bytes> {
         self.lock().clone()
     }
 
-    /// Lets go of the document, and answers how many bytes that frees.
+    /// Drops the document, and returns how many bytes that frees.
     pub fn drop_document(&self) -> usize {
         self.lock().take().map_or(0, |document| document.len())
     }
 
-    /// Memory that the order takes, in bytes.
+    /// Memory used by the order, in bytes.
     pub fn size(&self) -> usize {
         let document = self.lock().as_ref().map_or(0, Bytes::len);
         OVERHEAD + 2 * self.summary.len() + self.card.len() + self.searched.len() + document

@@ -13,10 +13,10 @@ pub struct OrderId(Arc<str>);
 pub struct InvalidOrderId;
 
 impl OrderId {
-    /// Longest id in bytes (Firestore's limit).
+    /// Maximum length of an id in bytes (Firestore's limit).
     pub const MAX_BYTES: usize = 1500;
 
-    /// Checks `text` and takes it as an id.
+    /// Parses an id.
     pub fn parse(text: &str) -> Result<Self, InvalidOrderId> {
         let reserved = text.len() >= 4 && text.starts_with("__") && text.ends_with("__");
         if text.is_empty()

@@ -1,19 +1,19 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-/// Line breaks of Unicode that JSON leaves as they are, and how JSON escapes them.
+/// Unicode line breaks that JSON leaves unescaped, and their escapes.
 const LINE_BREAKS: [(char, &str); 3] = [
     ('\u{85}', "\\u0085"),
     ('\u{2028}', "\\u2028"),
     ('\u{2029}', "\\u2029"),
 ];
 
-/// Data as JSON that is one line for every reader: Python, for example, also ends a line at breaks that only Unicode knows.
+/// Serializes data as JSON on one line for every reader: Python, for example, also splits lines at Unicode breaks.
 ///
-/// What orderbell serializes always has a JSON form; anything else would be `null`.
+/// Types in this program always serialize; a failure would give `null`.
 pub fn json_line(data: &impl Serialize) -> Bytes {
     let json = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
-    // The first bytes of these characters in UTF-8: most texts have neither.
+    // First bytes of these characters in UTF-8, which most texts don't contain.
     let is_suspect = json.bytes().any(|byte| byte == 0xc2 || byte == 0xe2);
     if !is_suspect {
         return json.into();

@@ -2,16 +2,16 @@ use std::ops::Range;
 
 use super::{HeldOrder, OrderId, Position};
 
-/// Which orders a list holds.
+/// A query for a list of orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListQuery {
-    /// Only orders with one of these statuses; all where empty.
+    /// Only orders with one of these statuses; all if empty.
     pub statuses: Vec<String>,
-    /// At most this many.
+    /// Maximum number of orders.
     pub limit: usize,
-    /// Only orders that come after this place in the list: the time of placing in microseconds, and the id.
+    /// Only orders after this place in the list: time of placing in microseconds, and id.
     pub before: Option<Position>,
-    /// Only orders that were placed within this time, in microseconds since the epoch. It ends at `u64::MAX` where it has no end.
+    /// Only orders placed in this range, in microseconds since the epoch. `u64::MAX` means no end.
     pub placed: Range<u64>,
 }
 
@@ -26,8 +26,8 @@ impl ListQuery {
         }
     }
 
-    /// The place that every listed order comes after: `before`, or the end of `placed` where that is older. `None` where the
-    /// list begins with the newest order.
+    /// The place that all listed orders come after: `before`, or the end of `placed` if that is older. `None` if the list
+    /// begins with the newest order.
     pub fn upper_bound(&self) -> Option<Position> {
         let end = Some(self.placed.end).filter(|end| *end < u64::MAX);
         self.before
@@ -37,7 +37,7 @@ impl ListQuery {
             .min()
     }
 
-    /// Whether an order that was placed at this time, in microseconds, is listed.
+    /// Whether an order placed at this time, in microseconds, is listed.
     pub fn has_place(&self, placed_micros: u64, id: &OrderId) -> bool {
         let is_before =
             |before: &Position| (placed_micros, id.as_str()) < (before.micros(), before.id());
@@ -53,10 +53,10 @@ impl ListQuery {
 /// A page of a list.
 #[derive(Debug)]
 pub struct ListPage {
-    /// The orders, [`ListQuery::limit`] at most. A store that has to read many others may end a page early: it may be short or
-    /// empty although the list goes on.
+    /// At most [`ListQuery::limit`] orders. May be short or empty although the list continues: a store that has to read many
+    /// others may end a page early.
     pub orders: Vec<HeldOrder>,
-    /// The `before` of the next page: further down the list than this page's, and every order of the list above it was on this
-    /// page or one before. `None` where the list ends, and only there.
+    /// The `before` of the next page. Every order of the list before it was on this page or an earlier one. `None` exactly at
+    /// the end of the list.
     pub next: Option<Position>,
 }

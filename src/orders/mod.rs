@@ -1,9 +1,8 @@
-//! What an order is.
+//! Orders.
 //!
-//! Orders arrive from several kinds of writers and are kept whole, as the JSON object they came as. This room knows how to read
-//! one: its id, its place in time, how it is held in memory, the summary that streams carry, the card that the desk shows, what
-//! a customer must send for one to be placed, what an admin may change, and what a store's watch and lists deliver. It knows no HTTP
-//! and no store.
+//! Several programs write orders, which are kept whole, as the JSON objects they came as. This module reads them: id, time and
+//! position, the form held in memory, the summary in streams, the card for the desk, the checks of a customer's submit and of
+//! an admin's change, and the events of a store's watch and lists. It depends on neither HTTP nor a store.
 
 mod card;
 mod change;

@@ -1,4 +1,4 @@
-//! Numbers that writers send as numbers or as text.
+//! Numbers that programs write as numbers or as text.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ pub(super) fn amount(value: &Value) -> Option<f64> {
     }
 }
 
-/// How much of an item: a number, or numeric text.
+/// The quantity of an item: a number, or numeric text.
 pub(super) fn quantity(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -20,7 +20,7 @@ pub(super) fn quantity(value: &Value) -> Option<f64> {
     }
 }
 
-/// The same, of a submit: text must be a plain decimal, so that every reader sees the same number in it.
+/// The amount of a submit: text must be a plain decimal, so that every reader parses the same number.
 pub(super) fn plain_amount(value: &Value) -> Option<f64> {
     match value {
         Value::String(text) => decimal(without_currency(text), 12),
@@ -40,7 +40,7 @@ fn without_currency(text: &str) -> &str {
     text.trim_matches(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-'))
 }
 
-/// Reads digits with at most one point between or beside them, without sign and exponent.
+/// Parses digits with at most one point in any place, without sign and exponent.
 fn decimal(text: &str, most_whole_digits: usize) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -4,22 +4,22 @@ use serde_json::{Map, Value, json};
 
 use super::{OrderId, Position, Status, numeric};
 
-/// Longest customer's name in a summary, in bytes: summaries wait in memory for slow readers.
+/// Maximum length of the customer's name in a summary, in bytes: summaries are queued in memory for slow readers.
 const SUMMARY_NAME: usize = 500;
-/// Longest of its other texts, in bytes.
+/// Maximum length of its other texts, in bytes.
 const SUMMARY_TEXT: usize = 120;
 
 /// Fields that may hold the customer's name.
 pub(super) const CUSTOMER_NAME: [&str; 4] = ["customerName", "userName", "customer", "name"];
 
-/// An order as its store holds it: the whole document, and the store's own times.
+/// An order as stored: the whole document, and the store's own times.
 ///
-/// The document's fields may have any type; the readers here never fail, they make the best of what is there.
+/// The fields may have any type. The methods never fail; they use what they can read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
     /// The document's id.
     pub id: OrderId,
-    /// Every field of the document, unknown ones included, in their order.
+    /// Every field of the document, including unknown ones, in their order.
     pub fields: Map<String, Value>,
     /// Commit time of the document's creation, in microseconds since the epoch.
     pub created_micros: u64,
@@ -27,36 +27,36 @@ pub struct Order {
     pub updated_micros: u64,
 }
 
-/// What a stream tells of an order: the seven fields that existing clients know.
+/// An order in a stream: the seven fields that existing clients know.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// The document's id.
     pub id: OrderId,
-    /// The field `orderId`, or the document's id where there is none.
+    /// The field `orderId`, or the document's id if it is missing.
     pub order_id: String,
-    /// The amount, 0 where it can't be read.
+    /// The amount, 0 if it can't be read.
     pub total_amount: f64,
     /// See [`Order::status`].
     pub status: String,
     /// When the order was placed, in milliseconds since the epoch; see [`Order::placed_millis`].
     pub timestamp: u64,
-    /// The customer's name, or nothing.
+    /// The customer's name, or empty.
     pub customer_name: String,
-    /// How many entries `items` has.
+    /// Number of entries of `items`.
     pub item_count: usize,
 }
 
 impl Order {
-    /// Where the order's last change stands.
+    /// Position of the order's last change.
     pub fn position(&self) -> Position {
         Position::new(self.updated_micros, &self.id)
     }
 
-    /// `timestamp` as milliseconds, where it is a number.
+    /// `timestamp` in milliseconds, if it is a number.
     pub fn timestamp_millis(&self) -> Option<i64> {
         let value = self.fields.get("timestamp")?;
-        // A double outside of i64 saturates, which sorts as what it is: impossibly early or late.
+        // A double outside of i64 saturates, and still sorts as impossibly early or late.
         #[expect(clippy::cast_possible_truncation, reason = "saturating is meant")]
         value
             .as_i64()
@@ -65,8 +65,8 @@ impl Order {
 
     /// When the order was placed, in microseconds since the epoch, for sorting.
     ///
-    /// `timestamp`, which phones write from their own clocks; the commit time of the creation where it is missing or
-    /// runs ahead of the store's clock. Of orders placed in the same millisecond, the one committed later is newer.
+    /// This is `timestamp`, which phones set from their own clocks, or the commit time of the creation if `timestamp` is
+    /// missing or ahead of the store's clock. Of orders placed in the same millisecond, the one committed later is newer.
     pub fn placed_micros(&self) -> u64 {
         let millis = self
             .timestamp_millis()
@@ -78,13 +78,12 @@ impl Order {
         }
     }
 
-    /// When the order was placed, in milliseconds since the epoch, for showing.
+    /// When the order was placed, in milliseconds since the epoch, for display.
     pub fn placed_millis(&self) -> u64 {
         self.placed_micros() / 1_000
     }
 
-    /// `status` as text: `PENDING` where it is missing, since nobody has dealt with the order yet, and `UNKNOWN` where it
-    /// isn't text.
+    /// `status` as text: `PENDING` if it is missing, since the order is still untouched, and `UNKNOWN` if it isn't text.
     pub fn status(&self) -> &str {
         match self.fields.get("status") {
             None | Some(Value::Null) => Status::PENDING.as_str(),
@@ -93,17 +92,17 @@ impl Order {
         }
     }
 
-    /// `totalAmount` as a number; text such as `"$12.50"` is read as well.
+    /// `totalAmount` as a number; also parses text such as `"$12.50"`.
     pub fn total_amount(&self) -> Option<f64> {
         numeric::amount(self.fields.get("totalAmount")?)
     }
 
-    /// Whether somebody has taken note of the order.
+    /// Whether the order is acknowledged.
     pub fn acknowledged(&self) -> bool {
         self.fields.get("acknowledged") == Some(&Value::Bool(true))
     }
 
-    /// The first of `names` that holds text or a number, as text; nothing otherwise.
+    /// The first of the fields `names` that holds text or a number, as text; empty if none does.
     pub(super) fn text(&self, names: &[&str]) -> String {
         names
             .iter()
@@ -115,7 +114,7 @@ impl Order {
             .unwrap_or_default()
     }
 
-    /// The field `orderId`, or the document's id where there is none.
+    /// The field `orderId`, or the document's id if it is missing.
     pub(super) fn order_id(&self) -> String {
         match self.text(&["orderId"]) {
             text if text.is_empty() => self.id.to_string(),
@@ -123,12 +122,12 @@ impl Order {
         }
     }
 
-    /// The customer's name, or nothing.
+    /// The customer's name, or empty.
     pub(super) fn customer_name(&self) -> String {
         self.text(&CUSTOMER_NAME)
     }
 
-    /// How many entries `items` has.
+    /// Number of entries of `items`.
     pub(super) fn item_count(&self) -> usize {
         self.fields
             .get("items")
@@ -136,7 +135,7 @@ impl Order {
             .map_or(0, Vec::len)
     }
 
-    /// What a stream tells of the order.
+    /// The order's summary for streams.
     pub fn summary(&self) -> Summary {
         Summary {
             id: self.id.clone(),
@@ -156,7 +155,7 @@ impl Order {
         Value::Object(fields)
     }
 
-    /// The same as text.
+    /// The same as JSON text.
     pub fn whole_json(&self) -> Bytes {
         if self.fields.contains_key("id") {
             return json_text(&self.whole());
@@ -175,12 +174,12 @@ impl Order {
     }
 }
 
-/// JSON text of what always has one: maps with text keys.
+/// Serializes values that can't fail to serialize: maps with text keys.
 fn json_text(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 
-/// The first `limit` bytes of `text` (up to the end of a character), marked where it was longer.
+/// Shortens `text` to `limit` bytes at a character boundary, and appends `…` if it was longer.
 pub(super) fn clip(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));

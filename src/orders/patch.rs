@@ -1,4 +1,4 @@
-//! A change of an order: its body, checked, and the fields that it leaves behind.
+//! A change of an order: parsing its body, and applying it to the fields.
 
 mod apply;
 mod details;
@@ -9,26 +9,26 @@ pub use details::{CancelReason, Details};
 
 use super::{FieldError, Order, Status};
 
-/// A change that an admin asks for. At least one of `status`, `acknowledged` and `details` is set.
+/// An admin's change. At least one of `status`, `acknowledged` and `details` is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderPatch {
     /// The status to set.
     pub status: Option<Status>,
-    /// Whether somebody has taken note of the order.
+    /// Whether the order is acknowledged.
     pub acknowledged: Option<bool>,
-    /// Refuse the change unless the order has this status now.
+    /// The change is refused unless the order has this status.
     pub expected_status: Option<String>,
     /// Further fields to set or to remove.
     pub details: Details,
-    /// Which order it is according to the body, where that says so: names and values.
+    /// Order ids in the body, if any: field names and values.
     pub ids: Vec<(&'static str, Value)>,
 }
 
 impl OrderPatch {
-    /// Reads the body of a change of the order `id`. The error names the first field that is unknown or has a bad value.
+    /// Parses the body of a change. The error names the first field that is unknown or has a bad value.
     ///
     /// `null` means "no change" for `status`, `acknowledged` and `expectedStatus`; it removes any other field.
-    /// A body may repeat the order's `id` and `orderId`, as programs do that send back what they have read.
+    /// The body may contain the order's `id` and `orderId`, as programs send that return what they have read.
     pub fn parse(body: Value) -> Result<Self, FieldError> {
         let Value::Object(body) = body else {
             return Err(FieldError::new("body", "must be a JSON object"));
@@ -71,7 +71,7 @@ impl OrderPatch {
         Ok(patch)
     }
 
-    /// Checks that the body speaks of this order: by its document's id, or by the `orderId` that the document holds.
+    /// Checks that ids in the body match this order: its document id, or the `orderId` in its document.
     pub(super) fn check_ids(&self, order: &Order) -> Result<(), FieldError> {
         for (name, value) in &self.ids {
             let is_of_order = value.as_str() == Some(order.id.as_str())

@@ -5,18 +5,18 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::OrderId;
 
-/// Everything but letters, digits, `.`, `_`, `~` and `-` is encoded, so that a cursor is safe in a header, an URL and
-/// an event's `id` line alike.
+/// Characters to encode: all but letters, digits, `.`, `_`, `~` and `-`, so that a cursor is safe in a header, a URL and an
+/// event's `id` line.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~')
     .remove(b'-');
 
-/// A place in the one order of changes: the store's commit time, then the document's id.
+/// A position in the total order of changes: the store's commit time, then the document's id.
 ///
-/// Written as text, `<microseconds>-<percent-encoded id>`, it is the *cursor* that clients keep. It says the same after
-/// a restart and on every instance that listens to the same store, since both parts are the store's own.
+/// As text, `<microseconds>-<percent-encoded id>`, it is the *cursor* that clients keep. Both parts come from the store, so it
+/// stays valid after a restart and on every instance on the same store.
 ///
 /// ```
 /// use orderbell::orders::{OrderId, Position};
@@ -34,7 +34,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     micros: u64,
-    /// `None` only where no order stands: at the beginning, and at a bare point in time.
+    /// `None` at the beginning, and at a bare point in time.
     id: Option<OrderId>,
 }
 
@@ -54,7 +54,7 @@ impl Position {
         Self { micros, id: None }
     }
 
-    /// Where the change of `id` that was committed at `micros` stands.
+    /// Position of the change of `id` committed at `micros`.
     pub fn new(micros: u64, id: &OrderId) -> Self {
         Self {
             micros,
@@ -67,7 +67,7 @@ impl Position {
         self.micros
     }
 
-    /// The document's id; empty where no order stands.
+    /// The document's id; empty if there is none.
     pub fn id(&self) -> &str {
         self.id.as_ref().map_or("", OrderId::as_str)
     }
@@ -99,7 +99,7 @@ impl FromStr for Position {
             return Err(InvalidCursor);
         }
         let micros = micros.parse().map_err(|_| InvalidCursor)?;
-        // A raw '%' that starts no escape, or a control character, is no cursor of ours.
+        // A raw '%' that starts no escape, or a control character, is in no cursor of this program.
         if !id.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(InvalidCursor);
         }

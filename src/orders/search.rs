@@ -1,7 +1,7 @@
 use super::card::{PHONE, item_name};
 use super::{HeldOrder, Order};
 
-/// Most bytes of an order that a search for text looks at.
+/// Maximum bytes of an order that a text search looks at.
 const TEXT: usize = 4_096;
 
 /// Conditions on an order's amount and texts. By default every order matches.
@@ -10,21 +10,19 @@ pub struct Search {
     min_amount: Option<f64>,
     max_amount: Option<f64>,
     text: Option<Box<str>>,
-    /// The digits of `text` where it may be part of a phone number that is written otherwise.
+    /// The digits of `text`, if it may be part of a phone number with other punctuation.
     digits: Option<Box<str>>,
 }
 
 impl Search {
-    /// Only orders with an amount from `min` to `max`, both inclusive, as far as they are given. An order whose amount can't be
-    /// read is not among them.
+    /// Only orders with an amount from `min` to `max`, both inclusive and optional. Excludes orders whose amount can't be read.
     pub fn with_amount(mut self, min: Option<f64>, max: Option<f64>) -> Self {
         (self.min_amount, self.max_amount) = (min, max);
         self
     }
 
-    /// Only orders that have `text` in their number, their id, the customer's name or phone number, or the name of an item. The
-    /// case of letters doesn't count, nor how a phone number is punctuated. Of an order with very many items, the first 4 KiB of
-    /// these texts are looked at.
+    /// Only orders that contain `text` in their number, their id, the customer's name or phone number, or an item's name.
+    /// Ignores case, and the punctuation of phone numbers. Searches the first 4 KiB of these texts.
     pub fn with_text(mut self, text: &str) -> Self {
         self.text = Some(folded(text).collect());
         let is_like_a_phone = text.bytes().all(|byte| b"0123456789 +-()".contains(&byte));
@@ -33,12 +31,12 @@ impl Search {
         self
     }
 
-    /// Whether every order is wanted.
+    /// Whether every order matches.
     pub fn is_everything(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether the order is wanted.
+    /// Whether the order matches.
     pub fn matches(&self, order: &HeldOrder) -> bool {
         let is_amount = |wanted: Option<f64>, is_within: fn(&f64, &f64) -> bool| {
             wanted.is_none_or(|wanted| order.total.is_some_and(|total| is_within(&total, &wanted)))
@@ -53,7 +51,7 @@ impl Search {
     }
 }
 
-/// The texts of an order that a search looks at, one a line.
+/// The searchable texts of an order, one per line.
 pub(super) fn text_of(order: &Order) -> Box<str> {
     let mut text = String::new();
     let mut add = |part: &str| {
@@ -61,7 +59,7 @@ pub(super) fn text_of(order: &Order) -> Box<str> {
         let part = &part[..part.floor_char_boundary(room)];
         if !part.is_empty() {
             text.extend(folded(part));
-            // Some letters get longer.
+            // Folding makes some letters longer.
             text.truncate(text.floor_char_boundary(TEXT));
             text.push('\n');
         }
@@ -93,7 +91,7 @@ fn digits(text: &str) -> Box<str> {
     digits.collect::<String>().into()
 }
 
-/// Letters that differ in case alone become the same: to upper case first, since some have two lower cases.
+/// Folds case: to upper case first, since some letters have two lower cases.
 fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars()
         .flat_map(char::to_uppercase)

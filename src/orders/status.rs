@@ -3,16 +3,16 @@ use std::str::FromStr;
 
 /// A status that an order can be set to, and that readers can filter by.
 ///
-/// Documents may hold any other text; it is shown as it is (see [`Order::status`](super::Order::status)) but not written.
+/// Documents may hold any other text, which is shown unchanged (see [`Order::status`](super::Order::status)) but never written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(&'static str);
 
-/// The text names no known status.
+/// The text is no known status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown status {0:?}; known are {known}", known = Status::ALL.join(", "))]
 pub struct UnknownStatus(String);
 
-/// Statuses of orders that nothing is left to be done for. All others, unknown ones too, are *open*.
+/// Statuses of finished orders. All others, including unknown ones, are *open*.
 pub const FINISHED: [&str; 4] = ["DELIVERED", "COMPLETED", "CANCELLED", "RETURNED"];
 
 /// Whether an order with this status is finished.
@@ -21,12 +21,12 @@ pub fn is_finished(status: &str) -> bool {
 }
 
 impl Status {
-    /// What every new order starts with.
+    /// The status of every new order.
     pub const PENDING: Self = Self("PENDING");
-    /// The shop or the customer has called the order off.
+    /// The shop or the customer has cancelled the order.
     pub const CANCELLED: Self = Self("CANCELLED");
 
-    /// All known statuses; the last two are found in older documents.
+    /// All known statuses; the last two appear only in older documents.
     pub const ALL: [&'static str; 13] = [
         "PENDING",
         "CONFIRMED",
@@ -43,12 +43,12 @@ impl Status {
         "DELIVERING",
     ];
 
-    /// The status as documents hold it.
+    /// The status as stored in documents.
     pub fn as_str(self) -> &'static str {
         self.0
     }
 
-    /// Reads a comma-separated list such as `PENDING,CONFIRMED`, in any case of letters; empty parts are passed over.
+    /// Parses a comma-separated list such as `PENDING,CONFIRMED`, ignoring case and empty parts.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, UnknownStatus> {
         text.split(',')
             .map(str::trim)

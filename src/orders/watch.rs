@@ -1,25 +1,25 @@
 use super::Snapshot;
 
-/// What a watch tells.
+/// An event of a store's watch.
 #[derive(Debug, Clone)]
 pub enum WatchEvent {
     /// All changes since the last snapshot.
     Snapshot(Snapshot),
-    /// The watch works, or doesn't.
+    /// The watch's state changed.
     Source(SourceState),
 }
 
 /// Whether changes of the store reach this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceState {
-    /// They do.
+    /// Changes arrive.
     Live,
-    /// They don't, and the store tries again by itself.
+    /// Changes don't arrive; the store retries on its own.
     Away {
         /// Why, for people.
         message: String,
     },
-    /// They don't, and somebody has to do something.
+    /// Changes don't arrive, and an operator has to act.
     Failed {
         /// What is wrong and what to do.
         message: String,

@@ -32,7 +32,7 @@ impl FromRequest for Admin {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            // A bearer token says more than a cookie, which browsers send along unasked.
+            // A bearer token takes precedence over a cookie, which browsers send on their own.
             match bearer(&request).await {
                 Err(AuthError::Missing) => {}
                 found => return Ok(Self(found?)),
@@ -87,7 +87,7 @@ async fn bearer(request: &HttpRequest) -> Result<Principal, AuthError> {
     Ok(principal)
 }
 
-/// Connections from an address that good credentials have come from have a reserve.
+/// Makes the client's address known, so that its connections may use the reserve.
 fn mark_known(request: &HttpRequest) {
     if let Some(connection) = request.conn_data::<ConnectionHandle>() {
         connection.mark_known();
@@ -107,10 +107,10 @@ fn state(request: &HttpRequest) -> Result<&web::Data<AppState>, AuthError> {
         .ok_or(AuthError::Missing)
 }
 
-/// Whether a browser says that the request comes from one of our own pages.
+/// Whether the browser's headers say that the request comes from one of our own pages.
 ///
-/// Browsers send `Sec-Fetch-Site` where the connection is trustworthy, and `Origin` with every request that may change
-/// something. A cookie without either isn't a browser's.
+/// Browsers send `Sec-Fetch-Site` on trustworthy connections, and `Origin` with every request that may change something. A
+/// request with a cookie and neither header isn't a browser's.
 pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
     let text = |name| {
         request
@@ -126,8 +126,8 @@ pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
     }
 }
 
-/// Whether pages of `origin` are ours: those of the host that was asked, or of the address that the operator has named. A proxy
-/// may ask us by another name than browsers know.
+/// Whether `origin` is ours: the host of the request, or the configured public address, since a proxy may call us by another
+/// name than browsers.
 fn is_ours(origin: &str, host: Option<&str>, request: &HttpRequest) -> bool {
     let names_host = origin
         .split_once("://")
@@ -140,19 +140,19 @@ fn is_ours(origin: &str, host: Option<&str>, request: &HttpRequest) -> bool {
     names_host || names_public_url
 }
 
-/// Whether a browser says that the request comes from another site's page. Scripts say nothing.
+/// Whether the browser's headers say that the request comes from another site's page. False for scripts, which send none.
 pub(super) fn is_cross_site(request: &HttpRequest) -> bool {
     let headers = request.headers();
     (headers.contains_key("sec-fetch-site") || headers.contains_key(header::ORIGIN))
         && !is_same_origin(request)
 }
 
-/// The client's address, as far as proxies that the operator trusts can tell.
+/// The client's address, using trusted proxies.
 pub(super) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
     client(request, trusted).address
 }
 
-/// Where the request comes from, as far as proxies that the operator trusts can tell.
+/// The client of the request, using trusted proxies.
 pub(super) fn client(request: &HttpRequest, trusted: &[IpNet]) -> Client {
     let peer = request.peer_addr().map_or(NO_PEER, |peer| peer.ip());
     let lines = |name| {
@@ -166,7 +166,7 @@ pub(super) fn client(request: &HttpRequest, trusted: &[IpNet]) -> Client {
     Client::of(peer, trusted, &forwarding)
 }
 
-/// What the client calls itself, for people to recognise it by.
+/// The client's name for itself, shown to people.
 pub(super) fn client_name(request: &HttpRequest) -> String {
     let agent = request
         .headers()

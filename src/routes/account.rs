@@ -16,16 +16,16 @@ struct PasswordChange {
     new: SecretString,
 }
 
-/// What the phone app sends; it sends fields of its own besides, which are ignored.
+/// Body from the phone app; its other fields are ignored.
 #[derive(Deserialize)]
 struct FcmToken {
     token: SecretString,
 }
 
-/// Longest FCM token, in bytes. Today's have about 200.
+/// Maximum length of an FCM token, in bytes. Today's have about 200.
 const MAX_FCM_TOKEN: usize = 4_096;
 
-/// Who watches right now.
+/// Lists the open streams.
 pub(super) async fn screens(Admin(admin): Admin, state: web::Data<AppState>) -> HttpResponse {
     let screens: Vec<Value> = state
         .auth
@@ -51,7 +51,7 @@ pub(super) async fn screens(Admin(admin): Admin, state: web::Data<AppState>) -> 
     HttpResponse::Ok().json(json!({"screens": screens}))
 }
 
-/// Where the admin is signed in.
+/// Lists the admin's sessions.
 pub(super) async fn sessions(
     Admin(admin): Admin,
     state: web::Data<AppState>,
@@ -78,7 +78,7 @@ pub(super) async fn sessions(
     Ok(HttpResponse::Ok().json(json!({"sessions": sessions})))
 }
 
-/// Signs the admin out everywhere else.
+/// Ends the admin's other sessions.
 pub(super) async fn revoke_others(
     Admin(admin): Admin,
     state: web::Data<AppState>,
@@ -89,7 +89,7 @@ pub(super) async fn revoke_others(
     Ok(HttpResponse::Ok().json(json!({"success": true, "ended": ended})))
 }
 
-/// Keeps the token by which Firebase Cloud Messaging reaches the admin's phone app.
+/// Stores the Firebase Cloud Messaging token of the admin's phone app.
 pub(super) async fn fcm_token(
     Admin(admin): Admin,
     request: HttpRequest,
@@ -118,7 +118,7 @@ fn acts_as_itself(principal: &Principal) -> bool {
     principal.admin_id.is_none()
 }
 
-/// Changes the admin's password, and signs it out everywhere else.
+/// Changes the admin's password, and ends its other sessions.
 pub(super) async fn change_password(
     Admin(admin): Admin,
     request: HttpRequest,

@@ -10,23 +10,23 @@ use flate2::write::GzEncoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
 
-/// The static files, built into the program; a debug build reads them anew each time.
+/// The static files, built into the program; a debug build reads them from disk each time.
 #[derive(RustEmbed)]
 #[folder = "static/"]
 struct Files;
 
-/// Static files, compressed, under a path that changes whenever one of the files does.
+/// Static files, compressed, under a path that changes whenever a file does.
 pub struct Assets {
     version: String,
     files: HashMap<String, Asset>,
 }
 
-/// One file as it is sent: scripts and styles without the comments that only their readers need.
+/// A file as sent: scripts and styles without comments.
 #[derive(Clone)]
 pub(super) struct Asset {
     kind: String,
     plain: Bytes,
-    /// Where that is smaller.
+    /// The compressed file, if that is smaller.
     gzip: Option<Bytes>,
 }
 
@@ -40,7 +40,7 @@ impl Assets {
         for name in names {
             if let Some(file) = Files::get(&name) {
                 digest.update(file.metadata.sha256_hash());
-                // A debug build prepares each file when it is asked for.
+                // A debug build prepares each file when it is requested.
                 if !cfg!(debug_assertions) {
                     files.insert(name.to_string(), Asset::prepare(&name, &file));
                 }
@@ -55,12 +55,12 @@ impl Assets {
         Self { version, files }
     }
 
-    /// Whether `version` is that of these files: what has it never changes.
+    /// Whether `version` is the current one: files under it never change.
     pub(super) fn is_current(&self, version: &str) -> bool {
         version == self.version && !cfg!(debug_assertions)
     }
 
-    /// Path under which the files are found.
+    /// Path prefix of the files.
     pub fn prefix(&self) -> String {
         format!("/static/{}", self.version)
     }
@@ -93,7 +93,7 @@ impl Asset {
         Self { kind, plain, gzip }
     }
 
-    /// The file as an answer, compressed where the client takes that.
+    /// The file as a response, compressed if the client accepts that.
     pub(super) fn answer(self, request: &HttpRequest, caching: CacheControl) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         response
@@ -109,11 +109,11 @@ impl Asset {
     }
 }
 
-/// Whether the client says that it can read gzip.
+/// Whether the client accepts gzip.
 pub(super) fn takes_gzip(request: &HttpRequest) -> bool {
     AcceptEncoding::parse(request).is_ok_and(|accepted| {
         let gzip = [Encoding::gzip()];
-        // The header's own preferences decide; a client that prefers something else still reads gzip.
+        // Negotiates by the header's preferences; a client that prefers another coding still accepts gzip.
         accepted.negotiate(gzip.iter()) == Some(Encoding::gzip())
     })
 }
@@ -124,10 +124,10 @@ fn gzip(plain: &[u8]) -> Option<Bytes> {
     encoder.finish().ok().map(Bytes::from)
 }
 
-/// Code without the lines that are only comment, and without indentation.
+/// Removes comment lines and indentation from code.
 ///
-/// Line by line, which is all that our own files need: no text in them spans lines, and a comment that stands in a line of
-/// code stays there.
+/// Works line by line, which is enough for our own files: none has a text that spans lines. Comments at the end of a line of
+/// code stay.
 fn without_comments(code: &str) -> String {
     let mut kept = String::with_capacity(code.len());
     let mut in_comment = false;

@@ -1,12 +1,12 @@
-//! Bearer tokens, as requests carry them.
+//! Bearer tokens of requests.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
 use crate::auth::AuthError;
 
-/// The token of the header `Authorization: Bearer TOKEN`, or of `Authorization: TOKEN`, which older programs send. Other
-/// schemes are ignored: a proxy's own password, for example, which browsers send along.
+/// The token of the header `Authorization: Bearer TOKEN`, or `Authorization: TOKEN` as sent by older programs. Ignores other
+/// schemes, such as the password of a proxy, which browsers send along.
 pub(super) fn bearer_secret(request: &HttpRequest) -> Result<&str, AuthError> {
     let mut values = request.headers().get_all(header::AUTHORIZATION);
     values

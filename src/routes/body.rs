@@ -101,11 +101,11 @@ fn too_large(limit: usize) -> ApiError {
     )
 }
 
-/// The error says at which field the text stops being what it should be.
+/// Parses JSON. The error names the field where the text is invalid.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        // A text that ends within an object has no name for what is missing: "?".
+        // If a text ends within an object, the missing field is called "?".
         let path = error.path().to_string();
         refused(path.trim_end_matches(['?', '.']), error.inner())
     })?;
@@ -113,7 +113,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, FieldError> {
     Ok(parsed)
 }
 
-/// `path` is where the text stops being what it should be: where a field is missing, the object that lacks it.
+/// `path` is where the text is invalid; for a missing field, the object that lacks it.
 fn refused(path: &str, error: &serde_json::Error) -> FieldError {
     let message = error.to_string();
     let missing = message

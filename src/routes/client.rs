@@ -1,59 +1,59 @@
-//! Where a request comes from: the peer of the connection, or what proxies that the operator trusts say of it.
+//! The client of a request: the peer of the connection, or the client named by trusted proxies.
 //!
-//! Nothing here knows actix: the headers come as bytes. A trusted proxy must write the header that is read here, or remove what
-//! a client has sent under its name: that is how proxies come.
+//! Independent of actix: headers come as bytes. A trusted proxy must write the header that is read here, or remove one sent by
+//! the client, as proxies do by default.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use ipnet::IpNet;
 
-/// Most bytes of a request's forwarding headers that are read, counted from the end: proxies append.
+/// Maximum bytes of a request's forwarding headers that are read, counted from the end because proxies append.
 const MAX_BYTES: usize = 4_096;
-/// Most entries that are read. More proxies don't stand in front of a shop.
+/// Maximum number of entries that are read: more proxies than a shop has.
 const MAX_ENTRIES: usize = 32;
 
-/// Where a request comes from.
+/// The client of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// The client's address, as far as it can be known.
+    /// The best known address of the client.
     pub address: IpAddr,
-    /// The address whose failed attempts to sign in are counted together. For a proxy that isn't named it is the client that
-    /// the proxy speaks of: without a trusted name one stranger would keep all others behind that proxy out. A client that
-    /// makes such names up gains little, since guesses at an account are counted over all networks as well.
+    /// Rate-limit address of failed sign-ins. For a proxy that isn't trusted, this is the client that the proxy names: with the
+    /// proxy's own address, one stranger could block all others behind it. Inventing such names gains little, since guesses at
+    /// an account are also counted over all networks.
     pub counted: IpAddr,
-    /// What the address stands for.
+    /// What the address represents.
     pub kind: ClientKind,
 }
 
-/// What the address stands for.
+/// What the address represents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientKind {
-    /// This machine itself.
+    /// This machine.
     Loopback,
-    /// A proxy that the operator trusts, which names no client, or a client inside of a trusted network.
+    /// A trusted proxy that names no client, or a client inside a trusted network.
     Trusted,
     /// A proxy in a private network that isn't in `server.trusted_proxies`: any number of clients share its address.
     UnnamedProxy,
-    /// A client of its own.
+    /// A single client.
     Single,
 }
 
-/// The forwarding headers of a request, each as the values of its lines from first to last.
+/// The forwarding headers of a request, each as the values of its lines in order.
 #[derive(Debug, Default)]
 pub struct Forwarding<'a> {
     /// `X-Forwarded-For`, which most proxies write.
     pub x_forwarded_for: Vec<&'a [u8]>,
-    /// `Forwarded` (RFC 7239). Read only where there is no `X-Forwarded-For`: most proxies write that one, and pass on a
-    /// `Forwarded` that the client has made up.
+    /// `Forwarded` (RFC 7239). Read only without `X-Forwarded-For`: most proxies write that one, and pass on a `Forwarded` that
+    /// the client has invented.
     pub forwarded: Vec<&'a [u8]>,
 }
 
 impl Client {
-    /// The client that `peer` speaks for.
+    /// The client of a request from `peer`.
     ///
-    /// Each proxy appends the address that it was called from. So the entries are read from the last to the first: as long
-    /// as they are trusted proxies, the entry before is believed. The first one that isn't trusted is the client. At an
-    /// entry that can't be read, the proxy that wrote it is the client.
+    /// Each proxy appends the address that called it, so entries are read from last to first. While an entry is a trusted
+    /// proxy, the one before it is read; the first that isn't trusted is the client. If an entry can't be parsed, the proxy
+    /// that wrote it is the client.
     pub fn of(peer: IpAddr, trusted: &[IpNet], forwarding: &Forwarding<'_>) -> Self {
         let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
         let mut address = peer.to_canonical();
@@ -103,10 +103,10 @@ impl Forwarding<'_> {
         self.x_forwarded_for.is_empty() && self.forwarded.is_empty()
     }
 
-    /// The addresses that proxies have appended, `None` for those that can't be read.
+    /// The addresses that proxies have appended, `None` for those that can't be parsed.
     ///
-    /// Splitting at every comma, from the end, is right also where a client has sent an open quotation mark: what a trusted
-    /// proxy has appended stands after the last comma.
+    /// Splits at every comma from the end, which is right even if a client has sent an open quotation mark: the entries of
+    /// trusted proxies come after the last comma.
     fn last_to_first(&self) -> impl Iterator<Item = Option<IpAddr>> {
         let is_forwarded = self.x_forwarded_for.is_empty();
         let (lines, read): (_, fn(&str) -> Option<IpAddr>) = if is_forwarded {
@@ -134,7 +134,7 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     for pair in element.split(';') {
         let (name, value) = pair.split_once('=')?;
         if name.trim().eq_ignore_ascii_case("for") {
-            // Which of two would count?
+            // Ambiguous with two.
             if found.is_some() {
                 return None;
             }
@@ -144,8 +144,8 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     node(found?)
 }
 
-/// An address with or without a port, with or without quotation marks: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
-/// `[2001:db8::1]`, `[2001:db8::1]:80`. `None` for `unknown`, hidden names (`_x`) and everything else.
+/// Parses an address with optional port and quotation marks: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`,
+/// `[2001:db8::1]:80`. `None` for `unknown`, hidden names (`_x`) and anything else.
 fn node(text: &str) -> Option<IpAddr> {
     let text = match text.strip_prefix('"') {
         Some(quoted) => quoted.strip_suffix('"')?,
@@ -176,7 +176,7 @@ fn is_port(text: &str) -> bool {
     }
 }
 
-/// Addresses that only a local network knows: what calls from there with a forwarding header is a proxy.
+/// Whether the address is of a private network, where a peer with a forwarding header is a proxy.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || is_shared(v4),
@@ -184,13 +184,13 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// 100.64.0.0/10, which hosts use between their proxies and what they run (RFC 6598).
+/// Whether the address is in 100.64.0.0/10, which hosting providers use between their proxies and services (RFC 6598).
 fn is_shared(address: Ipv4Addr) -> bool {
     let [first, second, ..] = address.octets();
     first == 100 && second & 0xc0 == 64
 }
 
-/// Stands for a peer that the connection doesn't name.
+/// Placeholder for a connection without a peer address.
 pub(super) const NO_PEER: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 #[cfg(any(test, feature = "fuzzing"))]

@@ -95,7 +95,7 @@ fn an_entry_that_cannot_be_read_ends_the_walk() {
 
 #[test]
 fn what_a_client_has_made_up_is_not_believed() {
-    // The lines of a header belong together; the last entry is the proxy's.
+    // The lines of a header form one list; the last entry is the proxy's.
     assert_eq!(
         behind_proxy(&["6.6.6.6", "7.7.7.7, 192.0.2.7"]),
         address("192.0.2.7")
@@ -110,7 +110,7 @@ fn what_a_client_has_made_up_is_not_believed() {
     };
     let client = Client::of(address("10.0.0.1"), &trusted(), &both);
     assert_eq!(client.address, address("192.0.2.7"));
-    // A peer that isn't trusted speaks for itself.
+    // An untrusted peer is the client itself.
     let client = Client::of(address("198.51.100.9"), &trusted(), &both);
     assert_eq!(client.address, address("198.51.100.9"));
     assert_eq!(client.kind, ClientKind::Single);
@@ -160,7 +160,7 @@ fn only_the_end_of_a_long_header_is_read() {
     assert_eq!(behind_proxy(&[&long]), address("10.0.0.3"));
 }
 
-/// An entry of a chain, and what a reader makes of it.
+/// An entry of a chain, and how it is read.
 #[derive(Debug, Clone)]
 enum Entry {
     Trusted(u8),

@@ -1,4 +1,4 @@
-//! The cookies of browsers: the session's, and the one by which a device is recognised.
+//! Browser cookies: the session's, and the one that identifies a device.
 
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time};
@@ -7,15 +7,15 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::state::AppState;
 
-/// Device cookies of one request that are looked at.
+/// Maximum number of device cookies of one request that are examined.
 const MAX_DEVICES_TRIED: usize = 64;
 
-/// Name of the session cookie; the prefix has browsers refuse it over plain HTTP and from other hosts.
+/// Name of the session cookie. With the prefix, browsers refuse it over plain HTTP and from other hosts.
 pub(super) fn session_cookie_name(secure: bool) -> &'static str {
     if secure { "__Host-desk" } else { "desk" }
 }
 
-/// Name of the device's cookie.
+/// Name of the device cookie.
 pub(super) fn device_cookie_name(secure: bool) -> &'static str {
     if secure {
         "__Host-desk-device"
@@ -24,15 +24,15 @@ pub(super) fn device_cookie_name(secure: bool) -> &'static str {
     }
 }
 
-/// What the browser has kept from an earlier sign-in on this device, and perhaps what other hosts have planted beside it.
+/// Device cookies of the request: from an earlier sign-in, and perhaps some planted by other hosts.
 pub(super) fn devices<'a>(request: &'a HttpRequest, state: &AppState) -> Vec<&'a str> {
     let name = device_cookie_name(state.settings.secure_cookies());
     let devices = values(request.headers(), name);
     devices.take(MAX_DEVICES_TRIED).collect()
 }
 
-/// The cookie by which the device is recognised at its next sign-in. It lets no one in: it only keeps guesses that are made
-/// elsewhere from slowing this device down.
+/// The device cookie for the next sign-in. It grants no access: it only keeps guesses made elsewhere from slowing this device
+/// down.
 pub(super) fn device_cookie(state: &AppState, secret: &SecretString) -> Cookie<'static> {
     let secure = state.settings.secure_cookies();
     Cookie::build(
@@ -47,14 +47,14 @@ pub(super) fn device_cookie(state: &AppState, secret: &SecretString) -> Cookie<'
     .finish()
 }
 
-/// The values of all cookies of this name, in the order that the browser sends them in.
+/// The values of all cookies with this name, in the order sent.
 pub(super) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
     segments(headers)
         .filter_map(split)
         .filter_map(move |(found, value)| (found == name).then_some(value))
 }
 
-/// The cookies of a request as bytes, and whatever else stands between semicolons.
+/// The segments between semicolons of a request's cookie headers, as bytes.
 pub(super) fn segments(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let values = headers.get_all(header::COOKIE);
     values
@@ -63,7 +63,7 @@ pub(super) fn segments(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .filter(|segment| !segment.is_empty())
 }
 
-/// Name and value of a segment; `None` where it isn't a cookie.
+/// Splits a segment into name and value; `None` if it isn't a cookie.
 pub(super) fn split(segment: &[u8]) -> Option<(&str, &str)> {
     std::str::from_utf8(segment).ok()?.split_once('=')
 }

@@ -1,4 +1,4 @@
-//! Submits from the pages of other origins (CORS). No other address answers across origins, and cookies are never allowed.
+//! Submits from pages of other origins (CORS). No other route allows cross-origin reads, and cookies are never allowed.
 
 use actix_cors::Cors;
 use actix_web::http::{Method, header};
@@ -6,10 +6,10 @@ use actix_web::middleware::Condition;
 
 use crate::settings::AllowedOrigins;
 
-/// How long browsers remember a preflight's answer, in seconds.
+/// How long browsers cache a preflight response, in seconds.
 const MAX_AGE: usize = 3_600;
 
-/// Lets pages of `origins` submit. Adds no header where there are none.
+/// Allows pages of `origins` to submit. Adds no header if there are none.
 pub(super) fn submit(origins: &AllowedOrigins) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods([Method::POST])

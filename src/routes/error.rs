@@ -8,7 +8,7 @@ use crate::auth::AuthError;
 use crate::orders::{DraftError, FieldError};
 use crate::store::StoreError;
 
-/// An answer that refuses: what the caller is told, and what only the log is told.
+/// An error response: a message for the caller, and a cause for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.message)]
 pub(super) struct ApiError(Box<Problem>);
@@ -20,12 +20,12 @@ struct Problem {
     message: String,
     details: Vec<FieldError>,
     retry_after: Option<Duration>,
-    /// The order as it is now, where somebody else has changed it.
+    /// The current order, if it was changed in the meantime.
     order: Option<Value>,
     cause: Option<anyhow::Error>,
 }
 
-/// Kept with the answer, so that the middleware can count and log it once.
+/// Attached to the response, so that the middleware counts and logs it once.
 pub(super) struct Reported {
     pub(super) code: &'static str,
     pub(super) cause: Option<String>,
@@ -105,7 +105,7 @@ impl ApiError {
         .with(|problem| problem.cause = Some(cause.into()))
     }
 
-    /// What the caller is told, for a page that shows it.
+    /// The message for the caller, for a page that shows it.
     pub(super) fn message(&self) -> &str {
         &self.0.message
     }
@@ -201,7 +201,7 @@ impl From<DraftError> for ApiError {
     }
 }
 
-/// The answer where no address matches.
+/// The response for unknown addresses.
 pub(super) async fn not_found() -> Result<HttpResponse, ApiError> {
     Err(ApiError::not_found("address"))
 }

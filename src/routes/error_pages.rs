@@ -1,4 +1,4 @@
-//! The one place where refusals are counted, logged and worded.
+//! Counts, logs and formats all error responses.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,7 +13,8 @@ use super::headers::default_headers;
 use super::route_metrics::Refusal;
 use super::state::AppState;
 
-/// Counts and logs refusals once, and puts those that no handler has worded into words: JSON under `/api`, a page elsewhere.
+/// Middleware that counts and logs each refusal once, and gives those without a message one: JSON under `/api`, a page
+/// elsewhere.
 pub async fn translate_errors<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -26,7 +27,7 @@ pub async fn translate_errors<B: MessageBody + 'static>(
     };
     let mut response = match next.call(request).await {
         Ok(response) => response,
-        // Of a middleware, or of a handler that has panicked. The request is gone, and with it the middleware that adds headers.
+        // From a middleware, or a handler that has panicked. The request is gone, and with it the middleware that adds headers.
         Err(error) => {
             let mut worded = error.error_response();
             if refused.is_worded(&worded) {
@@ -53,7 +54,7 @@ pub async fn translate_errors<B: MessageBody + 'static>(
     Ok(ServiceResponse::new(request, worded).map_into_right_body())
 }
 
-/// What was told about an answer by whoever has made it.
+/// Takes the [`Reported`] that the response's creator has attached.
 fn reported<B>(response: &mut HttpResponse<B>) -> Option<Reported> {
     response.extensions_mut().remove::<Reported>()
 }
@@ -73,7 +74,7 @@ impl Refused {
             .is_some_and(|state| state.settings.has_public_https())
     }
 
-    /// Whether the answer says already what clients of its address can read.
+    /// Whether the response is already in the form that clients of its address read.
     fn is_worded<B>(&self, response: &HttpResponse<B>) -> bool {
         let is_reported = response.extensions().get::<Reported>().is_some();
         if self.is_api {
@@ -83,7 +84,7 @@ impl Refused {
         }
     }
 
-    /// The same refusal in words, counted and logged.
+    /// Replaces the body by a message, and counts and logs the refusal.
     fn word<B>(&self, mut original: HttpResponse<B>) -> HttpResponse {
         let status = original.status();
         let reported = reported(&mut original);
@@ -102,7 +103,7 @@ impl Refused {
             header::ALLOW,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
-            // Scripts of other origins can read the answer only with these.
+            // Scripts of other origins need these to read the response.
             header::ACCESS_CONTROL_ALLOW_ORIGIN,
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
             header::VARY,
@@ -150,7 +151,7 @@ impl Refused {
         let cause = reported
             .and_then(|reported| reported.cause.as_deref())
             .unwrap_or_default();
-        // A limit that is reached is no fault of the server, and a client that reaches it again and again would fill the log.
+        // Not logged for limits, which are no fault of the server: a client that keeps reaching one would fill the log.
         let is_limit = status == StatusCode::SERVICE_UNAVAILABLE && cause.is_empty();
         let (status, method, path) = (status.as_u16(), &self.method, self.uri.path());
         if status >= 500 && !is_limit {
@@ -161,7 +162,7 @@ impl Refused {
     }
 }
 
-/// What `error.html` shows.
+/// Context of `error.html`.
 #[derive(Debug, Serialize)]
 struct ErrorPage<'a> {
     shop_name: &'a str,
@@ -194,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    /// A handler that fails as no handler should.
+    /// A handler that panics.
     async fn panics() -> HttpResponse {
         panic!("on purpose")
     }

@@ -1,4 +1,4 @@
-//! `HEAD`, answered as `GET` is and without the body.
+//! `HEAD` requests: answered like `GET`, without the body.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use actix_web::http::Method;
 use actix_web::middleware::Next;
 use bytes::Bytes;
 
-/// Streams have no end: a client that only wants their headers would still be counted as a reader.
+/// Excluded, because streams have no end: a client that only wants the headers would count as a reader.
 const STREAMS: [&str; 2] = ["/api/admin/stream/orders", "/api/stream-orders"];
 
-/// Has a `HEAD` request handled as `GET`, and drops the body of the answer unread.
+/// Middleware that handles `HEAD` as `GET`, and drops the body unread.
 pub async fn answer_head<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
@@ -21,13 +21,13 @@ pub async fn answer_head<B: MessageBody + 'static>(
     if *request.method() != Method::HEAD || STREAMS.contains(&request.path()) {
         return Ok(next.call(request).await?.map_into_left_body());
     }
-    // The connection remembers `HEAD`, and writes no body whatever comes of this.
+    // The connection remembers `HEAD`, and writes no body in any case.
     request.head_mut().method = Method::GET;
     let response = next.call(request).await?;
     Ok(response.map_body(|_, body| EitherBody::right(NoBody(body.size()))))
 }
 
-/// Stands for a body of this size that isn't sent.
+/// A body of this size that isn't sent.
 pub struct NoBody(BodySize);
 
 impl MessageBody for NoBody {

@@ -1,4 +1,4 @@
-//! Headers that every answer has unless it says otherwise.
+//! Default headers of responses.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use actix_web::http::header::{self, HeaderName, HeaderValue, TryIntoHeaderValue 
 use actix_web::middleware::DefaultHeaders;
 use actix_web_lab::header::{CacheControl, CacheDirective, StrictTransportSecurity};
 
-/// Pages load scripts, styles and data from this server only, and nobody frames them.
+/// Pages load scripts, styles and data from this server only, and can't be framed.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; media-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
      object-src 'none'; frame-ancestors 'none'";
 
-/// How long browsers use HTTPS only, once they have seen it.
+/// How long browsers use HTTPS only after a visit (HSTS).
 const HTTPS_ONLY_FOR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// The headers, with HSTS where browsers reach the server over HTTPS.
+/// The default headers, with HSTS if browsers reach the server over HTTPS.
 pub(super) fn default_headers(has_https: bool) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let texts = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not "no-referrer": with it, browsers send `Origin: null` with forms, and over plain HTTP nothing else tells our own
-        // pages from others.
+        // Not "no-referrer", which makes browsers send `Origin: null` with forms: over plain HTTP only `Origin` identifies our
+        // own pages.
         (header::REFERRER_POLICY, "same-origin"),
         (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
     ];
@@ -41,7 +41,7 @@ pub(super) fn default_headers(has_https: bool) -> impl Iterator<Item = (HeaderNa
         .chain(https.map(|value| (header::STRICT_TRANSPORT_SECURITY, value)))
 }
 
-/// Middleware that adds them.
+/// Middleware that adds the default headers.
 pub fn add_default_headers(has_https: bool) -> DefaultHeaders {
     default_headers(has_https).fold(DefaultHeaders::new(), DefaultHeaders::add)
 }

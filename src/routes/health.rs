@@ -5,7 +5,7 @@ use serde_json::json;
 use super::state::AppState;
 use crate::orders::SourceState;
 
-/// What existing clients ask: whether the server is there.
+/// Whether the server is up, in the form that existing clients read.
 pub(super) async fn health(state: web::Data<AppState>) -> HttpResponse {
     let now = state.clock.millis();
     HttpResponse::Ok().json(json!({
@@ -17,12 +17,12 @@ pub(super) async fn health(state: web::Data<AppState>) -> HttpResponse {
     }))
 }
 
-/// The process runs.
+/// Liveness: the process runs.
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "live"}))
 }
 
-/// Whether changes of the store reach this process. Anybody may ask, so the answer has the state and not its cause.
+/// Readiness: whether changes of the store reach this process. Public, so the response has the state but not its cause.
 pub(super) async fn ready(state: web::Data<AppState>) -> HttpResponse {
     let source = state.hub.source();
     let ready = state.hub.started() && source.state == SourceState::Live;

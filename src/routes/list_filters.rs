@@ -10,13 +10,12 @@ use super::error::ApiError;
 use crate::orders::{ListQuery, Position, Search, Status, WindowLimits};
 use crate::zone::Zone;
 
-/// Longest text to search for, in characters.
+/// Maximum length of a search text, in characters.
 const MAX_TEXT: usize = 100;
 /// The last millisecond of the year 9999. Later times are refused as mistakes.
 pub(super) const MAX_MILLIS: u64 = 253_402_300_799_999;
 
-/// Parameters of a list, as clients send them. Existing clients send empty ones, which count as absent. Spaces around a value
-/// don't count.
+/// Unparsed parameters of a list. Empty ones, which existing clients send, count as absent. Spaces around a value are ignored.
 #[derive(Deserialize)]
 pub(super) struct Filters {
     status: Option<String>,
@@ -29,14 +28,14 @@ pub(super) struct Filters {
     q: Option<String>,
 }
 
-/// A list request: what the store filters by, and what is filtered afterwards.
+/// A parsed list request: the store's query, and the filters applied afterwards.
 pub(super) struct Listing {
     pub query: ListQuery,
     pub search: Search,
 }
 
 impl Filters {
-    /// Reads the parameters; an error names the one that can't be read. Without a limit, a page holds all that is in memory.
+    /// Parses the parameters; errors name the invalid one. Without a limit, a page holds everything in memory.
     pub(super) fn read(&self, window: WindowLimits, zone: &Zone) -> Result<Listing, ApiError> {
         let statuses = Status::parse_list(self.status.as_deref().unwrap_or_default())
             .map_err(|error| ApiError::invalid("status", error.to_string()))?;
@@ -67,7 +66,7 @@ impl Filters {
     }
 }
 
-/// A number from 1 on. More than a page can hold is no error: a page has at most the window's size.
+/// Parses a number from 1 on. One too large for `usize` becomes the maximum, since a page is limited to the window's size.
 fn page_limit(text: &str) -> Result<usize, ApiError> {
     match text.parse() {
         Ok(limit) if limit >= 1 => Ok(limit),
@@ -80,7 +79,7 @@ fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// A day of the shop or a millisecond, whole, in microseconds since the epoch.
+/// Parses a day of the shop or a millisecond; returns its range in microseconds since the epoch.
 fn time(name: &str, text: Option<&str>, zone: &Zone) -> Result<Option<Range<u64>>, ApiError> {
     let Some(text) = given(text) else {
         return Ok(None);
@@ -97,7 +96,7 @@ fn time(name: &str, text: Option<&str>, zone: &Zone) -> Result<Option<Range<u64>
     })
 }
 
-/// `YYYY-MM-DD` and nothing else.
+/// Parses `YYYY-MM-DD` and nothing else.
 fn date(text: &str) -> Option<Date> {
     let is_plain = |(at, byte): (usize, u8)| match at {
         4 | 7 => byte == b'-',
@@ -108,7 +107,7 @@ fn date(text: &str) -> Option<Date> {
         .flatten()
 }
 
-/// Whole milliseconds. Programs that compute them with floating point send a fraction of zeros.
+/// Parses whole milliseconds. Accepts a fraction of zeros, as programs send that compute with floating point.
 fn millis(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_plain = whole.bytes().all(|byte| byte.is_ascii_digit())

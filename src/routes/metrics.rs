@@ -8,13 +8,13 @@ use super::state::AppState;
 use crate::auth::StreamKind;
 use crate::orders::SourceState;
 
-/// All figures as OpenMetrics text, which Prometheus reads.
+/// All metrics as OpenMetrics text, for Prometheus.
 pub(super) async fn metrics(
     _: BearerAdmin,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let mut text = String::new();
-    // What is only known when somebody asks comes first; the registry's text ends the document.
+    // Metrics computed on request come first, because the registry's text ends the document.
     gauge(&mut text, "streams_open", "Open streams");
     for (kind, label) in [
         (StreamKind::Dashboard, "dashboard"),

@@ -1,4 +1,4 @@
-//! The addresses. Each handler extracts, calls, and answers.
+//! The HTTP routes. Each handler extracts, calls, and answers.
 
 mod access;
 mod account;
@@ -45,10 +45,10 @@ pub use templates::Templates;
 use crate::settings::AllowedOrigins;
 use session::DeskSession;
 
-/// Makes all addresses known. Pages of `origins` may submit orders.
+/// Registers all routes. Pages of `origins` may submit orders.
 pub fn configure(config: &mut ServiceConfig, origins: &AllowedOrigins) {
     config
-        // Streams stand outside of the compressed scope: a stream is written as its events come.
+        // Outside of the compressed scope: a stream is written as its events come.
         .service(web::resource("/api/admin/stream/orders").get(streams::admin))
         .service(
             web::resource("/api/stream-orders")
@@ -111,7 +111,7 @@ fn configure_admin(config: &mut ServiceConfig) {
         );
 }
 
-/// What bearer tokens and sessions open alike.
+/// Routes that accept bearer tokens and sessions.
 fn configure_signed_in(config: &mut ServiceConfig) {
     config
         .service(web::resource("/orders").get(order_list::list))
@@ -135,6 +135,6 @@ pub use error_pages::translate_errors;
 pub use head::answer_head;
 pub use headers::add_default_headers;
 
-/// The harnesses of what is read here.
+/// Fuzzing harnesses of the parsers here.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::{client::fuzzing::forwarding, streams::fuzzing::stream_query};

@@ -1,4 +1,4 @@
-//! Orders from newest to oldest, page by page.
+//! The list of orders, newest first, in pages.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use super::state::AppState;
 use crate::hub::Item;
 use crate::orders::{HeldOrder, ListQuery, Position, Search};
 
-/// Orders of the store that one page searches for an amount or a text. The next page continues where they end.
+/// Maximum number of stored orders that one page searches by amount or text. The next page continues after them.
 const SEARCHED: usize = 500;
 
-/// Without a limit, the first page is all that memory holds.
+/// Lists orders. Without a limit, the first page is everything in memory.
 pub(super) async fn list(
     _: Admin,
     filters: web::Query<Filters>,
@@ -44,7 +44,7 @@ pub(super) async fn list(
     ))
 }
 
-/// A page from the store, and the place where the next one begins; `None` where the list ends.
+/// A page from the store, and the place where the next one begins; `None` at the end of the list.
 async fn stored(
     mut query: ListQuery,
     search: &Search,
@@ -82,7 +82,7 @@ fn held_rows(
     OrderRows::new("{\"orders\":[", rows, end(next), state)
 }
 
-/// The end of a page, with the place where the next one begins: by the time of placing, not by the last change.
+/// The end of a page, with the place where the next one begins: by time of placing, not by last change.
 fn end(next: Option<&Position>) -> String {
     format!("],\"next\":{}}}", json!(next))
 }

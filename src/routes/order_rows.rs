@@ -1,4 +1,4 @@
-//! Answers that list orders, written piece by piece: however many and however large, little of them is in memory twice.
+//! Responses that list orders, written in pieces to bound memory, whatever the number and size of the orders.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,21 +15,21 @@ use super::state::AppState;
 use crate::hub::Item;
 use crate::orders::HeldOrder;
 
-/// Bytes that are put together before they are handed to the connection.
+/// Minimum size of a piece before it is passed to the connection, in bytes.
 const PIECE: usize = 32 << 10;
 
-/// One order of an answer.
+/// One order of a response.
 pub(super) enum Row {
     /// The document as text.
     Document(Bytes),
-    /// The document has left memory and has to be read.
+    /// The document was dropped from memory and has to be read.
     Missing(Arc<HeldOrder>),
-    /// The card, made when it is its turn.
+    /// The card, encoded when it is written.
     Card(Arc<Item>),
 }
 
 impl Row {
-    /// The whole document of an item, or what is left of a removed order.
+    /// The document of an item, or the remains of a removed order.
     pub(super) fn document(item: &Item) -> Self {
         match (item.document(), item.order()) {
             (None, Some(order)) => Self::Missing(Arc::clone(order)),
@@ -37,7 +37,7 @@ impl Row {
         }
     }
 
-    /// The same of an order that the store has listed.
+    /// The document of an order from the store's list.
     pub(super) fn of_order(order: HeldOrder) -> Self {
         match order.document() {
             Some(document) => Self::Document(document),
@@ -55,7 +55,7 @@ pub(super) struct OrderRows {
     reading: Option<Pin<Box<dyn Future<Output = Bytes>>>>,
     is_first: bool,
     is_done: bool,
-    /// Held until the answer was sent or given up.
+    /// Held until the response was sent or dropped.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -78,13 +78,13 @@ impl OrderRows {
         }
     }
 
-    /// The answer counts as one of the large ones for as long as it is being sent.
+    /// Holds a permit for large answers while the response is sent.
     pub(super) fn with_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
         self._permit = Some(permit);
         self
     }
 
-    /// The length, where everything is there as text.
+    /// The length, if every row is encoded already.
     fn length(&self) -> Option<u64> {
         let mut length = self.before.len() + self.after.len() + self.rows.len().saturating_sub(1);
         for row in &self.rows {
@@ -96,7 +96,7 @@ impl OrderRows {
         Some(length as u64)
     }
 
-    /// The next piece, which is never empty: to actix an empty piece is the end.
+    /// The next piece. Never empty, since actix takes an empty piece as the end.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<BytesMut> {
         let mut piece = BytesMut::from(&*std::mem::take(&mut self.before));
         loop {
@@ -130,7 +130,7 @@ impl OrderRows {
     }
 }
 
-/// The document from the store; what is known of it, marked as `partial`, where the store can't be asked.
+/// Reads the document from the store. If that fails, returns what is in memory, marked as `partial`.
 async fn read(state: web::Data<AppState>, held: Arc<HeldOrder>) -> Bytes {
     match state.store.get(&held.id).await {
         Ok(Some(order)) => order.whole_json(),

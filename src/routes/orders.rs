@@ -13,9 +13,9 @@ use crate::hub::Item;
 use crate::orders::{Card, Order, OrderId, OrderPatch, SourceState};
 use crate::store::StoreError;
 
-/// How long the answer to a change waits at most until lists show the change.
+/// Maximum time that the response to a change waits until lists show the change.
 const SHOWN_PATIENCE: Duration = Duration::from_secs(1);
-/// How often it looks.
+/// Interval of its checks.
 const SHOWN_STEP: Duration = Duration::from_millis(5);
 
 #[derive(Deserialize)]
@@ -23,14 +23,14 @@ pub(super) struct View {
     view: Option<String>,
 }
 
-/// One order, whole.
+/// Returns one order's whole document.
 pub(super) async fn get(
     _: Admin,
     id: web::Path<String>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let id = order_id(&id)?;
-    // The store is asked only for what memory doesn't hold: looking at orders costs no reads.
+    // Reads the store only for documents not in memory: viewing orders costs no reads.
     let held = state.hub.get(&id).and_then(|item| item.document());
     let document = match held {
         Some(document) => document,
@@ -47,7 +47,7 @@ pub(super) async fn get(
         .body(body))
 }
 
-/// Changes an order: its status, whether it is acknowledged, and what else admins write.
+/// Changes an order: its status, acknowledgement, and the other fields that admins set.
 pub(super) async fn change(
     Admin(admin): Admin,
     id: web::Path<String>,
@@ -64,7 +64,7 @@ pub(super) async fn change(
     match state.store.change(&id, patch, &admin.name).await {
         Ok(order) => {
             tracing::info!(order = ?id, status = order.status(), by = admin.name, "order changed");
-            // The desk has the answer itself.
+            // The desk uses the response itself.
             if !desk {
                 let is_new = |item: &Item| {
                     let held = item.order().map(|held| held.updated_micros);
@@ -95,9 +95,8 @@ pub(super) async fn remove(
     Ok(HttpResponse::Ok().json(json!({"success": true, "orderId": id})))
 }
 
-/// Waits until memory, from which lists and polls are answered, shows a change that was just made. Firestore's listener brings
-/// it a moment later; a program that reads the list after its change must find it there. The change is made in any case, so the
-/// wait is short.
+/// Waits until memory, which serves lists and polls, shows a change just made: Firestore's listener delivers it a moment later,
+/// and a program that reads the list after its change must find it. The change is made in any case, so the wait is short.
 async fn until_shown(state: &AppState, is_shown: impl Fn() -> bool) {
     let end = Instant::now() + SHOWN_PATIENCE;
     while !is_shown() && state.hub.source().state == SourceState::Live && Instant::now() < end {
@@ -105,7 +104,7 @@ async fn until_shown(state: &AppState, is_shown: impl Fn() -> bool) {
     }
 }
 
-/// Counts over the window.
+/// Statistics of the window.
 pub(super) async fn stats(_: Admin, state: web::Data<AppState>) -> HttpResponse {
     HttpResponse::Ok().json(state.hub.stats())
 }
@@ -118,7 +117,7 @@ fn shown(order: &Order, desk: bool) -> Value {
     if desk { card(order) } else { order.whole() }
 }
 
-/// The order as the desk shows it, at the position of its last change.
+/// The order's card, with the position of its last change.
 fn card(order: &Order) -> Value {
     let mut card = json!(Card::from(order));
     card["position"] = json!(order.position());

@@ -15,22 +15,22 @@ use crate::hub::{Item, Source};
 use crate::settings::StoreKind;
 use crate::store::Usage;
 
-/// Bytes of the cards that a page holds, as JSON. In the page's HTML they take several times as much.
+/// Maximum bytes of cards in a page, as JSON. In the page's HTML they take several times as much.
 const PAGE_CARDS: usize = 256 << 10;
 
-/// What `login.html` shows.
+/// Context of `login.html`.
 #[derive(Debug, Default, Serialize)]
 struct SignInPage<'a> {
     shop_name: &'a str,
     assets: &'a str,
-    /// Why the last attempt failed, or nothing.
+    /// Why the last attempt failed, or empty.
     error: &'a str,
     email: &'a str,
     /// Path to go to after signing in.
     next: &'a str,
 }
 
-/// What `dashboard.html` shows.
+/// Context of `dashboard.html`.
 #[derive(Debug, Serialize)]
 struct DeskPage<'a> {
     shop_name: &'a str,
@@ -40,7 +40,7 @@ struct DeskPage<'a> {
     state_json: String,
 }
 
-/// All that the desk needs to begin with. The stream goes on from its cursor.
+/// Initial state of the desk. The stream continues from its cursor.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Desk {
@@ -48,11 +48,11 @@ struct Desk {
     server_time: u64,
     heartbeat_seconds: u64,
     retry_ms: u128,
-    /// Newest orders that are shown, finished or not.
+    /// Number of newest orders shown, finished or not.
     window: usize,
-    /// Open orders beyond those that are shown.
+    /// Number of further open orders shown.
     max_open: usize,
-    /// Most orders that `recent` answers with.
+    /// Maximum number of orders returned by `recent`.
     limit: usize,
     shop: DeskShop,
     admin: DeskAdmin,
@@ -60,13 +60,13 @@ struct Desk {
     version: &'static str,
     store: &'static str,
     usage: Option<Usage>,
-    /// Open orders that the server knows of.
+    /// Number of open orders known to the server.
     open_total: usize,
-    /// How many of them it has to leave out.
+    /// Number of these that are left out.
     open_hidden: usize,
-    /// Cards, newest first: all open orders, then the newest others, as far as they fit into the page.
+    /// Cards, newest first: all open orders, then the newest others, within [`PAGE_CARDS`].
     orders: Vec<Value>,
-    /// There are further orders, to be fetched from `recent`.
+    /// Whether there are more orders, to be fetched from `recent`.
     more: bool,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct SignInQuery {
     next: String,
 }
 
-/// The desk, with the orders as they are and the cursor to go on from; or the way to sign in.
+/// The desk, with the current orders and the cursor to continue from; or a redirect to the sign-in page.
 pub(super) async fn desk(
     admin: Result<CookieAdmin, ApiError>,
     request: HttpRequest,
@@ -161,7 +161,7 @@ fn desk_of(admin: &Principal, state: &AppState) -> Desk {
     }
 }
 
-/// The cards that fit into the page, open orders before others, and whether some don't.
+/// The cards that fit into the page, open orders first, and whether some don't fit.
 fn page_cards(items: &[Arc<Item>]) -> (Vec<Value>, bool) {
     let mut chosen = vec![false; items.len()];
     let mut left = PAGE_CARDS;
@@ -173,7 +173,7 @@ fn page_cards(items: &[Arc<Item>]) -> (Vec<Value>, bool) {
             }
             match left.checked_sub(order.card_size()) {
                 Some(rest) => left = rest,
-                // What is older than something that doesn't fit isn't in the page either.
+                // Orders older than one that doesn't fit are left out too.
                 None => break,
             }
             chosen[index] = true;
@@ -209,7 +209,7 @@ fn to_sign_in(request: &HttpRequest) -> HttpResponse {
         .finish()
 }
 
-/// The page to sign in.
+/// The sign-in page.
 pub(super) async fn sign_in_page(
     admin: Option<CookieAdmin>,
     query: web::Query<SignInQuery>,
@@ -223,7 +223,7 @@ pub(super) async fn sign_in_page(
     sign_in_again(&state, StatusCode::OK, "", "", &query.next)
 }
 
-/// The page to sign in, after an attempt that has failed.
+/// The sign-in page after a failed attempt.
 pub(super) fn sign_in_again(
     state: &AppState,
     status: StatusCode,

@@ -13,7 +13,7 @@ use super::state::AppState;
 use crate::hub::{Filter, Recent};
 use crate::orders::{Position, Status};
 
-/// Orders of an answer when the poll says neither how many nor since when.
+/// Number of orders if the poll gives neither a limit nor a cursor.
 const DEFAULT_LIMIT: usize = 10;
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ pub(super) async fn recent(
 ) -> Result<HttpResponse, ApiError> {
     let desk = is_desk(query.view.as_deref())?;
     let window = state.hub.settings().window;
-    // The desk asks for everything that is held.
+    // The desk requests everything in memory.
     let most = if desk {
         window.orders + window.open
     } else {
@@ -110,7 +110,7 @@ fn rows(recent: &Recent, desk: bool, state: web::Data<AppState>) -> OrderRows {
     OrderRows::new("{\"orders\":[", rows, after, state)
 }
 
-/// A number of orders from 1 to the window's size.
+/// Parses a number of orders from 1 to `most`.
 fn limit(text: &str, most: usize) -> Result<usize, ApiError> {
     text.parse()
         .ok()
@@ -118,7 +118,7 @@ fn limit(text: &str, most: usize) -> Result<usize, ApiError> {
         .ok_or_else(|| ApiError::invalid("limit", format!("must be a number from 1 to {most}")))
 }
 
-/// The statuses that are wanted; none where nothing is said.
+/// Parses the status filter; `None` if not given.
 pub(super) fn filter(status: Option<&str>) -> Result<Option<Filter>, ApiError> {
     let statuses = Status::parse_list(status.unwrap_or_default());
     statuses
@@ -126,7 +126,7 @@ pub(super) fn filter(status: Option<&str>) -> Result<Option<Filter>, ApiError> {
         .map_err(|error| ApiError::invalid("status", error.to_string()))
 }
 
-/// Whether orders are wanted as cards, as the desk shows them.
+/// Whether orders are requested as the desk's cards.
 pub(super) fn is_desk(view: Option<&str>) -> Result<bool, ApiError> {
     match view {
         None => Ok(false),

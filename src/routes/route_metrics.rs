@@ -7,22 +7,22 @@ use prometheus_client::registry::Registry;
 /// Metrics of the routes.
 #[derive(Debug, Clone)]
 pub struct RouteMetrics {
-    /// From the arrival of an order's body to its durability, in seconds.
+    /// From the arrival of an order's body to its durable commit, in seconds.
     pub submit_seconds: Histogram,
-    /// Requests that were refused, by the answer's code.
+    /// Refused requests, by error code.
     pub refusals: Family<Refusal, Counter>,
 }
 
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Refusal {
-    /// The code of the error's answer.
+    /// The error code of the response.
     pub reason: &'static str,
 }
 
 impl Default for RouteMetrics {
     fn default() -> Self {
-        // 0.5 ms to 8 s: a durable commit takes about one flush of the disk.
+        // 0.5 ms to 8 s: a durable commit takes about one disk flush.
         let buckets = std::iter::successors(Some(0.000_5), |bound| Some(bound * 2.0)).take(15);
         Self {
             submit_seconds: Histogram::new(buckets),

@@ -1,7 +1,7 @@
-//! Browsers' sessions: actix-session's middleware over the store's accounts.
+//! Browser sessions: actix-session's middleware on the store's accounts.
 //!
-//! The middleware takes the key of its cookies when it is built, and that key may have to be read from a store that is away. So
-//! [`DeskSession`] builds it for the first request that finds the key.
+//! The middleware needs the key of its cookies at construction, and the store with the key may be unreachable then. So
+//! [`DeskSession`] builds it at the first request for which the key can be read.
 
 mod choice;
 mod store;
@@ -30,35 +30,35 @@ use crate::store::StoreError;
 use choice::SessionCookie;
 use store::AccountSessions;
 
-/// Entry of a session's state that says what the cookie is worth; set when the session is loaded.
+/// State entry with the validity of the cookie; set when the session is loaded.
 const WORTH: &str = "worth";
-/// Entry of a session's state that has a session begin; set by the sign-in.
+/// State entry that makes a session begin; set by the sign-in.
 const BEGINS: &str = "begins";
 
-/// When to try again where the store doesn't say.
+/// `Retry-After` if the store gives none.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What the session of a request's cookie is worth. One that has ended has no state.
+/// Validity of the session in a request's cookie. An ended session has no state.
 #[derive(Serialize, Deserialize)]
 enum Worth {
     Good(Principal),
     /// The admin is disabled.
     Disabled,
-    /// The store couldn't be asked.
+    /// The store was unreachable.
     Unknown(Away),
 }
 
-/// The session of an admin who has given the right password.
+/// A session to begin, after a verified password.
 #[derive(Serialize, Deserialize)]
 struct Beginning {
     admin: Authenticated,
-    /// What people recognise the session by.
+    /// Description of the client, shown to people.
     client: String,
     /// For the log.
     address: IpAddr,
 }
 
-/// Why the store couldn't be asked. Extensions of a request hold it while the key of the cookies is out of reach.
+/// Why the store is unreachable. Stored in a request's extensions while the key of the cookies can't be read.
 #[derive(Clone, Serialize, Deserialize)]
 struct Away {
     reason: String,
@@ -68,7 +68,7 @@ struct Away {
 impl TryFrom<StoreError> for Away {
     type Error = ApiError;
 
-    /// Errors that don't pass by themselves stay errors.
+    /// Converts temporary errors; returns permanent ones as errors.
     fn try_from(error: StoreError) -> Result<Self, ApiError> {
         match error {
             StoreError::Unavailable {
@@ -78,7 +78,7 @@ impl TryFrom<StoreError> for Away {
                 reason,
                 retry_after,
             }),
-            // Of the key that is made on the first run: the next request finds out.
+            // From creating the key on the first run: the next request reads it.
             StoreError::OutcomeUnknown { reason } => Ok(Self {
                 reason,
                 retry_after: RETRY_AFTER,
@@ -97,8 +97,7 @@ impl From<Away> for AuthError {
     }
 }
 
-/// The session of a request to an address behind [`DeskSession`]. [`StoreError::Unavailable`] while the key of the cookies is
-/// out of reach.
+/// The session of a request behind [`DeskSession`]. [`StoreError::Unavailable`] while the key of the cookies can't be read.
 pub(super) fn session(request: &HttpRequest) -> Result<Session, AuthError> {
     if let Some(away) = request.extensions().get::<Away>() {
         return Err(away.clone().into());
@@ -106,7 +105,7 @@ pub(super) fn session(request: &HttpRequest) -> Result<Session, AuthError> {
     Ok(request.get_session())
 }
 
-/// The admin whose session the request's cookie carries.
+/// The admin of the session in the request's cookie.
 pub(super) fn principal(request: &HttpRequest, name: &str) -> Result<Principal, AuthError> {
     let worth = session(request)?.get(WORTH).map_err(internal)?;
     match worth {
@@ -118,7 +117,7 @@ pub(super) fn principal(request: &HttpRequest, name: &str) -> Result<Principal, 
     }
 }
 
-/// Has a session begin with the answer, under a new key. The one that the request's cookie carries ends.
+/// Begins a session with the response, under a new key, and ends that of the request's cookie.
 pub(super) fn begin(
     session: &Session,
     admin: Authenticated,
@@ -136,24 +135,25 @@ pub(super) fn begin(
     Ok(())
 }
 
-/// actix-session's errors, which aren't for other threads, as those of the store.
+/// Converts an error of actix-session, which isn't `Send`, to one of the store.
 fn internal(error: impl std::fmt::Display) -> AuthError {
     AuthError::Store(anyhow::anyhow!("the session's state: {error}").into())
 }
 
 tokio::task_local! {
-    /// Why the [`AccountSessions`] failed in this request: the middleware makes each of its errors an opaque 500.
+    /// Why [`AccountSessions`] failed in this request: the middleware turns each error into an opaque 500.
     static FAILURE: RefCell<Option<ApiError>>;
 }
 
-/// Middleware that gives requests the session that their cookie carries.
+/// Middleware that loads the session of a request's cookie.
 ///
-/// While the key of the cookies is out of reach, requests get none, and [`session`] says why: what needs no session goes on.
+/// While the key of the cookies can't be read, requests get no session and [`session`] returns the reason. Requests that need
+/// no session still work.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum DeskSession {
-    /// Of addresses that take a cookie and no bearer token.
+    /// For routes that accept a cookie and no bearer token.
     CookieOnly,
-    /// Of addresses that take either. The token is what is meant where a request has both, so that no session is loaded.
+    /// For routes that accept either. A bearer token takes precedence, so no session is loaded then.
     CookieOrBearer,
 }
 
@@ -161,7 +161,7 @@ type Answer<B> = Pin<Box<dyn Future<Output = Result<ServiceResponse<B>, Error>>>
 type Inner<B> =
     dyn Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error, Future = Answer<B>>;
 
-/// A service behind actix-session's middleware, once the key of the cookies is known.
+/// The wrapped service, with actix-session's middleware once the key of the cookies is known.
 pub(super) struct DeskSessionService<S, B> {
     takes: DeskSession,
     service: Rc<S>,
@@ -237,7 +237,7 @@ where
     }
 }
 
-/// The middleware, built if this is the first request that finds the key.
+/// The middleware, built on the first request for which the key can be read.
 async fn built<'a, S, B>(
     sessions: &'a OnceCell<Sessions<B>>,
     service: &Rc<S>,
@@ -261,14 +261,13 @@ where
         .cookie_same_site(SameSite::Lax)
         .cookie_path("/".to_owned())
         .cookie_content_security(CookieContentSecurity::Signed)
-        // The cookie is sent when a session begins and when it ends, and never with polls: in between, it is the store that
-        // keeps a session going.
+        // The cookie is sent only when a session begins or ends, never with polls: in between, the store extends the session.
         .session_lifecycle(PersistentSession::default().session_ttl(lifetime))
         .build()
         .new_transform(Rc::clone(service))
         .await
         .map_err(|()| anyhow::anyhow!("actix-session's middleware can't be built"))?;
-    // Another request may have been faster.
+    // Another request may have built it first.
     Ok(sessions.get_or_init(|| Sessions {
         cookie: SessionCookie { name, secure, key },
         middleware: Rc::new(middleware),

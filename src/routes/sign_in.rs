@@ -30,7 +30,7 @@ struct Form {
     next: String,
 }
 
-/// Signs a program in; the token it gets is a session's, which lasts longer than a browser's.
+/// Signs a program in. Returns the secret of a session, which lasts longer than a browser's.
 pub(super) async fn api(
     request: HttpRequest,
     payload: web::Payload,
@@ -62,7 +62,7 @@ pub(super) async fn api(
     })))
 }
 
-/// Signs a browser in, and sends it to where it wanted to go.
+/// Signs a browser in, and redirects it to the page it asked for.
 pub(super) async fn form(
     request: HttpRequest,
     payload: web::Payload,
@@ -134,13 +134,13 @@ fn try_later(
     page
 }
 
-/// Ends the browser's session, and has the browser drop the copies that it keeps of answers.
+/// Ends the browser's session, and makes the browser drop its cached responses.
 pub(super) async fn sign_out(
     admin: Result<CookieAdmin, ApiError>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     use actix_web::ResponseError as _;
-    // Without either header the session stays, and the answer must not look as if it didn't.
+    // Without either header the session continues, and the response must say so.
     if !is_same_origin(&request) {
         return Err(ApiError::forbidden(
             "CROSS_SITE",
@@ -149,9 +149,9 @@ pub(super) async fn sign_out(
     }
     match admin {
         Ok(CookieAdmin(admin)) => tracing::info!(admin = admin.email, "signs out"),
-        // The session may be alive: the store can't be asked.
+        // The session may still exist: the store failed.
         Err(error) if error.status_code().is_server_error() => return Err(error),
-        // There is no session (any more), or its admin is disabled.
+        // There is no session, or its admin is disabled.
         Err(_) => {}
     }
     session::session(&request)?.purge();
@@ -164,7 +164,7 @@ pub(super) async fn sign_out(
 /// Logs why a sign-in was refused.
 fn log_refusal(error: &AuthError, address: IpAddr) {
     match error {
-        // Counted in the metrics; a line for each would let a guesser fill the log.
+        // Only counted in the metrics: a line for each would let a guesser fill the log.
         AuthError::Throttled(_) | AuthError::Busy(_) => {
             tracing::debug!(%address, reason = error.to_string(), "sign-in refused");
         }
@@ -172,7 +172,7 @@ fn log_refusal(error: &AuthError, address: IpAddr) {
     }
 }
 
-/// A path on this server, whatever `next` says: nobody is sent elsewhere from here.
+/// A path on this server, whatever `next` is: prevents redirects to other sites.
 fn local_path(next: &str) -> &str {
     let is_local = next.starts_with('/')
         && !next.starts_with("//")

@@ -18,15 +18,15 @@ use crate::hub::Hub;
 use crate::settings::Settings;
 use crate::store::OrderStore;
 
-/// What handlers share, in all threads.
+/// State shared by all handlers and threads.
 pub struct AppState {
-    /// Where orders are placed and changed.
+    /// The store, for writing orders.
     pub store: Arc<dyn OrderStore>,
-    /// Where orders are read from.
+    /// The hub, for reading orders.
     pub hub: Arc<Hub>,
-    /// Who may use the desk.
+    /// Authentication.
     pub auth: Arc<Auth>,
-    /// Verifies customers' ID tokens, where the settings ask for them.
+    /// Verifies customers' ID tokens, if the settings require them.
     pub customers: Option<FirebaseVerifier>,
     /// Rate limits of submits.
     pub submit_limits: SubmitLimits,
@@ -58,7 +58,7 @@ pub const LARGE_ANSWERS: usize = 4;
 const LARGE_ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
 impl AppState {
-    /// Waits for a permit of this kind. It is held until the answer was rendered or sent.
+    /// Waits for a permit of this kind. Hold it until the answer was rendered or sent.
     pub(super) async fn large_answer(
         &self,
         kind: &Arc<Semaphore>,

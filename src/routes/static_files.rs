@@ -9,7 +9,7 @@ const DAY: u32 = 86_400;
 /// In seconds.
 const YEAR: u32 = 365 * DAY;
 
-/// One file. Under the current version it never changes, so that browsers keep it.
+/// Sends one file. Under the current version it never changes, so browsers may cache it.
 pub(super) async fn asset(
     path: web::Path<(String, String)>,
     request: HttpRequest,
@@ -32,7 +32,7 @@ pub(super) async fn asset(
     Ok(asset.answer(&request, CacheControl(caching)))
 }
 
-/// Browsers ask for this address whatever a page says.
+/// Sends the icon at the address that browsers request by default.
 pub(super) async fn favicon(
     request: HttpRequest,
     state: web::Data<AppState>,

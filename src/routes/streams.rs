@@ -18,10 +18,10 @@ use crate::clock::Clock;
 use crate::http::{self, StreamConnection, StreamSource};
 use crate::hub::{Listener, Options, Relay, Start, Subscriber};
 
-/// What a refused stream is told to wait.
+/// `Retry-After` of a refused stream.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How long events may be gathered, in milliseconds.
+/// Allowed range of the batch interval, in milliseconds.
 const BATCH_MILLIS: std::ops::RangeInclusive<u64> = 50..=60_000;
 
 #[derive(Deserialize)]
@@ -101,7 +101,7 @@ fn open(
     let subscriber = Subscriber::new(relay.clone(), start(request, query), options);
     let mut response = HttpResponse::Ok();
     response
-        // Always UTF-8, which browsers know; other clients take text for Latin-1 unless they are told.
+        // Names the charset, which is always UTF-8, for clients that assume Latin-1 otherwise.
         .content_type("text/event-stream; charset=utf-8")
         .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
         .insert_header((header::VARY, "accept-encoding"))
@@ -125,7 +125,7 @@ fn open(
     .map_err(ApiError::internal)
 }
 
-/// A subscriber's events, for as long as its admin may read them.
+/// A subscriber's events, until its credential ends.
 struct Events {
     subscriber: Subscriber,
     place: OpenStream,
@@ -156,7 +156,7 @@ impl Listener for StreamConnection<Events> {
     }
 }
 
-/// How long events are gathered.
+/// Parses the batch interval.
 fn batch(text: &str) -> Result<Duration, ApiError> {
     let millis = text
         .parse()
@@ -172,7 +172,7 @@ fn batch(text: &str) -> Result<Duration, ApiError> {
     })
 }
 
-/// What the reader wishes, of what it can be given.
+/// The stream's options, from the request and the settings.
 fn options(request: &HttpRequest, query: &Query, state: &AppState) -> Result<Options, ApiError> {
     Ok(Options {
         filter: recent::filter(query.status.as_deref())?,
@@ -181,10 +181,10 @@ fn options(request: &HttpRequest, query: &Query, state: &AppState) -> Result<Opt
     })
 }
 
-/// Where the stream starts. A reconnecting client's header wins over the address, which is that of its first connection.
+/// Where the stream starts. The header of a reconnecting client takes precedence over the query, which is from its first
+/// connection.
 ///
-/// A position that can't be read ends in a `reset`, never in an error: a browser's EventSource gives up for good on any
-/// status but 200.
+/// An invalid cursor leads to a `reset`, never to an error: a browser's EventSource stops for good on any status but 200.
 fn start(request: &HttpRequest, query: &Query) -> Start {
     let header = request
         .headers()

@@ -12,7 +12,7 @@ use crate::auth::firebase::{FirebaseError, UserId};
 use crate::orders::{DraftLimits, OrderDraft};
 use crate::store::IdempotencyKey;
 
-/// What a customer is told to wait while Google's keys can't be fetched.
+/// `Retry-After` while Google's keys can't be fetched.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Places an order. 200 means that it is durable.
@@ -22,7 +22,7 @@ pub(super) async fn submit(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let started = Instant::now();
-    // Before anything is read or looked up.
+    // Before reading or looking up anything.
     let client = access::client(&request, &state.settings.server.trusted_proxies);
     state.submit_limits.check(&client)?;
     let customer = customer(&request, &state).await?;
@@ -51,7 +51,7 @@ pub(super) async fn submit(
     })))
 }
 
-/// The customer that the request's ID token names, where customers have to say who they are.
+/// The customer in the request's ID token, if the settings require one.
 async fn customer(request: &HttpRequest, state: &AppState) -> Result<Option<UserId>, ApiError> {
     let Some(verifier) = &state.customers else {
         return Ok(None);
@@ -73,7 +73,7 @@ async fn customer(request: &HttpRequest, state: &AppState) -> Result<Option<User
         })
 }
 
-/// The request's key, bound to the customer (the body's, where no token names one) and to the body.
+/// The request's idempotency key, bound to the customer (the body's, if no token names one) and to the body.
 fn idempotency_key(
     request: &HttpRequest,
     customer: Option<&UserId>,

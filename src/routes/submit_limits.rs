@@ -1,4 +1,4 @@
-//! How often orders may be submitted: by each address, and by all together.
+//! Rate limits of submits: per address, and for all addresses together.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +13,9 @@ use super::error::ApiError;
 use crate::limits::AddressLimiter;
 use crate::settings::SubmitSettings;
 
-/// Code of the answer when all addresses together submit too often. Not logged for each request.
+/// Error code when all addresses together submit too often. Not logged for each request.
 const SHOP_BUSY: &str = "SHOP_BUSY";
-/// Pause between two lines of the log that say so.
+/// Minimum time between two log lines about it.
 const BUSY_PAUSE: Duration = Duration::from_secs(60);
 
 /// The limits on submits, shared by all worker threads.
@@ -24,12 +24,12 @@ pub struct SubmitLimits {
     total: DefaultDirectRateLimiter,
     clock: DefaultClock,
     has_warned: AtomicBool,
-    /// When the log last told that the shop is busy.
+    /// When the last such line was logged.
     told_busy: Mutex<Option<Instant>>,
 }
 
 impl SubmitLimits {
-    /// As the settings say.
+    /// The limits of the settings.
     pub fn new(settings: &SubmitSettings) -> Self {
         let total = NonZeroU32::new(settings.total_per_minute).unwrap_or(NonZeroU32::MIN);
         Self {
@@ -41,7 +41,7 @@ impl SubmitLimits {
         }
     }
 
-    /// Counts a submit, or refuses it: 429 when it is one too many of its address, 503 when it is one too many at all.
+    /// Counts a submit, or refuses it: 429 at the limit of its address, 503 at the limit of all.
     pub(super) fn check(&self, client: &Client) -> Result<(), ApiError> {
         match client.kind {
             ClientKind::Loopback => return Ok(()),
@@ -59,7 +59,7 @@ impl SubmitLimits {
         })
     }
 
-    /// Says in the log that orders are refused, at most once in a while: a flood must not fill the log as well.
+    /// Logs that orders are refused, at most once per [`BUSY_PAUSE`], so that a flood doesn't fill the log.
     fn tell_busy(&self, now: Instant) {
         let mut told = self
             .told_busy

@@ -1,4 +1,4 @@
-//! Where an order came from, as a keyed hash: tells a flood from one address apart without keeping the address.
+//! The source of an order, as a keyed hash: identifies a flood from one address without storing the address.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use crate::clock::Clock;
 use crate::limits::network_of;
 use crate::store::{AccountStore, random_secret};
 
-/// Name of the secret in the store, which all instances share.
+/// Name of the secret in the store, shared by all instances.
 const SECRET: &str = "source_key";
-/// How long a submit waits for the secret. Only the first ones of a process have to.
+/// How long a submit waits for the secret. Only the first ones of a process do.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Pause after a failure; orders are placed without a source meanwhile.
+/// Pause after a failure, during which orders have no source.
 const RETRY_MILLIS: u64 = 30_000;
-/// Bytes of the hash that are kept: enough to tell addresses apart.
+/// Bytes kept of the hash: enough to distinguish addresses.
 const KEPT: usize = 8;
 
-/// Makes the field `submitSource` of orders.
+/// Computes the field `submitSource` of orders.
 pub struct SubmitSource {
     accounts: Arc<dyn AccountStore>,
     clock: Clock,
     key: OnceCell<Hmac<Sha256>>,
-    /// When the store is asked for the secret again after a failure, in milliseconds.
+    /// When to read the secret again after a failure, in milliseconds.
     next_try: AtomicU64,
 }
 
 impl SubmitSource {
-    /// Reads its secret from `accounts` when it is first needed.
+    /// Reads its secret from `accounts` on first use.
     pub fn new(accounts: Arc<dyn AccountStore>, clock: Clock) -> Self {
         Self {
             accounts,
@@ -43,8 +43,8 @@ impl SubmitSource {
         }
     }
 
-    /// 16 hexadecimal digits that stand for the client's address (`/64` for IPv6). `None` where the address says nothing of
-    /// the client, or the store can't give the secret now.
+    /// 16 hexadecimal digits for the client's address (`/64` for IPv6). `None` if the address doesn't identify the client, or
+    /// the secret can't be read now.
     pub(super) async fn of(&self, client: &Client) -> Option<String> {
         match client.kind {
             ClientKind::Loopback | ClientKind::UnnamedProxy => None,
@@ -60,7 +60,7 @@ impl SubmitSource {
         }
         let now = self.clock.millis();
         let next = self.next_try.load(Ordering::Relaxed);
-        // A clock that was set back doesn't make the pause longer.
+        // Setting the clock back doesn't lengthen the pause.
         if now < next && next <= now + RETRY_MILLIS {
             return None;
         }

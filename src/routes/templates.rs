@@ -6,7 +6,7 @@ use rust_embed::RustEmbed;
 use serde::Serialize;
 use tera::Tera;
 
-/// The templates' files, built into the program; a debug build reads them anew each time.
+/// The template files, built into the program; a debug build reads them from disk each time.
 #[derive(RustEmbed)]
 #[folder = "templates/"]
 struct Files;
@@ -17,7 +17,7 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Parses all pages.
+    /// Parses all templates.
     pub fn load() -> anyhow::Result<Self> {
         let mut files = Vec::new();
         for name in Files::iter() {
@@ -31,7 +31,7 @@ impl Templates {
         Ok(Self { tera })
     }
 
-    /// The page as text.
+    /// Renders a page as text.
     pub(super) fn render(&self, name: &str, page: &impl Serialize) -> anyhow::Result<String> {
         let context = tera::Context::from_serialize(page)?;
         if cfg!(debug_assertions) {
@@ -40,7 +40,7 @@ impl Templates {
         Ok(self.tera.render(name, &context)?)
     }
 
-    /// The page with this status; the status in words where the template has an error, which is logged.
+    /// Renders a page with this status. If the template fails, logs the error and sends the status as text.
     pub(super) fn page(
         &self,
         status: StatusCode,
@@ -61,7 +61,7 @@ impl Templates {
     }
 }
 
-/// An answer with a page.
+/// An HTML response.
 pub(super) fn html(status: StatusCode, page: String) -> HttpResponse {
     HttpResponseBuilder::new(status)
         .content_type("text/html; charset=utf-8")

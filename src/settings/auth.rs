@@ -13,22 +13,22 @@ use crate::auth::AuthSettings;
 pub struct CookieSettings {
     /// Whether session cookies are `Secure`.
     pub secure: SecureCookies,
-    /// Cookies without `Secure`, although the listener isn't on loopback.
+    /// Whether to send cookies without `Secure` although the listener isn't on loopback.
     pub insecure: bool,
 }
 
-/// Whether session cookies are `Secure` and carry the prefix `__Host-`.
+/// When session cookies are `Secure` and have the prefix `__Host-`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecureCookies {
-    /// Wherever a browser may come from another machine, unless `auth.insecure_cookies` is set.
+    /// If browsers may connect from other machines, unless `auth.insecure_cookies` is set.
     Auto,
-    /// Yes.
+    /// Always.
     Always,
-    /// No.
+    /// Never.
     Never,
 }
 
-/// `auth.*` as it is written.
+/// `auth.*`, unparsed.
 #[derive(Deserialize)]
 pub(super) struct RawAuth {
     admin_email: String,
@@ -43,7 +43,7 @@ pub(super) struct RawAuth {
 }
 
 impl RawAuth {
-    /// `auto_admin_ids` is what `auth.accept_admin_ids = "auto"` stands for.
+    /// `auto_admin_ids` is the meaning of `auth.accept_admin_ids = "auto"`.
     pub(super) fn check(
         self,
         fields: &Fields,

@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use super::fields::{Fields, SettingsError};
 
-/// `embedded.*` as it is written.
+/// `embedded.*`, unparsed.
 #[derive(Deserialize)]
 pub(super) struct RawEmbedded {
     path: String,
 }
 
 impl RawEmbedded {
-    /// The file of the database.
+    /// The path of the database file.
     pub(super) fn check(&self, fields: &Fields) -> Result<PathBuf, SettingsError> {
         if self.path.is_empty() {
             return Err(fields.bad("embedded.path", "must not be empty"));

@@ -1,4 +1,4 @@
-//! Checks of single values, as all sections use them, and the error of a value that can't be used.
+//! Checks of single values for all sections, and the error of an invalid value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Longest secret, in bytes.
+/// Maximum length of a secret, in bytes.
 const MAX_SECRET: usize = 512;
 
-/// The settings can't be used; the text names the key and where it was set.
+/// Invalid settings; the text names the key and where it was set.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingsError(pub(super) String);
 
-/// Checks values, and names in each error where the value was set.
+/// Checks values; errors name where the value was set.
 pub(super) struct Fields {
-    /// For each key, the layer that has set it last.
+    /// The layer that last set each key.
     origins: BTreeMap<String, String>,
 }
 
@@ -26,7 +26,7 @@ impl Fields {
         Self { origins }
     }
 
-    /// The error of the value of `key`. `problem` goes on after the key and its origin: "must be …".
+    /// An error about the value of `key`. `problem` continues the sentence after the key and its origin: "must be …".
     pub(super) fn bad(&self, key: &str, problem: impl fmt::Display) -> SettingsError {
         let origin = self.origins.get(key).map_or("the settings", String::as_str);
         SettingsError(format!("setting `{key}` in {origin} {problem}"))
@@ -65,7 +65,7 @@ impl Fields {
         self.range(key, value, allowed).map(Duration::from_secs)
     }
 
-    /// A secret of `at_least` bytes or more; `None` where it is empty, which means that it isn't set.
+    /// A secret of at least `at_least` bytes; `None` if it is empty, which means "not set".
     pub(super) fn secret(
         &self,
         key: &str,
@@ -86,7 +86,7 @@ impl Fields {
         }
     }
 
-    /// `true`, `false`, or `auto`, which stands for the value of `auto`.
+    /// Parses `true`, `false`, or `auto`, which means the value of `auto`.
     pub(super) fn switch(&self, key: &str, text: &str, auto: bool) -> Result<bool, SettingsError> {
         match text {
             "auto" => Ok(auto),

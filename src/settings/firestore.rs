@@ -10,13 +10,13 @@ use serde::Deserialize;
 use super::fields::{Fields, SettingsError};
 use crate::firestore::{Access, FirestoreSettings};
 
-/// The JSON key of a service account in Base64, as hosts keep it in one line.
+/// Variable with the JSON key of a service account in Base64, which fits in one line.
 const SERVICE_ACCOUNT: &str = "FIREBASE_SERVICE_ACCOUNT_BASE64";
 
-/// `firestore.*` as it is written.
+/// `firestore.*`, unparsed.
 #[derive(Deserialize)]
 pub(super) struct RawFirestore {
-    /// The Google Cloud project; empty where it isn't set.
+    /// The Google Cloud project; empty if not set.
     pub(super) project_id: String,
     database_id: String,
     collection: String,
@@ -71,7 +71,7 @@ impl RawFirestore {
     }
 }
 
-/// The JSON text of a service account's key. Spaces and line ends in the Base64 are passed over.
+/// Decodes the JSON key of a service account. Ignores spaces and line ends in the Base64.
 fn service_account(base64: &SecretString) -> Result<SecretString, SettingsError> {
     let bad = |problem: &str| {
         SettingsError(format!(

@@ -8,7 +8,7 @@ use super::fields::{Fields, SettingsError};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// The layers read so far, and which of them has set each key last.
+/// The layers read so far, and the layer that last set each key.
 pub(super) struct Layers {
     builder: config::ConfigBuilder<config::builder::DefaultState>,
     origins: BTreeMap<String, String>,
@@ -58,7 +58,7 @@ impl Layers {
                 self.add(&environment_source(only), |_| origin.clone())?;
             }
         }
-        // An empty variable means what an empty text means, also where a number is expected: not set.
+        // An empty variable means "not set", like an empty text, even if a number is expected.
         ours.retain(|_, value| !value.is_empty());
         self.add(&environment_source(ours), |key| {
             let variable = key.to_uppercase().replace('.', "__");
@@ -107,7 +107,7 @@ impl Layers {
         ))
     }
 
-    /// The values of all layers in the shape `T`, and where each was set.
+    /// The merged values as `T`, and the origin of each.
     pub(super) fn finish<T: DeserializeOwned>(self) -> Result<(T, Fields), SettingsError> {
         let fields = Fields::new(self.origins);
         let config = self
@@ -122,7 +122,8 @@ impl Layers {
 }
 
 fn environment_source(variables: Map<String, String>) -> Environment {
-    // No try_parsing: it would turn a password of digits into a number. Texts become numbers where a number is expected.
+    // No try_parsing, which would turn a password of digits into a number. Deserializing converts texts where a number is
+    // expected.
     Environment::with_prefix("ORDERBELL")
         .prefix_separator("_")
         .separator("__")

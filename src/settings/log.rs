@@ -8,13 +8,13 @@ use super::fields::{Fields, SettingsError};
 /// `log.*`
 #[derive(Debug, Clone)]
 pub struct LogSettings {
-    /// JSON lines instead of text for people.
+    /// Whether to write JSON lines instead of text for people.
     pub json: bool,
     /// A level, or filter directives.
     pub level: String,
 }
 
-/// `log.*` as it is written.
+/// `log.*`, unparsed.
 #[derive(Deserialize)]
 pub(super) struct RawLog {
     format: String,

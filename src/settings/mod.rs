@@ -1,9 +1,9 @@
-//! Settings, typed, and where they come from.
+//! Typed settings, and the layers they are read from.
 //!
-//! The file `config/default.toml` is built in: it is the list of all keys, their defaults and their explanation at once.
-//! Later layers may only set keys that stand there, so that a misspelt one is an error and not a surprise.
+//! The built-in file `config/default.toml` lists all keys with their defaults and explanations. Later layers may only set keys
+//! that it has, so that a misspelt one is an error.
 //!
-//! Each section has a file of its own: its type, the form that it is written in (`Raw…`), and its checks.
+//! Each section has a file of its own with its type, its unparsed form (`Raw…`), and its checks.
 
 mod auth;
 mod embedded;
@@ -46,7 +46,7 @@ pub use submit::{SubmitAuth, SubmitSettings};
 
 use crate::auth::AuthSettings;
 
-/// The settings of the program, checked.
+/// The validated settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The listener.
@@ -59,15 +59,15 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// The cookies of sessions.
     pub cookies: CookieSettings,
-    /// What customers may send.
+    /// Limits and authentication of customers' orders.
     pub submit: SubmitSettings,
-    /// The shop, as pages show it.
+    /// The shop, as shown on pages.
     pub shop: ShopSettings,
-    /// Logs.
+    /// Logging.
     pub log: LogSettings,
 }
 
-/// All sections as they are written, before they are checked.
+/// All sections, unparsed.
 #[derive(Deserialize)]
 struct Raw {
     server: RawServer,
@@ -93,7 +93,7 @@ impl Raw {
         let project = &self.firestore.project_id;
         let is_local = server.host.is_loopback();
         let submit = self.submit.check(fields, project, is_local)?;
-        // Only existing clients of a Firestore project know no other credential than an admin's id.
+        // Only clients of existing Firestore projects have no credential other than an admin's id.
         let auto_admin_ids = matches!(store.kind, StoreKind::Firestore(_));
         let (auth, cookies) = self.auth.check(fields, auto_admin_ids)?;
         Ok(Settings {
@@ -145,7 +145,7 @@ impl Settings {
         }
     }
 
-    /// Whether browsers are told to use HTTPS only (HSTS): they reach the desk over HTTPS, as far as the settings say.
+    /// Whether to send HSTS: true if the settings say that browsers reach the desk over HTTPS.
     pub fn has_public_https(&self) -> bool {
         self.server
             .public_url
@@ -153,7 +153,7 @@ impl Settings {
             .is_some_and(PublicUrl::is_https)
     }
 
-    /// The environment of this process. Variables that aren't Unicode can't be settings and are left out.
+    /// The environment of this process. Skips variables that aren't Unicode, which can't be settings.
     pub fn environment() -> BTreeMap<String, String> {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -1,4 +1,4 @@
-//! `server.*`: the listener, and who stands before it.
+//! `server.*`: the listener, and proxies in front of it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,23 +15,23 @@ pub struct ServerSettings {
     pub host: IpAddr,
     /// Port to listen on; 0 takes any free one.
     pub port: u16,
-    /// How browsers reach the desk, where the settings say it.
+    /// The desk's address for browsers, if set.
     pub public_url: Option<PublicUrl>,
     /// Origins whose pages may submit orders.
     pub allowed_origins: AllowedOrigins,
-    /// Most connections of one address.
+    /// Maximum number of connections per address.
     pub max_per_address: usize,
-    /// Worker threads, at least one.
+    /// Number of worker threads, at least one.
     pub workers: usize,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Time for a request's head to arrive, and again for its body.
+    /// Time limit for a request's head, and again for its body.
     pub request_timeout: Duration,
-    /// Largest body in bytes.
+    /// Maximum length of a body, in bytes.
     pub max_body: usize,
 }
 
-/// The address that browsers know the desk by: a scheme, a host and perhaps a port.
+/// The desk's address for browsers: a scheme, a host and an optional port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(url::Url);
 
@@ -41,7 +41,7 @@ impl PublicUrl {
         self.0.scheme() == "https"
     }
 
-    /// As browsers write it in the header `Origin`: no path, no default port.
+    /// The value of the header `Origin`: no path, no default port.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
@@ -55,11 +55,11 @@ pub enum AllowedOrigins {
     None,
     /// All.
     Any,
-    /// These, as browsers write them.
+    /// These, in the form of the header `Origin`.
     These(Vec<String>),
 }
 
-/// `server.*` as it is written.
+/// `server.*`, unparsed.
 #[derive(Deserialize)]
 pub(super) struct RawServer {
     host: String,
@@ -166,14 +166,14 @@ fn trusted_proxies(fields: &Fields, text: &str) -> Result<Vec<IpNet>, SettingsEr
         .collect()
 }
 
-/// The parts of a list that is separated by commas, without spaces around them.
+/// Splits a comma-separated list, and trims spaces.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
 }
 
-/// The URL of a web site: `http` or `https`, a host and perhaps a port, nothing else.
+/// Parses the URL of a web site: `http` or `https`, a host and an optional port, nothing else.
 fn web_site(text: &str) -> Option<url::Url> {
     let url = url::Url::parse(text).ok()?;
     let is_bare = matches!(url.scheme(), "http" | "https")

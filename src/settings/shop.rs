@@ -1,4 +1,4 @@
-//! `shop.*`: the shop, as pages show it.
+//! `shop.*`: the shop, as shown on pages.
 
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ pub struct ShopSettings {
     pub time_zone: Zone,
 }
 
-/// `shop.*` as it is written.
+/// `shop.*`, unparsed.
 #[derive(Deserialize)]
 pub(super) struct RawShop {
     name: String,

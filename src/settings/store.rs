@@ -11,13 +11,13 @@ use crate::orders::WindowLimits;
 /// `store.*`, and the section of the store that it names.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
-    /// Which store.
+    /// The store.
     pub kind: StoreKind,
-    /// How many orders are held in memory.
+    /// Limits of the orders held in memory.
     pub window: WindowLimits,
 }
 
-/// Which store orders are kept in.
+/// The store to use.
 #[derive(Debug, Clone)]
 pub enum StoreKind {
     /// SQLite in this file.
@@ -26,7 +26,7 @@ pub enum StoreKind {
     Firestore(FirestoreSettings),
 }
 
-/// `store.*` as it is written.
+/// `store.*`, unparsed.
 #[derive(Deserialize)]
 pub(super) struct RawStore {
     kind: String,
@@ -36,8 +36,8 @@ pub(super) struct RawStore {
 }
 
 impl RawStore {
-    /// `embedded` and `firestore` check the section of that store. Only the one that `store.kind` names is called, so that the
-    /// section of the other may hold anything.
+    /// `embedded` and `firestore` check the section of that store. Only the one named by `store.kind` is called, so the other
+    /// section may hold anything.
     pub(super) fn check(
         &self,
         fields: &Fields,

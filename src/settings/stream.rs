@@ -9,27 +9,27 @@ use super::fields::{Fields, SettingsError};
 /// `stream.*`
 #[derive(Debug, Clone)]
 pub struct StreamSettings {
-    /// A stream without an event for this long carries a heartbeat.
+    /// Time without an event after which a heartbeat is sent.
     pub heartbeat: Duration,
-    /// How long clients wait before they come back.
+    /// How long clients wait before they reconnect.
     pub retry: Duration,
-    /// Streams are sent as gzip to clients that can read it.
+    /// Whether streams are sent as gzip to clients that accept it.
     pub gzip: bool,
-    /// Most open streams.
+    /// Maximum number of open streams.
     pub max_connections: usize,
-    /// Most open streams of one admin or token.
+    /// Maximum number of open streams per admin or token.
     pub max_per_admin: usize,
-    /// Most open streams from one address.
+    /// Maximum number of open streams per address.
     pub max_per_address: usize,
-    /// A stream that has been open for this long ends, and its client is asked to come back.
+    /// Age at which a stream ends, and its client is asked to reconnect.
     pub max_age: Duration,
-    /// A reader that takes nothing for this long is cut off.
+    /// Time without progress after which a reader is cut off.
     pub write_timeout: Duration,
-    /// What the kernel may hold for one reader, in bytes.
+    /// Size of the kernel's send buffer per reader, in bytes.
     pub send_buffer: usize,
 }
 
-/// `stream.*` as it is written.
+/// `stream.*`, unparsed.
 #[derive(Deserialize)]
 pub(super) struct RawStream {
     heartbeat_seconds: u64,

@@ -1,4 +1,4 @@
-//! `submit.*`: what customers may send.
+//! `submit.*`: limits and authentication of customers' orders.
 
 use serde::Deserialize;
 
@@ -10,28 +10,28 @@ use crate::auth::firebase::{FirebaseSettings, GOOGLE_KEYS_URL};
 pub struct SubmitSettings {
     /// Who may place orders.
     pub auth: SubmitAuth,
-    /// Most entries of an order's items.
+    /// Maximum number of an order's items.
     pub max_items: usize,
-    /// Largest body in bytes.
+    /// Maximum length of a body, in bytes.
     pub max_body: usize,
-    /// Submits of one address in a minute.
+    /// Maximum number of submits per address and minute.
     pub per_minute: u32,
-    /// How many of them may come at once.
+    /// Maximum number of these at once.
     pub burst: u32,
-    /// Submits of all addresses in a minute.
+    /// Maximum number of submits per minute from all addresses.
     pub total_per_minute: u32,
 }
 
 /// Who may place orders.
 #[derive(Debug, Clone)]
 pub enum SubmitAuth {
-    /// Anybody.
+    /// Anyone.
     Open,
     /// Customers with a Firebase ID token.
     Firebase(FirebaseSettings),
 }
 
-/// `submit.*` as it is written.
+/// `submit.*`, unparsed.
 #[derive(Deserialize)]
 pub(super) struct RawSubmit {
     auth: String,
@@ -46,8 +46,8 @@ pub(super) struct RawSubmit {
 }
 
 impl RawSubmit {
-    /// `store_project` is `firestore.project_id`, which also counts for ID tokens. Tokens of the Auth emulator are accepted only
-    /// where the server `is_local`: it listens on loopback.
+    /// `store_project` is `firestore.project_id`, the default project of ID tokens. Tokens of the Auth emulator are accepted
+    /// only if the server `is_local`, that is, listens on loopback.
     pub(super) fn check(
         &self,
         fields: &Fields,

@@ -1,4 +1,4 @@
-//! The chapters on passwords, kinds of sessions and phones.
+//! Contract tests of passwords, kinds of sessions and phone apps.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub(crate) async fn a_password_is_replaced_along_with_its_session(store: Arc<imp
     assert_eq!(hash_of(&*store, &ana).await, "second");
     assert_eq!(fingerprint(1).await, Some([8; 32]));
     assert_eq!(fingerprint(2).await, Some([7; 32]));
-    // The session may have ended meanwhile.
+    // The session may have ended in the meantime.
     let of_none = NewPassword {
         session: Some(("s9".to_owned(), [8; 32])),
         ..password("third")
@@ -90,7 +90,7 @@ pub(crate) async fn a_session_in_use_gets_a_fingerprint(store: Arc<impl Store>) 
         (None, None),
         (Some([7; 32]), Some([7; 32])),
         (None, Some([7; 32])),
-        // A change of password may have given it another one meanwhile.
+        // A password change may have set another one in the meantime.
         (Some([8; 32]), Some([7; 32])),
     ] {
         let touched = store.touch_session("s1", used(given)).await;
@@ -168,7 +168,7 @@ pub(crate) async fn a_session_in_use_outlasts_those_that_are_never_used_again(
     }
     let newest: Vec<u8> = [0].into_iter().chain(7..=most + 5).collect();
     assert_eq!(kept().await, newest);
-    // Once all are known to have been used, the last use decides; a use that is long ago doesn't count for more than a beginning.
+    // If all were used again, the last use decides: an old use ranks no higher than a recent beginning.
     for number in 7..=most + 5 {
         touch(number, 100 * MINUTE).await;
     }

@@ -6,40 +6,40 @@ use super::StoreError;
 /// SHA-256 (or HMAC-SHA-256) of a secret that the store must not know.
 pub type Digest = [u8; 32];
 
-/// Most sessions of one admin and one [`SessionKind`]. A new one takes the place of the one whose [`Session::precedence`] is the
-/// lowest. Each kind has its own number, so that a script that signs in anew every day ends no browser's session.
+/// Maximum sessions per admin and [`SessionKind`]. A new one replaces the one with the lowest [`Session::precedence`]. Each
+/// kind has a limit of its own, so that a script that signs in every day ends no browser's session.
 pub const MAX_SESSIONS: usize = 50;
-/// How much later than it was, in milliseconds, a session counts as used that went on being used after its beginning.
+/// Added to the precedence of a session that was used after its beginning, in milliseconds.
 pub const USED_AGAIN_BONUS: u64 = 24 * 3_600_000;
 
-/// Somebody who may use the desk.
+/// A user of the desk.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Admin {
     /// Opaque and random.
     pub id: String,
-    /// As it was typed when the admin was added; compared without regard to case.
+    /// As typed when the admin was added; unique ignoring case.
     pub email: String,
-    /// What other people see.
+    /// Display name.
     pub name: String,
-    /// The password's hash, in the store's [`PasswordScheme`] or another one that an earlier version or another program used.
+    /// The password's hash, in the store's [`PasswordScheme`] or that of an earlier version or another program.
     pub password_hash: String,
     /// A disabled admin can't sign in, and loses sessions, tokens and streams.
     pub disabled: bool,
-    /// The FCM token of the admin's phone app, where it has sent one.
+    /// The FCM token of the admin's phone app, if it has sent one.
     pub fcm_token: Option<FcmToken>,
 }
 
-/// What is known in memory of the token by which Firebase Cloud Messaging reaches a phone app.
+/// What is kept in memory of a Firebase Cloud Messaging token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FcmToken {
     /// Its SHA-256.
     pub digest: Digest,
-    /// When it was kept, in milliseconds; 0 where another program has kept it without a time.
+    /// When it was stored, in milliseconds; 0 if another program stored it without a time.
     pub updated_at: u64,
 }
 
 impl FcmToken {
-    /// Of the token itself.
+    /// From the token itself.
     pub fn new(token: &str, updated_at: u64) -> Self {
         Self {
             digest: Sha256::digest(token.as_bytes()).into(),
@@ -50,7 +50,7 @@ impl FcmToken {
 
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Neither the hash nor the id: existing clients send the id as a bearer token.
+        // Leaves out the hash, and the id, which existing clients send as a bearer token.
         f.debug_struct("Admin")
             .field("email", &self.email)
             .field("disabled", &self.disabled)
@@ -58,12 +58,12 @@ impl std::fmt::Debug for Admin {
     }
 }
 
-/// What is needed to add an admin.
+/// Data of a new admin.
 #[derive(Clone)]
 pub struct NewAdmin {
-    /// E-mail address; unique without regard to case.
+    /// E-mail address; unique ignoring case.
     pub email: String,
-    /// What other people see.
+    /// Display name.
     pub name: String,
     /// The password's hash, in the store's [`PasswordScheme`].
     pub password_hash: String,
@@ -74,7 +74,7 @@ pub struct NewAdmin {
 pub enum PasswordScheme {
     /// argon2id, as a PHC string.
     Argon2id,
-    /// Werkzeug's scrypt, `scrypt:32768:8:1$salt$hex`: other programs check these passwords too, and know nothing else.
+    /// Werkzeug's scrypt, `scrypt:32768:8:1$salt$hex`: the only scheme that the store's other programs can check.
     Werkzeug,
 }
 
@@ -85,11 +85,11 @@ pub struct NewPassword {
     pub hash: String,
     /// The hash that it replaces; `None` replaces any.
     pub replaces: Option<String>,
-    /// The session that goes on under the new password, and the fingerprint of the new hash.
+    /// The session that continues under the new password, and the fingerprint of the new hash.
     pub session: Option<(String, Digest)>,
 }
 
-/// Who holds a session, and so how long it lasts.
+/// What kind of client holds a session, which sets how long it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionKind {
     /// A browser that has signed in at the desk. Sessions without a kind, from earlier versions, count as this.
@@ -98,53 +98,53 @@ pub enum SessionKind {
     Api,
 }
 
-/// A signed-in browser or script.
+/// A signed-in browser or program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Public handle, to show and to end it.
+    /// Public id, for lists and for ending it.
     pub id: String,
-    /// Whose session it is.
+    /// The admin that it belongs to.
     pub admin_id: String,
-    /// What the client calls itself, shortened.
+    /// The client's name for itself, shortened.
     pub client: String,
-    /// Who holds it.
+    /// What kind of client holds it.
     pub kind: SessionKind,
-    /// Keyed fingerprint of the password's hash that it was begun under; `None` for sessions from earlier versions.
+    /// Keyed fingerprint of the password hash at its beginning; `None` for sessions of earlier versions.
     pub password: Option<Digest>,
     /// When it began, in milliseconds.
     pub created_at: u64,
     /// When it was last used, in milliseconds; up to an hour behind.
     pub seen_at: u64,
-    /// When it ends unless it is used, in milliseconds.
+    /// When it expires unless it is used, in milliseconds.
     pub expires_at: u64,
 }
 
 impl Session {
-    /// Of an admin's sessions beyond [`MAX_SESSIONS`], those with the lowest precedence end.
+    /// Rank among an admin's sessions: beyond [`MAX_SESSIONS`], those with the lowest end.
     ///
-    /// It is the time of the last use, and a day more where there was one after the beginning: `seen_at` is up to an hour behind,
-    /// and a script that signs in anew each minute must not end the session of a phone that is in use.
+    /// The time of the last use, plus a day if the session was used after its beginning: `seen_at` is up to an hour behind, and
+    /// a script that signs in every minute must not end the session of a phone in use.
     pub fn precedence(&self) -> u64 {
         let is_used_again = self.seen_at > self.created_at;
         self.seen_at + if is_used_again { USED_AGAIN_BONUS } else { 0 }
     }
 }
 
-/// What is recorded of a session in use. Times are milliseconds.
+/// The use of a session to record. Times are milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionUse {
     /// When it was used.
     pub seen_at: u64,
-    /// When it ends unless it is used again.
+    /// When it expires unless it is used again.
     pub expires_at: u64,
-    /// The fingerprint to give to a session that has none yet.
+    /// The fingerprint to set if the session has none.
     pub password: Option<Digest>,
 }
 
-/// What is needed to begin a session.
+/// A session to begin.
 #[derive(Debug, Clone)]
 pub struct NewSession {
-    /// The session as it shall be.
+    /// The session.
     pub session: Session,
     /// HMAC of the secret that the client holds.
     pub digest: Digest,
@@ -153,37 +153,37 @@ pub struct NewSession {
 /// A bearer token for scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// Public handle, to show and to revoke it.
+    /// Public id, for lists and for revoking it.
     pub id: String,
-    /// What it is for.
+    /// Its purpose, as described by its creator.
     pub name: String,
-    /// The admin that it acts as; `None` where it acts as itself.
+    /// The admin that it acts as; `None` if it acts as itself.
     pub admin_id: Option<String>,
-    /// When it was made, in milliseconds.
+    /// When it was created, in milliseconds.
     pub created_at: u64,
-    /// When it was last used, in milliseconds, give or take some minutes.
+    /// When it was last used, in milliseconds, accurate to some minutes.
     pub used_at: Option<u64>,
 }
 
-/// Where admins, sessions and tokens are kept. Times are milliseconds since the epoch.
+/// Storage of admins, sessions and tokens. Times are milliseconds since the epoch.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// Begins to watch, where the store can: from then on [`generation`](Self::generation) tells of changes.
+    /// Starts watching for changes, if the store can; [`generation`](Self::generation) then reports them.
     fn watch_accounts(&self) {}
 
-    /// A number that changes whenever an admin, or what it takes to be one, may have changed: until then, what was looked
-    /// up stays true. `None` where nobody watches, and it has to be looked up again.
+    /// A number that changes whenever an admin or a credential may have changed: until then, earlier look-ups stay valid.
+    /// `None` while changes aren't watched.
     fn generation(&self) -> Option<u64> {
         None
     }
 
-    /// Whether admins and tokens are looked up in memory right now, so that look-ups cost nothing. Sessions are, too, unless
-    /// they are unknown there.
+    /// Whether look-ups of admins and tokens are served from memory now and cost nothing. The same holds for sessions that are
+    /// in memory.
     fn answers_from_memory(&self) -> bool {
         false
     }
 
-    /// How the passwords of this store's admins are hashed.
+    /// How new passwords in this store are hashed.
     fn password_scheme(&self) -> PasswordScheme {
         PasswordScheme::Argon2id
     }
@@ -194,39 +194,39 @@ pub trait AccountStore: Send + Sync {
     async fn admin_by_id(&self, id: &str) -> Result<Option<Admin>, StoreError>;
     /// All admins.
     async fn admins(&self) -> Result<Vec<Admin>, StoreError>;
-    /// Adds an admin; [`StoreError::Exists`] where the e-mail address is taken.
+    /// Adds an admin. [`StoreError::Exists`] if the e-mail address is taken.
     async fn add_admin(&self, admin: NewAdmin) -> Result<Admin, StoreError>;
     /// Disables or enables an admin. Disabling ends all of the admin's sessions.
     async fn set_admin_disabled(&self, id: &str, disabled: bool) -> Result<(), StoreError>;
-    /// Replaces the hash of an admin's password, and the fingerprint of the session that goes on, in one step. Answers `false`,
-    /// and changes nothing, where the store has another hash than the one to replace.
+    /// Replaces the hash of an admin's password, and the fingerprint of the session that continues, atomically. Returns `false`
+    /// and changes nothing if the stored hash isn't the one to replace.
     async fn set_password(&self, id: &str, new: NewPassword) -> Result<bool, StoreError>;
 
-    /// Keeps the FCM token of an admin's phone app in place of the last one, and when that was.
+    /// Replaces the FCM token of an admin's phone app, and records the time.
     async fn set_fcm_token(&self, id: &str, token: &str) -> Result<(), StoreError>;
 
-    /// Begins a session, and forgets those that have expired, and the admin's of that kind beyond [`MAX_SESSIONS`], by their
-    /// [`precedence`](Session::precedence).
+    /// Begins a session. Removes expired sessions, and those of this admin and kind with the lowest
+    /// [`precedence`](Session::precedence) beyond [`MAX_SESSIONS`].
     async fn begin_session(&self, session: NewSession) -> Result<(), StoreError>;
     /// The session with this digest, expired or not.
     async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError>;
-    /// The session with this digest and the admin with this id, as the store has both at one moment, never from memory. `None`
-    /// where one of them is gone.
+    /// The session with this digest and the admin with this id, read from the store at one moment, never from memory. `None` if
+    /// either is gone.
     async fn session_and_admin(
         &self,
         digest: &Digest,
         admin_id: &str,
     ) -> Result<Option<(Session, Admin)>, StoreError>;
-    /// Records that a session was used, and that it lasts longer. It is no error when there is none.
+    /// Records that a session was used, and extends it. Succeeds if there is none.
     async fn touch_session(&self, id: &str, used: SessionUse) -> Result<(), StoreError>;
-    /// Ends a session; it is no error when there is none.
+    /// Ends a session. Succeeds if there is none.
     async fn end_session(&self, id: &str) -> Result<(), StoreError>;
-    /// Ends an admin's sessions but for `keep`, and answers how many.
+    /// Ends an admin's sessions except `keep`. Returns how many.
     async fn end_sessions(&self, admin_id: &str, keep: Option<&str>) -> Result<u64, StoreError>;
     /// An admin's sessions.
     async fn sessions(&self, admin_id: &str) -> Result<Vec<Session>, StoreError>;
 
-    /// Keeps a new token.
+    /// Stores a new token.
     async fn add_token(&self, token: Token, digest: Digest) -> Result<(), StoreError>;
     /// The token with this digest, unless it is revoked.
     async fn token(&self, digest: &Digest) -> Result<Option<Token>, StoreError>;
@@ -234,9 +234,9 @@ pub trait AccountStore: Send + Sync {
     async fn tokens(&self) -> Result<Vec<Token>, StoreError>;
     /// Records that a token was used.
     async fn touch_token(&self, id: &str, used_at: u64) -> Result<(), StoreError>;
-    /// Revokes a token; [`StoreError::NotFound`] where there is none.
+    /// Revokes a token. [`StoreError::NotFound`] if there is none.
     async fn revoke_token(&self, id: &str) -> Result<(), StoreError>;
 
-    /// The secret kept under `name`; `fresh` is kept and returned where there is none yet.
+    /// The secret stored under `name`; stores and returns `fresh` if there is none yet.
     async fn secret(&self, name: &str, fresh: &str) -> Result<String, StoreError>;
 }

@@ -10,8 +10,7 @@ pub const IDEMPOTENCY_HOURS: u64 = 24;
 /// The same in milliseconds.
 pub const IDEMPOTENCY_MILLIS: u64 = IDEMPOTENCY_HOURS * 3_600_000;
 
-/// The key that a client sends with a submit, bound to what it submits: a repeat must come from the same user with the same
-/// body.
+/// A client's idempotency key, bound to a submit: a repeat must come from the same user with the same body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     text: String,
@@ -19,7 +18,7 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// The key `text` for a `body` that `user` submits. The fields of maps may come in any order.
+    /// The key `text` for a `body` that `user` submits. The order of map fields doesn't matter.
     pub fn new(text: &str, user: &str, body: &Value) -> Self {
         let mut hash = Sha256::new();
         add_text(&mut hash, user);
@@ -30,28 +29,28 @@ impl IdempotencyKey {
         }
     }
 
-    /// What the client sent.
+    /// The key as sent by the client.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// SHA-256 of what the client sent.
+    /// SHA-256 of the key as sent by the client.
     pub fn digest(&self) -> Digest {
         Sha256::digest(&self.text).into()
     }
 
-    /// Tells submits apart: SHA-256 of the user and the body.
+    /// SHA-256 of the user and the body.
     pub fn fingerprint(&self) -> &Digest {
         &self.fingerprint
     }
 
-    /// Whether a stored fingerprint is this submit's. Keys that were stored without one match.
+    /// Whether a stored fingerprint is this submit's. `None`, of keys from earlier versions, matches any.
     pub fn matches(&self, stored: Option<&[u8]>) -> bool {
         stored.is_none_or(|stored| stored == self.fingerprint)
     }
 }
 
-/// Every part has a tag and a length, so that no two values have the same encoding.
+/// Hashes every part with a tag and a length, so that no two values have the same encoding.
 fn add(hash: &mut Sha256, value: &Value) {
     match value {
         Value::Null => hash.update(b"0"),

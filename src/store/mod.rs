@@ -1,8 +1,8 @@
 //! The port that stores implement.
 //!
-//! A store keeps orders, durable, with commit times of its own; it tells of every change, whoever made it, through
-//! [`OrderStore::watch`]. It also keeps who may sign in ([`AccountStore`]), so that sessions and tokens are known to every
-//! instance on the same store.
+//! A store keeps orders durably, with commit times of its own, and reports every change, including other programs', through
+//! [`OrderStore::watch`]. It also keeps admins, sessions and tokens ([`AccountStore`]), shared by all instances on the same
+//! store.
 
 mod accounts;
 mod error;
@@ -25,7 +25,7 @@ use crate::orders::{
     ListPage, ListQuery, Order, OrderDraft, OrderId, OrderPatch, WatchEvent, WindowLimits,
 };
 
-/// Where orders are kept.
+/// Storage of orders.
 ///
 /// ```
 /// use orderbell::clock::Clock;
@@ -54,54 +54,54 @@ use crate::orders::{
 /// ```
 #[async_trait]
 pub trait OrderStore: Send + Sync {
-    /// Places an order: numbers it, sets `orderId`, `status` and `timestamp`, and answers when it is durable.
+    /// Places an order: assigns its number, sets `orderId`, `status` and `timestamp`, and returns when it is durable.
     ///
-    /// A repeated key answers with the order placed first, within [`IDEMPOTENCY_HOURS`]; [`StoreError::KeyReused`] when it
-    /// was used for another submit.
+    /// Within [`IDEMPOTENCY_HOURS`], a repeated key returns the order placed first; [`StoreError::KeyReused`] if it was used
+    /// for another submit.
     async fn submit(
         &self,
         draft: OrderDraft,
         key: Option<IdempotencyKey>,
     ) -> Result<Placed, StoreError>;
 
-    /// Changes an order in the name of `by`, and answers with the order as it is then.
+    /// Changes an order, records `by` as the author, and returns the new state.
     ///
-    /// [`StoreError::Conflict`] when `expected_status` doesn't hold, [`StoreError::Invalid`] when a field doesn't fit the order.
+    /// [`StoreError::Conflict`] if `expected_status` doesn't hold, [`StoreError::Invalid`] if a field doesn't fit the order.
     async fn change(&self, id: &OrderId, patch: OrderPatch, by: &str) -> Result<Order, StoreError>;
 
-    /// Removes an order, and records who did it and when.
+    /// Removes an order, and records by whom and when.
     async fn remove(&self, id: &OrderId, by: &str) -> Result<(), StoreError>;
 
-    /// One order, also from outside of the window.
+    /// One order, in or outside the window.
     async fn get(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;
 
-    /// A page of the orders from newest to oldest by [`Order::placed_micros`], then by id descending.
+    /// A page of orders, newest first by [`Order::placed_micros`], then by id descending.
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError>;
 
-    /// Starts the watch: `sink` is called first with one snapshot of the newest orders and of all open ones, as many as `window`
-    /// says (and the newest removals), then with every change as it is committed, in order and one at a time. It must not block.
+    /// Starts the watch. `sink` is called first with one snapshot of the newest orders, all open ones and the newest removals,
+    /// within the limits of `window`; then with every change as it is committed, in order and one at a time. It must not block.
     ///
-    /// A store that commits in this process calls `sink` before it answers the writer, so that whoever has placed an
-    /// order finds it in the next poll.
+    /// A store that commits in this process calls `sink` before it answers the writer, so that a client finds its own order in
+    /// the next poll.
     fn watch(&self, window: WindowLimits, sink: WatchSink);
 
-    /// Has the watch deliver the open orders once more, as many as its window holds. Called when some were left out, because
-    /// there were too many, and there is room now. A store that does so by itself has nothing to do.
+    /// Makes the watch deliver the open orders again, up to the limit of its window. Called when some were left out for lack of
+    /// room and there is room now. Stores that do this on their own leave it empty.
     fn deliver_open_orders(&self) {}
 
-    /// What the store bills this process for today; `None` where it costs nothing.
+    /// Today's billed usage of this process; `None` if the store is free.
     fn usage(&self) -> Option<Usage> {
         None
     }
 
-    /// Waits until the store can't go on at all, and says why. The process ends then.
+    /// Waits until the store has failed for good, and returns why. The process then ends.
     async fn ended(&self) -> anyhow::Error;
 }
 
-/// Where a watch delivers.
+/// Receiver of a watch's events.
 pub type WatchSink = Box<dyn FnMut(WatchEvent) + Send>;
 
-/// Documents that a store has billed today, and how many of them are free.
+/// Documents billed today, and the daily free quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
@@ -109,13 +109,13 @@ pub struct Usage {
     pub reads: u64,
     /// Documents written.
     pub writes: u64,
-    /// Reads that are free on each day.
+    /// Free reads per day.
     pub read_limit: u64,
-    /// Writes that are free on each day.
+    /// Free writes per day.
     pub write_limit: u64,
 }
 
-/// A submit that has succeeded.
+/// Result of a submit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// The order's id.
@@ -124,7 +124,7 @@ pub struct Placed {
     pub number: u64,
 }
 
-/// A random handle of 20 letters and digits (119 bits), as Firestore gives its documents.
+/// A random id of 20 letters and digits (119 bits), like Firestore's document ids.
 pub fn random_id() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 20)
 }

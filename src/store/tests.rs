@@ -1,4 +1,4 @@
-//! The embedded store tells the story.
+//! Contract tests of the embedded store.
 
 use crate::clock::Clock;
 use crate::embedded::EmbeddedStore;

@@ -4,7 +4,7 @@ use shuttle::thread;
 
 use super::*;
 
-/// Schedules that each test tries.
+/// Number of schedules that each test tries.
 const SCHEDULES: usize = 3_000;
 
 fn credential() -> Credential {
@@ -20,7 +20,7 @@ fn verdict() -> Verdict {
     }
 }
 
-/// What a request does: the cache first, then the store, whose answer is kept.
+/// What a request does: read the cache, then the store, and cache the answer.
 fn look_up(cache: &CredentialCache, is_good: &AtomicBool) -> bool {
     let ticket = cache.ticket();
     if cache.get(&credential(), 0).is_some() {

@@ -1,4 +1,4 @@
-//! Google's keys for ID tokens: fetched when they are needed, one fetch at a time, away from those who verify.
+//! Google's keys for ID tokens: fetched on demand in a task of their own, one fetch at a time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,29 +13,29 @@ use tokio::time::timeout;
 use super::FirebaseError;
 use crate::clock::Clock;
 
-/// How often keys are fetched at most, in milliseconds: any client can make up a token with an unknown key.
+/// Minimum time between fetches, in milliseconds: any client can send a token with an unknown key id.
 const FETCH_PAUSE: u64 = 30_000;
-/// The same while there are no keys at all.
+/// The same before the first successful fetch.
 const FIRST_FETCH_PAUSE: u64 = 1_000;
-/// How long keys are used that can't be renewed, in milliseconds.
+/// How long expired keys are still used when they can't be renewed, in milliseconds.
 const STALE: u64 = 3_600_000;
-/// How long keys are good for when the answer doesn't say, in seconds.
+/// How long keys are valid when the response has no `max-age`, in seconds.
 const DEFAULT_MAX_AGE: u64 = 3_600;
-/// For a whole fetch, and so for those that wait for it.
+/// Time limit of a whole fetch, and so of the wait for it.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest answer that is read; Google's has about four kilobytes.
+/// Maximum length of the response; Google's has about four kilobytes.
 const MAX_BYTES: usize = 64 * 1024;
-/// Verifications that may wait for a fetch; more are refused at once.
+/// Maximum number of verifications that wait for a fetch; more are refused at once.
 pub(super) const MAX_WAITING: usize = 200;
 
 type KeysById = HashMap<String, DecodingKey>;
 
-/// The keys that are known, and the way to others.
+/// Cache of the keys, which fetches them when needed.
 pub(super) struct Keys {
     url: String,
     clock: Clock,
     http: reqwest::Client,
-    /// Never held while something is awaited.
+    /// Never held across an await.
     known: Mutex<Known>,
     waiting: Semaphore,
 }
@@ -43,16 +43,16 @@ pub(super) struct Keys {
 #[derive(Default)]
 struct Known {
     by_id: KeysById,
-    /// In milliseconds, as the clock tells them.
+    /// In milliseconds of the clock.
     expires: u64,
     tried: Option<u64>,
     trouble: String,
-    /// Closed when the fetch that runs has ended.
+    /// Closed when the running fetch has ended.
     fetching: Option<watch::Receiver<()>>,
 }
 
 impl Keys {
-    /// Keys at `url`, none of them known yet.
+    /// An empty cache of the keys at `url`.
     pub(super) fn new(url: String, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             url,
@@ -63,9 +63,9 @@ impl Keys {
         })
     }
 
-    /// The key called `id`.
+    /// The key with this id.
     ///
-    /// A known key is there at once, also while keys are fetched. For an unknown one, all callers wait for the same fetch.
+    /// A known key is returned at once, also during a fetch. For an unknown one, all callers wait for the same fetch.
     pub(super) async fn get(self: &Arc<Self>, id: &str) -> Result<DecodingKey, FirebaseError> {
         let fetching = {
             let now = self.clock.millis();
@@ -85,7 +85,7 @@ impl Keys {
                     "too many wait for Google's keys".to_owned(),
                 ));
             };
-            // An error means that the fetch has ended, which is what is waited for.
+            // An error means that the fetch has ended.
             let _ = timeout(FETCH_TIMEOUT, fetching.changed()).await;
         }
         let known = self.known();
@@ -156,7 +156,7 @@ impl Keys {
         Ok((keys, max_age.clamp(60, 24 * 3_600)))
     }
 
-    /// The answer's body, and for how many seconds it is good. Stops reading where it is too long.
+    /// The response body, and for how many seconds it is valid. Fails when it is too long.
     async fn download(&self) -> Result<(Vec<u8>, u64), String> {
         let text = |error: reqwest::Error| error.to_string();
         let mut response = self
@@ -182,7 +182,7 @@ impl Keys {
 }
 
 impl Known {
-    /// The keys, unless they have been out of date for too long.
+    /// The keys, unless they expired more than [`STALE`] ago.
     fn usable(&self, now: u64) -> Option<&KeysById> {
         (now < self.expires.saturating_add(STALE)).then_some(&self.by_id)
     }
@@ -193,13 +193,13 @@ impl Known {
         } else {
             FETCH_PAUSE
         };
-        // A clock that was set back counts as time that has passed.
+        // If the clock was set back, the pause counts as over.
         self.tried
             .is_none_or(|tried| now < tried || now >= tried + pause)
     }
 }
 
-/// Lets the next fetch begin, however this one ends.
+/// Allows the next fetch when dropped, also after a panic.
 struct Ending<'a>(&'a Keys);
 
 impl Drop for Ending<'_> {

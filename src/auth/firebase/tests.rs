@@ -56,18 +56,18 @@ fn token(header: &Value, claims: &Value, key: Option<&RsaKeyPair>) -> String {
     format!("{head}.{}", BASE64.encode(signature))
 }
 
-/// A server of keys, a clock, and a verifier that knows both.
+/// A key server, a clock, and a verifier that uses both.
 struct Place {
     verifier: FirebaseVerifier,
     seconds: Arc<AtomicU64>,
     served: Arc<AtomicUsize>,
     answer: Arc<Mutex<Answer>>,
-    /// Bytes of endless answers that were written before the verifier closed the connection.
+    /// Bytes of endless responses written before the verifier closed the connection.
     endless: Arc<AtomicUsize>,
     key: RsaKeyPair,
 }
 
-/// What the server of keys does with a request.
+/// What the key server does with a request.
 #[derive(Debug, Clone)]
 enum Answer {
     Keys(Value),
@@ -126,7 +126,7 @@ impl Place {
         *self.answer.lock().expect("not poisoned") = answer;
     }
 
-    /// Waits until so many requests have been answered, and what the last one brought is known.
+    /// Waits until `times` requests were answered, and the last answer was processed.
     async fn fetched(&self, times: usize) {
         while self.served.load(Ordering::Relaxed) < times || self.verifier.keys.is_fetching() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -301,7 +301,7 @@ async fn keys_are_renewed_when_they_expire_or_are_unknown() {
         Some(&second),
     );
 
-    // Asked for at once, but not again within 30 seconds.
+    // Fetched at once, but not again within 30 seconds.
     assert_eq!(place.reason(&rotated).await, "its key is unknown");
     place.seconds.fetch_add(29, Ordering::Relaxed);
     assert_eq!(place.reason(&rotated).await, "its key is unknown");
@@ -310,7 +310,7 @@ async fn keys_are_renewed_when_they_expire_or_are_unknown() {
     assert!(place.verifier.verify(&rotated).await.is_ok());
     assert_eq!(served(), 2);
 
-    // As long as the answer said; a key that is gone is gone.
+    // Valid for the time in the response; removed keys are unknown then.
     place.publish(Answer::Keys(json!({"keys": [jwk("k2", &second)]})));
     place.seconds.fetch_add(599, Ordering::Relaxed);
     assert!(
@@ -321,7 +321,7 @@ async fn keys_are_renewed_when_they_expire_or_are_unknown() {
             .is_ok()
     );
     place.seconds.fetch_add(1, Ordering::Relaxed);
-    // It serves until its successors are there.
+    // Old keys are used until new ones arrive.
     assert!(
         place
             .verifier
@@ -394,7 +394,7 @@ async fn tokens_of_the_emulator_need_the_flag() {
     );
 }
 
-/// Verifies `token` so many times at once; how long each took, and what came out.
+/// Verifies `token` many times at once. Returns the duration and result of each.
 async fn verify_at_once(
     place: Place,
     token: &str,
@@ -423,7 +423,7 @@ async fn all_callers_wait_for_one_fetch_of_a_silent_server() {
     let at_once = results.iter().filter(|(took, _)| took.is_zero()).count();
     assert_eq!(at_once, 10, "more than may wait are refused");
     for (took, result) in results {
-        // A millisecond for the grain of tokio's timers.
+        // One millisecond for the resolution of tokio's timers.
         assert!(
             took <= FETCH_TIMEOUT + Duration::from_millis(1),
             "{took:?}: all wait for one fetch"
@@ -467,7 +467,7 @@ async fn an_endless_answer_is_read_up_to_a_limit() {
         panic!("unavailable: {result:?}")
     };
     assert_eq!(trouble, "the answer is too long");
-    // The server goes on to the next connection when the verifier has closed this one.
+    // The server accepts the next connection when the verifier has closed this one.
     place.publish(Answer::Keys(json!({"keys": [jwk("k1", &place.key)]})));
     place.seconds.fetch_add(1, Ordering::Relaxed);
     assert!(
@@ -477,7 +477,7 @@ async fn an_endless_answer_is_read_up_to_a_limit() {
             .await
             .is_ok()
     );
-    // What the kernel's buffers hold, and no more.
+    // No more than the kernel's buffers hold.
     assert!(place.endless.load(Ordering::Relaxed) < 32 << 20);
 }
 

@@ -2,7 +2,7 @@ use shuttle::thread;
 
 use super::*;
 
-/// Schedules that each test tries.
+/// Number of schedules that each test tries.
 const SCHEDULES: usize = 3_000;
 
 fn streams() -> Arc<OpenStreams> {

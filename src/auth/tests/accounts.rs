@@ -1,4 +1,4 @@
-//! Accounts in memory that count what they are asked, can be away, and can hold an answer back.
+//! Accounts in memory that count calls, can be unreachable, and can delay answers.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -20,23 +20,23 @@ pub(super) struct Accounts {
     tokens: Mutex<Vec<(Token, Digest)>>,
     calls: Mutex<BTreeMap<&'static str, u32>>,
     pub(super) away: AtomicBool,
-    /// Zero: no watch.
+    /// 0 means no watch.
     pub(super) generation: AtomicU64,
-    /// Other programs check the passwords as well.
+    /// Whether other programs also check the passwords.
     pub(super) has_other_readers: AtomicBool,
     /// The store's clock.
     pub(super) now_millis: AtomicU64,
-    /// What memory says of an admin that has changed since.
+    /// Cached state of an admin that has changed since.
     remembered: Mutex<Option<Admin>>,
-    /// Look-ups of sessions wait, once they have found one, until they are let go.
+    /// Whether look-ups of sessions, once they have found one, wait until released.
     pub(super) holds: AtomicBool,
     pub(super) holding: Notify,
     pub(super) let_go: Notify,
-    /// Reads of a session along with its admin fail.
+    /// Whether reads of a session with its admin fail.
     pub(super) fails_pairs: AtomicBool,
-    /// Writes that a session is in use fail.
+    /// Whether writes of a session's use fail.
     pub(super) fails_touches: AtomicBool,
-    /// Writes that a session is in use, and those that end one, wait until this is unset.
+    /// While set, writes of a session's use, and those that end one, wait.
     pub(super) hangs: watch::Sender<bool>,
 }
 
@@ -53,11 +53,11 @@ impl Accounts {
 
     async fn hang(&self) {
         let mut hangs = self.hangs.subscribe();
-        // The sender is this one's.
+        // Can't fail: this struct owns the sender.
         let _ = hangs.wait_for(|hangs| !hangs).await;
     }
 
-    /// What was asked since the last time.
+    /// Calls since the last time.
     pub(super) fn calls(&self) -> BTreeMap<&'static str, u32> {
         std::mem::take(&mut self.calls.lock().expect("not poisoned"))
     }
@@ -91,7 +91,7 @@ impl Accounts {
         admins.retain(|admin| admin.id != id);
     }
 
-    /// Look-ups by id are answered with the admin as it is now.
+    /// Makes look-ups by id return the admin's current state, also after changes.
     pub(super) fn remember_admin(&self, id: &str) {
         let admins = self.admins.lock().expect("not poisoned");
         let admin = admins.iter().find(|admin| admin.id == id).cloned();

@@ -1,4 +1,4 @@
-//! What credentials are worth, and what it costs to find out.
+//! Validity of credentials, and the cost of checking them.
 
 mod accounts;
 mod passwords;
@@ -19,7 +19,7 @@ use accounts::Accounts;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const PER_MINUTE: u32 = 30;
-/// Of "correct horse", made by Werkzeug's own rules.
+/// Hash of "correct horse" with Werkzeug's algorithm.
 const WERKZEUG: &str = "scrypt:32768:8:1$salt$a3479fbdc10408db76d4413bd916aa53e8cc54bb088da32666d81ab4aa1ea93785eb9961ff19a798354551a9f2f3d5ba86469bb1b7d5e2b63fef5a723830f720";
 
 struct Desk {
@@ -152,7 +152,7 @@ async fn the_good_cookie_is_found_among_those_of_other_hosts() {
     let pick = async |secrets: &[&str]| desk.auth.pick_session(secrets).await;
     assert_eq!(pick(&["junk", "obs_guess", &ended, &good]).await, 3);
     assert_eq!(pick(&[&ended]).await, 0);
-    // One that couldn't be looked up may be the good one.
+    // A session that couldn't be looked up may be the valid one.
     desk.accounts.away.store(true, Ordering::Relaxed);
     assert_eq!(pick(&[&ended, &unseen]).await, 1);
     assert_eq!(pick(&[&ended, &unseen, &good]).await, 2, "known");
@@ -173,7 +173,7 @@ async fn an_address_has_so_many_unknown_tokens_looked_up() {
             "{guess}"
         );
     }
-    // What was refused already is refused without a look-up, and not for being too much.
+    // Cached refusals need no look-up, and don't count against the limit.
     assert!(is_unknown(&desk.auth.bearer("obt_1", HERE).await));
     assert_eq!(desk.accounts.calls(), calls([]));
     let elsewhere = IpAddr::from([192, 0, 2, 1]);
@@ -195,7 +195,7 @@ async fn known_credentials_pass_from_an_address_that_has_used_up_its_failures() 
         let _ = desk.auth.bearer(&format!("guess-{guess}"), HERE).await;
     }
     assert!(is_throttled(&desk.auth.bearer("obt_more", HERE).await));
-    // Also when they have to be looked up again.
+    // Also when another look-up is needed.
     desk.advance(120_000);
     for secret in known {
         assert!(desk.auth.bearer(secret, HERE).await.is_ok());
@@ -427,7 +427,7 @@ async fn strangers_are_compared_with_hashes_that_admins_have() {
         assert!(comparison.admin.is_none());
         *compared.entry(comparison.hash).or_insert(0) += 1;
     }
-    // Both kinds are as frequent as among the admins, and nothing else is computed.
+    // Both kinds are as frequent as among the admins, and no other hash is computed.
     assert_eq!(compared.len(), 2);
     assert!(compared.values().all(|count| *count > 50), "{compared:?}");
     let hash_of = async |email| {

@@ -1,4 +1,4 @@
-//! What a new password ends, and what it doesn't.
+//! Which sessions a new password ends.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn werkzeug_hash(password: &str) -> String {
 }
 
 impl Desk {
-    /// The next request is looked up in the store again.
+    /// Makes verdicts stale, so that the next request reads the store.
     fn let_verdicts_grow_old(&self) {
         self.advance(30_000);
     }
@@ -133,7 +133,7 @@ async fn a_password_that_is_known_to_have_changed_refuses_sessions_also_while_th
     let begun_under = desk.hash_of(&ana).await;
     assert!(desk.cookie(&secret).await.is_ok());
     desk.accounts.calls();
-    // The watch tells of the new password, and single reads fail.
+    // The watch has delivered the new password, and single reads fail.
     desk.another_program_sets(&ana, WERKZEUG);
     desk.accounts.generation.store(1, Ordering::Relaxed);
     desk.accounts.fails_pairs.store(true, Ordering::Relaxed);
@@ -145,7 +145,7 @@ async fn a_password_that_is_known_to_have_changed_refuses_sessions_also_while_th
     let asked = desk.accounts.calls();
     assert_eq!(asked["session_and_admin"], 3, "it is tried again");
     assert!(!asked.contains_key("end_session"));
-    // The store has the password that the session has begun under after all.
+    // The store still has the password that the session began under.
     desk.another_program_sets(&ana, &begun_under);
     desk.accounts.fails_pairs.store(false, Ordering::Relaxed);
     assert!(desk.cookie(&secret).await.is_ok());
@@ -155,7 +155,7 @@ async fn a_password_that_is_known_to_have_changed_refuses_sessions_also_while_th
 async fn what_memory_says_is_compared_with_the_store_before_a_session_ends() {
     let desk = desk();
     let ana = desk.accounts.add(EMAIL, &argon2_hash(), false);
-    // The watch hasn't delivered the new password yet, under which the session has begun.
+    // The session began under a new password that the watch hasn't delivered yet.
     desk.accounts.remember_admin(&ana);
     desk.another_program_sets(&ana, WERKZEUG);
     let secret = desk.secret(SessionKind::Browser).await;
@@ -191,7 +191,7 @@ async fn a_hash_that_other_programs_cannot_read_is_replaced_at_the_next_sign_in(
     desk.another_program_sets(&ana, &argon2);
     desk.let_verdicts_grow_old();
     assert!(desk.cookie(&begun).await.is_ok() && desk.auth.bearer(&earlier, HERE).await.is_ok());
-    // The same password, hashed by another program: it was changed there.
+    // The same password, hashed by another program, counts as changed.
     desk.another_program_sets(&ana, &werkzeug_hash("correct horse"));
     desk.let_verdicts_grow_old();
     assert!(is_unknown(&desk.cookie(&begun).await));
@@ -295,7 +295,7 @@ async fn an_admin_who_is_removed_while_something_is_written_is_unknown() {
     let desk = desk();
     let (principal, _) = desk.session().await;
     let ana = principal.admin_id.clone().expect("an admin");
-    // Memory doesn't know yet.
+    // Memory still has the old admin.
     desk.accounts.remember_admin(&ana);
     desk.accounts.remove(&ana);
     let kept = desk.auth.keep_fcm_token(&principal, &"one".into()).await;

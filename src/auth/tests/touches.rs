@@ -1,4 +1,4 @@
-//! What is written down of sessions in use, and what happens while that can't be written.
+//! Recording the use of sessions, also while writes fail.
 
 use super::*;
 use crate::embedded::EmbeddedStore;
@@ -7,7 +7,7 @@ const EMAIL: &str = "ana@shop.example";
 const MINUTE: u64 = 60_000;
 
 impl Desk {
-    /// How often the use of a session was written since the last time, once no such write is under way.
+    /// Number of writes of a session's use since the last time; waits for running ones.
     async fn touches(&self) -> u32 {
         self.auth.settled().await;
         let calls = self.accounts.calls();
@@ -36,7 +36,7 @@ async fn a_session_in_use_is_written_down_once_an_hour_and_shown_as_of_now() {
             touched.push(minute);
         }
     }
-    // First when it is used longer than a minute, which tells it from one that is never used again.
+    // The first write comes after a minute of use, which sessions used only once don't reach.
     assert_eq!(touched[..3], [2, 63, 124]);
     assert_eq!(touched.len(), 24);
     desk.advance(1_000);
@@ -95,7 +95,7 @@ async fn no_request_waits_for_the_write_that_a_session_is_in_use() {
     assert_eq!(begun, 1, "and there is one");
     desk.accounts.hangs.send_replace(false);
     desk.auth.settled().await;
-    // The session lasts from that use on.
+    // The session's lifetime counts from that use.
     desk.advance(51 * MINUTE);
     assert!(desk.cookie(&secret).await.is_ok());
 }

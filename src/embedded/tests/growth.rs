@@ -1,8 +1,8 @@
-//! What is forgotten, and when.
+//! Removal of old rows.
 
 use super::*;
 
-/// Rows of a table, counted beside the store.
+/// Number of rows of a table, over another connection.
 fn rows(place: &Place, table: &str) -> u64 {
     let connection = Connection::open(&place.path).expect("opened");
     connection
@@ -23,7 +23,7 @@ async fn old_keys_go_without_a_new_one() {
     submit(&store, Some("young")).await;
     assert_eq!(rows(&place, "idempotency"), 1_201);
     place.now.fetch_add(3_600_002_000, Ordering::Relaxed);
-    // Five hundred at a time; each write waits for the one before to have tidied up.
+    // Five hundred at a time; each write waits until the previous one has pruned.
     for left in [701, 201, 1, 1] {
         submit(&store, None).await;
         submit(&store, None).await;
@@ -41,7 +41,7 @@ async fn old_removals_go_unless_a_watch_begins_with_them() {
         let removed = store.remove(&placed.order_id, "Ana").await;
         removed.expect("removed");
     };
-    // A watch begins with 100.
+    // The watch's window has 100 removals.
     watch(&store);
     for _ in 0..103 {
         remove_one().await;
@@ -66,7 +66,7 @@ async fn keys_are_forgotten_after_a_day() {
     let store = place.open();
     submit(&store, Some("key")).await;
     place.now.fetch_add(25 * 3_600_000_000, Ordering::Relaxed);
-    // Also before the row is removed.
+    // Expired even before the row is removed.
     assert_eq!(submit(&store, Some("key")).await.number, 2);
     assert_eq!(submit(&store, Some("key")).await.number, 2);
 }

@@ -111,7 +111,7 @@ fn a_card_is_bounded_whatever_the_document_holds() {
     ] {
         fields[name] = json!(long);
     }
-    // The name of whoever has set the status is shortened as well.
+    // The name of the status's author is shortened too.
     fields["status"] = json!("CANCELLED");
     fields["statusHistory"] = json!([{"status": "CANCELLED", "at": 6_000, "by": long}]);
     fields["itemsDone"] = (0..500).map(|index| json!(499 - index)).collect();
@@ -172,7 +172,7 @@ fn what_admins_have_written_is_shown_where_it_can_be_read() {
             [0, 1]
         ])
     );
-    // Another program has brought it back, and left the reason.
+    // Another program has reopened it, and left the reason.
     fields["status"] = json!("CONFIRMED");
     assert_eq!(written(&fields)[1..3], [Value::Null, Value::Null]);
     let odd = json!({"readyAt": "soon", "cancelReason": {}, "staffNote": [], "driverName": null, "itemsDone": 5});

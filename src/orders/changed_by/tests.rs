@@ -1,4 +1,4 @@
-//! Documents as this server and other programs leave them, one after the other.
+//! Documents after writes by this server and other programs in turn.
 
 use serde_json::{Map, json};
 
@@ -53,7 +53,7 @@ fn an_order_that_was_only_placed_was_changed_by_nobody() {
     assert_eq!(changed_by(&seen), ChangedBy::Nobody);
     let moved = elsewhere(&order, json!({"driverPosition": 5}), 2 * HOUR);
     assert_eq!(changed_by(&moved), ChangedBy::Nobody);
-    // A phone has placed it like this.
+    // Placed by a phone with this status.
     let mut confirmed = placed();
     confirmed.fields["status"] = json!("CONFIRMED");
     assert_eq!(changed_by(&confirmed), ChangedBy::Nobody);
@@ -67,7 +67,7 @@ fn an_admin_is_named_until_another_program_sets_the_status() {
     assert_eq!(changed_by(&order), ChangedBy::Admin("Sara"));
     let cancelled = elsewhere(&order, json!({"status": "CANCELLED"}), 3 * HOUR);
     assert_eq!(changed_by(&cancelled), ChangedBy::Elsewhere);
-    // At once, too.
+    // Also right after the change.
     let cancelled = elsewhere(&order, json!({"status": "CANCELLED"}), 2 * HOUR + 41);
     assert_eq!(changed_by(&cancelled), ChangedBy::Elsewhere);
     let again = by_admin(&cancelled, json!({"status": "CONFIRMED"}), "Omar", 4 * HOUR);
@@ -80,7 +80,7 @@ fn the_same_status_set_again_elsewhere_is_not_the_admins() {
     let order = elsewhere(&order, json!({"status": "CANCELLED"}), 3 * HOUR);
     let order = elsewhere(&order, json!({"status": "CONFIRMED"}), 4 * HOUR);
     assert_eq!(changed_by(&order), ChangedBy::Elsewhere);
-    // Nor does a later write of this server make it hers.
+    // Nor does a later write by this server make Sara the author.
     let order = by_admin(&order, json!({"acknowledged": true}), "Sara", 5 * HOUR);
     assert_eq!(changed_by(&order), ChangedBy::Elsewhere);
     let order = by_admin(&order, json!({"staffNote": "x"}), "Sara", 6 * HOUR);
@@ -103,7 +103,7 @@ fn later_changes_of_other_fields_by_this_server_keep_the_name() {
     let other = elsewhere(&order, json!({"status": "CANCELLED"}), 9 * HOUR);
     let other = elsewhere(&other, json!({"status": "CONFIRMED"}), 10 * HOUR);
     assert_eq!(changed_by(&other), ChangedBy::Elsewhere);
-    // The mark of an earlier status says nothing about a later one.
+    // The mark of an earlier status doesn't count for a later one.
     let ready = by_admin(
         &order,
         json!({"status": "READY_FOR_PICKUP"}),

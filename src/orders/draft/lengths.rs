@@ -1,25 +1,25 @@
-//! Lengths that a menu and an address need. Longer texts only cost the desk memory and room.
+//! Maximum lengths of texts, chosen for menus and addresses. Longer texts only cost the desk memory and room.
 
 use serde_json::{Map, Value};
 
 use super::Errors;
 use super::path::Path;
 
-/// Longest name or id of a product, in characters.
+/// Maximum length of a product's name or id, in characters.
 const MAX_PRODUCT: usize = 200;
-/// Longest price, total or quantity that is written as text, in characters.
+/// Maximum length of a price, total or quantity written as text, in characters.
 const MAX_NUMBER: usize = 40;
-/// Longest name of a customer, in characters.
+/// Maximum length of a customer's name, in characters.
 const MAX_CUSTOMER: usize = 200;
-/// Longest phone number, in characters.
+/// Maximum length of a phone number, in characters.
 const MAX_PHONE: usize = 60;
-/// Longest e-mail address, in characters (RFC 5321).
+/// Maximum length of an e-mail address, in characters (RFC 5321).
 const MAX_EMAIL: usize = 254;
-/// Longest address to deliver to, in characters.
+/// Maximum length of a delivery address, in characters.
 const MAX_ADDRESS: usize = 500;
-/// Longest note to the shop, in characters.
+/// Maximum length of a note to the shop, in characters.
 const MAX_NOTES: usize = 2_000;
-/// Longest text of any other field, in characters.
+/// Maximum length of any other text, in characters.
 const MAX_TEXT: usize = 4_000;
 
 /// Checks every text of an order, at any depth.
@@ -48,7 +48,7 @@ fn check_items(items: &[Value], path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-/// `limit` holds for the value itself; what is nested in it has the limit of any text.
+/// `limit` applies to the value itself; nested texts have the limit of any text.
 fn check_value(value: &Value, path: &Path<'_>, limit: usize, errors: &mut Errors) {
     match value {
         Value::String(text) if is_longer(text, limit) => {
@@ -68,7 +68,7 @@ fn check_value(value: &Value, path: &Path<'_>, limit: usize, errors: &mut Errors
     }
 }
 
-/// The names are those that the desk reads.
+/// Maximum length of an order's field. The names are those that the desk reads.
 fn of_order(name: &str) -> usize {
     match name {
         "customerName" | "userName" | "customer" | "name" => MAX_CUSTOMER,
@@ -93,6 +93,6 @@ fn of_item(name: &str) -> usize {
 }
 
 fn is_longer(text: &str, limit: usize) -> bool {
-    // A text has at most as many characters as bytes.
+    // A text never has more characters than bytes.
     text.len() > limit && text.chars().nth(limit).is_some()
 }

@@ -1,12 +1,11 @@
-//! Where a field stands in a submit's body.
+//! Paths of fields in a submit's body.
 
-/// The path of a field: a chain of borrowed steps, written out only where a problem is reported.
+/// The path of a field: a chain of borrowed steps, formatted only when a problem is reported.
 ///
-/// Bodies may nest fields with long names. A path that was built as text for every field would cost time that grows with the
-/// square of the body's length.
+/// Bodies may nest fields with long names. Building a text for every field would take time quadratic in the body's length.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'a> {
-    /// Where the chain begins.
+    /// The start of the chain.
     Root(&'a str),
     /// A field of a map.
     Field(&'a Path<'a>, &'a str),
@@ -15,7 +14,7 @@ pub(super) enum Path<'a> {
 }
 
 impl Path<'_> {
-    /// The first `limit` characters of the path, such as `order.items[3].quantity`, marked where it is longer.
+    /// The first `limit` characters of the path, such as `order.items[3].quantity`, with `…` appended if it is longer.
     pub(super) fn clipped(&self, limit: usize) -> String {
         let mut text = String::new();
         let mut room = limit;
@@ -26,7 +25,7 @@ impl Path<'_> {
         text
     }
 
-    /// Appends the path to `text` as far as there is room for its characters. `false` when it was cut.
+    /// Appends up to `room` characters of the path to `text`. `false` if it was cut.
     fn write(&self, text: &mut String, room: &mut usize) -> bool {
         match self {
             Self::Root(name) => push(text, name, room),
@@ -53,7 +52,7 @@ fn push(text: &mut String, part: &str, room: &mut usize) -> bool {
     true
 }
 
-/// Counts the steps of paths that were written out on this thread.
+/// Counts the path steps formatted on this thread.
 #[cfg(test)]
 pub(super) mod work {
     use std::cell::Cell;
@@ -66,7 +65,7 @@ pub(super) mod work {
         STEPS.with(|steps| steps.set(steps.get() + 1));
     }
 
-    /// Steps written out since the last call.
+    /// Steps formatted since the last call.
     pub(in super::super) fn take() -> usize {
         STEPS.with(Cell::take)
     }

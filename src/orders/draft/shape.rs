@@ -1,13 +1,13 @@
-//! What no store could hold: nesting without end, reserved or overlong names.
+//! Checks for what no store can hold: too deep nesting, reserved or too long names.
 
 use serde_json::{Map, Value};
 
 use super::Errors;
 use super::path::Path;
 
-/// Deepest nesting of maps and arrays that a document may have (Firestore's limit).
+/// Maximum nesting of maps and arrays in a document (Firestore's limit).
 pub(super) const MAX_DEPTH: usize = 20;
-/// Longest name of a field in bytes (Firestore's limit).
+/// Maximum length of a field's name in bytes (Firestore's limit).
 pub(super) const MAX_FIELD_NAME: usize = 1_500;
 
 /// Checks the fields of an order. Each value is visited once.

@@ -222,7 +222,7 @@ fn every_text_has_a_longest_length() {
     assert_eq!(refused(beside), ["order.nested.list[1]", "order.phone"]);
 }
 
-/// 60 KiB of maps: long names above, and as many fields as fit below.
+/// 60 KiB of maps: long names at the outer levels, and as many fields as fit inside.
 fn nested_names() -> Value {
     let wide = (0..5_000)
         .map(|n| (format!("{n:x}"), json!(1)))
@@ -259,11 +259,11 @@ fn the_work_for_paths_is_bounded_however_many_fields_are_wrong() {
             .iter()
             .all(|path| path.chars().count() == MAX_PATH + 1)
     );
-    // A path has at most two steps for each level, and stops where it is cut.
+    // A path has at most two steps per level, and formatting stops where it is cut.
     assert!(work::take() <= MAX_ERRORS * 2 * shape::MAX_DEPTH);
 }
 
-/// The check as it was while it built a path for every field: what the answers must go on to say.
+/// The earlier check, which built a path for every field: the answers must not change.
 fn check_with_built_paths(value: &Value, path: &str, depth: usize, found: &mut Vec<String>) {
     if matches!(value, Value::Object(_) | Value::Array(_)) && depth > shape::MAX_DEPTH {
         return found.push(path.to_owned());

@@ -1,4 +1,4 @@
-//! What a change makes of an order's document.
+//! Applies a change to an order's document.
 
 use serde_json::{Map, Value, json};
 
@@ -6,16 +6,16 @@ use super::OrderPatch;
 use crate::orders::changed_by::{self, HISTORY_CHECKED_AT, STATUS_HISTORY};
 use crate::orders::{FieldError, Order, Status};
 
-/// How many status changes an order remembers in `statusHistory`.
+/// Maximum number of entries in `statusHistory`.
 const HISTORY_LIMIT: usize = 50;
 
 impl Order {
-    /// The document's fields after `patch` by the admin called `by`; `None` where nothing would change.
+    /// The document's fields after `patch` by the admin named `by`; `None` if nothing changes.
     ///
-    /// `now_millis` is the store's time. The caller has checked `expected_status`; the error names a field that doesn't fit
-    /// the order as it is. Only the fields of the patch are changed, and those that record who did it and when:
-    /// `updatedBy`, `acknowledgedAt`, `acknowledgedBy`, and for the status `statusHistory` and `historyCheckedAt`. A new
-    /// status takes the `cancelReason` and `cancelNote` of the one before away.
+    /// `now_millis` is the store's time. The caller has checked `expected_status`; the error names a field that doesn't fit the
+    /// order. Changes only the fields of the patch and those that record author and time: `updatedBy`, `acknowledgedAt`,
+    /// `acknowledgedBy`, and for the status `statusHistory` and `historyCheckedAt`. A new status removes the `cancelReason` and
+    /// `cancelNote` of the previous one.
     pub fn patched(
         &self,
         patch: &OrderPatch,
@@ -52,7 +52,7 @@ impl Order {
         if fields == self.fields {
             return Ok(None);
         }
-        // This write moves the time of the last change; without a mark the history could not be trusted any more.
+        // This write changes the time of the last change, so without this mark the history would no longer be trusted.
         if status.is_none() && changed_by::is_history_current(self) {
             fields.insert(HISTORY_CHECKED_AT.to_owned(), json!(now_millis));
         }
@@ -72,7 +72,7 @@ fn set_status(fields: &mut Map<String, Value>, status: Status, by: &str, now_mil
     fields.insert("status".to_owned(), json!(status.as_str()));
     fields.insert(STATUS_HISTORY.to_owned(), Value::Array(history));
     fields.shift_remove(HISTORY_CHECKED_AT);
-    // Of an earlier cancellation: what another program has reopened since may still have them.
+    // Left from an earlier cancellation if another program has reopened the order.
     fields.shift_remove("cancelReason");
     fields.shift_remove("cancelNote");
 }
@@ -88,7 +88,7 @@ fn acknowledge(fields: &mut Map<String, Value>, acknowledged: bool, by: &str, no
     }
 }
 
-/// A field that another writer has left as `null` is as good as absent.
+/// Removes a field. One that another program has set to `null` counts as absent.
 fn remove(fields: &mut Map<String, Value>, name: &str) {
     if fields.get(name).is_some_and(|value| !value.is_null()) {
         fields.shift_remove(name);

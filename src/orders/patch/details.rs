@@ -1,18 +1,18 @@
-//! The fields beside status and acknowledgement that admins set.
+//! Fields of a change other than status and acknowledgement.
 
 use serde_json::{Value, json};
 
 use crate::orders::{FieldError, Order, Status};
 
-/// Longest id of a driver, in characters.
+/// Maximum length of a driver's id, in characters.
 const MAX_ID: usize = 128;
-/// Longest name of a driver, in characters.
+/// Maximum length of a driver's name, in characters.
 const MAX_NAME: usize = 200;
-/// Longest note, in characters.
+/// Maximum length of a note, in characters.
 const MAX_NOTE: usize = 1_000;
-/// The years 2000 to 2099, in milliseconds: anything else is in another unit, or a mistake.
+/// The years 2000 to 2099, in milliseconds: other values are in another unit, or mistakes.
 const READY_AT: std::ops::RangeInclusive<u64> = 946_684_800_000..=4_102_444_799_999;
-/// Longest unknown name that an error repeats, in characters.
+/// Maximum length of an unknown name in an error, in characters.
 const MAX_SHOWN: usize = 200;
 
 /// Names of the fields, for the error about an unknown one.
@@ -23,11 +23,11 @@ const NAMES: &str = "status, acknowledged, expectedStatus, readyAt, cancelReason
 pub struct CancelReason;
 
 impl CancelReason {
-    /// All reasons, as documents hold them.
+    /// All reasons, as stored in documents.
     pub const ALL: [&'static str; 5] = ["OUT_OF_STOCK", "TOO_BUSY", "CLOSED", "TOO_FAR", "OTHER"];
 }
 
-/// Fields to set, or to remove where there is no value. Values have passed the checks that don't depend on the order.
+/// Fields to set, or to remove if they have no value. Values have passed the checks that don't depend on the order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details(Vec<(&'static str, Option<Value>)>);
 
@@ -37,7 +37,7 @@ impl Details {
         self.0.is_empty()
     }
 
-    /// Names of the fields with the values to set, `None` for those to remove.
+    /// Names of the fields with the values to set; `None` removes the field.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, Option<&Value>)> {
         self.0.iter().map(|(name, value)| (*name, value.as_ref()))
     }
@@ -67,7 +67,7 @@ impl Details {
         Ok(())
     }
 
-    /// Checks the values that depend on the order: on its items, and on its status after the change.
+    /// Checks the values against the order: its items, and its status after the change.
     pub(super) fn check(&self, order: &Order, status: &str) -> Result<(), FieldError> {
         for (name, value) in &self.0 {
             match (*name, value) {
@@ -128,7 +128,7 @@ fn bounded(name: &str, value: &Value, limit: usize) -> Result<Option<Value>, Fie
     let Value::String(text) = value else {
         return Err(FieldError::new(name, "must be text"));
     };
-    // A text has at most as many characters as bytes.
+    // A text never has more characters than bytes.
     if text.len() > limit && text.chars().nth(limit).is_some() {
         return Err(FieldError::new(
             name,
@@ -138,7 +138,7 @@ fn bounded(name: &str, value: &Value, limit: usize) -> Result<Option<Value>, Fie
     Ok((!text.trim().is_empty()).then(|| json!(text)))
 }
 
-/// The indexes in ascending order.
+/// Parses indexes, and sorts them ascending.
 fn items_done(name: &str, value: &Value) -> Result<Option<Value>, FieldError> {
     let Value::Array(list) = value else {
         return Err(FieldError::new(name, "must be an array of indexes"));
@@ -157,7 +157,7 @@ fn items_done(name: &str, value: &Value) -> Result<Option<Value>, FieldError> {
     Ok((!indexes.is_empty()).then(|| json!(indexes)))
 }
 
-/// A whole number from 0 on. JSON writes it as `3` or as `3.0`.
+/// A whole number from 0 on, written in JSON as `3` or `3.0`.
 fn whole_number(value: &Value) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::{Client, ClientKind, Forwarding};
 
-/// `X-Forwarded-For`, and `Forwarded` in a line of its own.
+/// `X-Forwarded-For`, and on the next line `Forwarded`.
 pub(crate) fn forwarding(bytes: &[u8]) {
     let (proxy, stranger) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([203, 0, 113, 9]));
     let trusted = [IpNet::from(IpAddr::from([10, 0, 0, 1]))];
@@ -21,10 +21,10 @@ pub(crate) fn forwarding(bytes: &[u8]) {
     let client = of(proxy, x_forwarded_for.as_ref(), forwarded.as_ref());
     assert_eq!(client.address, client.address.to_canonical());
     assert_ne!(client.kind, ClientKind::UnnamedProxy);
-    // A peer that isn't trusted speaks for itself, whatever it sends.
+    // An untrusted peer is the client itself, whatever it sends.
     let peer = of(stranger, x_forwarded_for.as_ref(), forwarded.as_ref());
     assert_eq!((peer.address, peer.kind), (stranger, ClientKind::Single));
-    // What a trusted proxy appends counts, whatever the client has sent before it.
+    // The entry of a trusted proxy counts, whatever the client has sent before it.
     let appended = |sent: &Option<Vec<u8>>, entry: &str| {
         let sent = sent.as_ref().map(|sent| [sent, &b", "[..]].concat());
         Some([sent.unwrap_or_default(), entry.as_bytes().to_vec()].concat())

@@ -5,9 +5,9 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use crate::auth::Auth;
 use crate::routes::cookies::{device_cookie_name, segments, split, values};
 
-/// Cookies of one request that are looked at.
+/// Maximum number of cookies of one request that are examined.
 const MAX_COOKIES_TRIED: usize = 64;
-/// Sessions of one request that are looked up. Those that this server hasn't signed don't count.
+/// Maximum number of sessions of one request that are looked up. Cookies without this server's signature don't count.
 const MAX_SESSIONS_TRIED: usize = 4;
 
 /// The cookie that carries a session.
@@ -18,10 +18,10 @@ pub(super) struct SessionCookie {
 }
 
 impl SessionCookie {
-    /// Leaves one session cookie in the request, and the device's.
+    /// Removes all cookies of a request except one session cookie and the device cookie.
     ///
-    /// actix takes the first cookie of a name, decodes names as well, and reads none where one isn't text. Other hosts of the
-    /// same site may set any cookie, and these must not hide the good one.
+    /// actix takes the first cookie of a name, also decodes names, and reads no cookies if one isn't text. Other hosts of the
+    /// same site can set any cookie, which must not hide the valid one.
     pub(super) async fn leave_one(&self, request: &mut RequestHead, auth: &Auth) {
         if self.is_plain(&request.headers) {
             return;
@@ -35,13 +35,13 @@ impl SessionCookie {
             .chain(devices.map(|value| format!("{device}={value}")))
             .collect();
         request.headers.remove(header::COOKIE);
-        // Parts of a header's value are one as well.
+        // Parts of a valid header value form a valid one.
         if let Ok(kept) = HeaderValue::from_bytes(kept.join("; ").as_bytes()) {
             request.headers.insert(header::COOKIE, kept);
         }
     }
 
-    /// Whether there is at most one session cookie, and nothing beside it but the device's.
+    /// Whether there is at most one session cookie, and no others except the device cookie.
     fn is_plain(&self, headers: &HeaderMap) -> bool {
         let device = device_cookie_name(self.secure);
         let mut sessions = 0;
@@ -55,7 +55,7 @@ impl SessionCookie {
         })
     }
 
-    /// The value of the cookie whose session is good; of any, where none is.
+    /// The value of the cookie with a valid session, or of any if there is none.
     async fn pick<'a>(&self, headers: &'a HeaderMap, auth: &Auth) -> Option<&'a str> {
         let signed: Vec<(&str, String)> = values(headers, self.name)
             .take(MAX_COOKIES_TRIED)
@@ -75,7 +75,7 @@ impl SessionCookie {
         }
     }
 
-    /// The session's secret in a cookie that this server has signed.
+    /// The session secret in a cookie signed by this server.
     fn secret(&self, value: &str) -> Option<String> {
         let cookie = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?;
         let verified = CookieJar::new().signed(&self.key).verify(cookie)?;

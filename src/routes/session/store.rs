@@ -9,10 +9,10 @@ use super::{ApiError, AppState, Away, BEGINS, Beginning, FAILURE, WORTH, Worth};
 use crate::auth::AuthError;
 use crate::store::SessionKind;
 
-/// The sessions of the store's accounts, as actix-session loads, begins and ends them. Its key is a session's secret, of which
-/// the store has a digest only.
+/// Session storage of actix-session on the store's accounts. Its key is a session's secret, of which the store has only a
+/// digest.
 ///
-/// Which session is used is written down by [`crate::auth::Auth`], and that is what keeps it going.
+/// Uses of a session are recorded by [`crate::auth::Auth`], which extends it.
 pub(super) struct AccountSessions {
     state: web::Data<AppState>,
 }
@@ -61,7 +61,7 @@ impl SessionStore for AccountSessions {
         begun.map_err(|error| SaveError::Other(failed(error.into())))
     }
 
-    /// Writes nothing: a session that was revoked while the request was under way stays revoked.
+    /// Writes nothing, so that a session revoked during the request stays revoked.
     async fn update(
         &self,
         key: SessionKey,
@@ -86,10 +86,10 @@ impl SessionStore for AccountSessions {
     }
 }
 
-/// Keeps the error for the answer.
+/// Keeps the error for the response.
 fn failed(error: ApiError) -> anyhow::Error {
     let text = anyhow::anyhow!("{error}");
-    // There is no slot outside of a request.
+    // Fails only outside of a request, where there is no slot.
     let _ = FAILURE.try_with(|failure| failure.replace(Some(error)));
     text
 }

@@ -6,7 +6,7 @@ use actix_web::web;
 
 use super::{BATCH_MILLIS, Query, Start, batch, recent, start};
 
-/// What a stream's client sends: the query, and after a line's end the header `Last-Event-ID`.
+/// Input: the query of a stream, then a line end and the header `Last-Event-ID`.
 pub(crate) fn stream_query(bytes: &[u8]) {
     let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
     let (query, header) = (parts.next().unwrap_or_default(), parts.next());
