@@ -6,9 +6,9 @@ import { moveBody } from './order/edits.js';
 import { nextStatus, previousStatus } from './order/status.js';
 
 /**
- * What a tap does: shown at once, sent with the status it relies on, taken back when the server knows better.
+ * Actions on orders: shown at once, sent with the status that they expect, undone when the server refuses them.
  *
- * @typedef {object} Voice           how the screen tells of the outcome
+ * @typedef {object} Voice           shows the outcome on the screen
  * @property {() => void} changed
  * @property {(move: import('./order/edits.js').Move) => void} moved
  * @property {(move: import('./order/edits.js').Move) => void} undone
@@ -104,7 +104,7 @@ export class Actions {
     const answer = await this.exchange(card, patch, body);
     const current = answer.body?.order;
     if (answer.status === 200) {
-      // Nothing to say: it is shown already.
+      // Shown already.
     } else if (answer.status === 409 && current) {
       voice.conflict(card, current);
     } else if (answer.status === 401) {
@@ -117,7 +117,7 @@ export class Actions {
   }
 
   /**
-   * Shows a change, sends it, and takes in what the server says; without a word.
+   * Shows a change, sends it, and applies the answer, without a message.
    * @param {Card} card @param {import('./order/edits.js').Patch} patch @param {unknown} body @returns {Promise<Answer>}
    */
   async exchange(card, patch, body) {
@@ -132,7 +132,7 @@ export class Actions {
     this.queues.set(card.id, settled);
     const answer = await sent;
     const current = answer.body?.order;
-    // The answer first: between the two the order would be shown as it was before.
+    // The answer first: otherwise the order's old state would be shown in between.
     if (current && (answer.status === 200 || answer.status === 409)) desk.confirm(current);
     desk.edits.settle(card.id, ticket);
     return answer;
@@ -140,7 +140,7 @@ export class Actions {
 }
 
 /**
- * A few at a time: sixty at once would starve everything else on a plain connection.
+ * Runs a few at a time: sixty at once would hold up all other requests over plain HTTP.
  * @param {string[]} ids
  * @param {(id: string) => Promise<boolean>} run whether to go on
  */

@@ -7,10 +7,10 @@ import { numberOf, plain } from './order/card.js';
 import { statusName, t } from './text/index.js';
 import { sayPolitely } from './view/say.js';
 
-/** Orders that come in one breath after a gap are one piece of news. */
+/** Missed orders within this time are announced together. */
 const GATHER_MS = 500;
 
-/** Turns what happened into words on the screen and for the ear. */
+/** Announces events on the screen and to screen readers. */
 export class Announcer {
   /** @param {{toasts: Toasts, formats: Formats, show: (id: string) => void}} options */
   constructor({ toasts, formats, show }) {
@@ -19,7 +19,7 @@ export class Announcer {
     this.show = show;
     /** @type {Card[]} */
     this.missed = [];
-    /** @type {Set<string>} sources of floods that were told */
+    /** @type {Set<string>} sources of floods that were announced */
     this.flooding = new Set();
   }
 
@@ -30,7 +30,7 @@ export class Announcer {
     for (const { card, mark } of marked) sayPolitely(t(`say.${mark.kind}`, { number: numberOf(card) }));
   }
 
-  /** A flood is one piece of news, however many orders it has. @param {Floods} floods */
+  /** Announces each flood once, however many orders it has. @param {Floods} floods */
   tellFloods(floods) {
     for (const { key } of this.toasts.entries) if (key.startsWith('new ') && floods.of(key.slice(4))) this.toasts.close(key);
     for (const { source, cards, minutes } of floods.list) {
@@ -96,7 +96,7 @@ export class Announcer {
   }
 }
 
-/** Why a change was not made. @param {Card} card as it was changed here @param {Card} now */
+/** The message for a change that was refused. @param {Card} card as it was changed here @param {Card} now */
 export function conflictText(card, now) {
   const facts = { number: numberOf(card), status: statusName(plain(now.status, 60)), name: plain(now.changedBy, 60) };
   return t(facts.name ? 'conflict' : 'conflict.elsewhere', facts);

@@ -3,11 +3,11 @@
  * @typedef {object} Answer
  * @property {number} status        0 when the server could not be reached
  * @property {any} body
- * @property {string} message       why not, in the server's words
+ * @property {string} message       the server's error message, or ""
  */
 
 const LIMIT_MS = 15_000;
-/** Some megabytes over a telephone. */
+/** Time limit for some megabytes over a mobile network. */
 const WHOLE_LIMIT_MS = 90_000;
 
 /**
@@ -50,7 +50,7 @@ export function ordersSince(since) {
   return call('GET', `/api/admin/orders/recent?${new URLSearchParams({ view: 'desk', since })}`);
 }
 
-/** All of the window. @param {number} limit */
+/** The whole window. @param {number} limit */
 export function allOrders(limit) {
   return call('GET', `/api/admin/orders/recent?${new URLSearchParams({ view: 'desk', limit: String(limit) })}`, undefined, WHOLE_LIMIT_MS);
 }

@@ -1,15 +1,15 @@
 /**
- * Milliseconds that never go back and never leap, whatever is done to the device's clock: for everything that is
- * measured. Its zero is this tab's or worker's own, so other tabs are told durations, never moments.
+ * Monotonic milliseconds, for all measurements: setting the device's clock doesn't change them. Each tab and worker has its
+ * own zero, so messages between tabs carry durations, never times.
  */
 export const monotonic = () => performance.timeOrigin + performance.now();
 
-/** The device's clock, which is set by people and by networks. */
+/** The device's clock, which users and networks may set. */
 export const wall = () => Date.now();
 
 /**
- * Tells sleep from time that passed: on most systems the monotonic clock stands still while the device sleeps, and only
- * the wall clock has gone on. A wall clock that is set forth looks the same; one that is set back is nobody's sleep.
+ * Detects that the device has slept: on most systems the monotonic clock stops meanwhile and the wall clock goes on. A wall
+ * clock that is set forward looks the same; one that is set back doesn't count as sleep.
  */
 export class Sleep {
   /** @param {() => number} clock @param {() => number} wallClock */
@@ -18,7 +18,7 @@ export class Sleep {
     this.last = this.offset();
   }
 
-  /** @returns {number} ms slept, as far as can be told, since the last call */
+  /** @returns {number} estimated ms of sleep since the last call */
   passed() {
     const before = this.last;
     this.last = this.offset();

@@ -34,7 +34,7 @@ import { applyLook } from './view/look.js';
  * @property {(prefs: Prefs) => void} change
  */
 
-/** Rooms nobody enters in the first seconds: fetched then, to be there when the network is not. */
+/** Modules that are not needed at first; preloaded, so that they work when the network fails. */
 const LATER = {
   account: () => import('./view/account.js'),
   attention: () => import('./alarm/attention.js'),
@@ -47,7 +47,7 @@ const LATER = {
 };
 const LATER_MS = 5000;
 
-/** Hands on the desk: pointer, keys, menus. @param {Room} room */
+/** Handles pointer, keys and menus. @param {Room} room */
 export function wireControls(room) {
   wireOrders(room);
   wireShift(room);
@@ -113,7 +113,7 @@ function wireOrders(room) {
     const id = target.closest('[data-id]')?.getAttribute('data-id');
     if (!id) return;
     if (!act) return void (target.closest('tr') && perform(room, 'open', id));
-    // A click without a count comes from a key.
+    // A click with a count of 0 comes from the keyboard.
     const { places } = board;
     const meant = event.detail === 0 ? places.isMeant(id, board.clock()) : places.isAimedAt(id, aimed);
     if (act === 'open') perform(room, act, id);
@@ -168,7 +168,7 @@ function wireMenu(room) {
     const name = /** @type {HTMLElement} */ (event.target).closest('[data-dialog]')?.getAttribute('data-dialog');
     if (!name) return;
     menu.open = false;
-    // A dialog gives the focus back to where it was: that must not be an entry of the closed menu.
+    // A dialog returns the focus to where it was, which must not be an entry of the closed menu.
     menu.querySelector('summary').focus();
     void openWindow(name, room);
   });
@@ -191,7 +191,7 @@ async function openWindow(name, room) {
   }
 }
 
-/** Browsers offer to install the page at a moment of their own; the menu keeps the offer. */
+/** Browsers decide when to offer to install the page; the menu keeps the offer. */
 function wireInstall() {
   const entry = byId('install');
   /** @type {any} */

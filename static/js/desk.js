@@ -23,9 +23,9 @@ import { Follower } from './tabs/follow.js';
  * @property {number} window
  * @property {number} [maxOpen]         open orders kept beyond the window
  * @property {number} [limit]           most orders that one answer of the server lists
- * @property {boolean} [more]           the window has further orders, which the page has no room for
+ * @property {boolean} [more]           the window has further orders, which the page leaves out
  * @property {number} [openTotal]       open orders that the server knows
- * @property {number} [openHidden]      and how many of them it has to leave out
+ * @property {number} [openHidden]      and how many of them it leaves out
  * @property {{name: string, currency: string}} shop
  * @property {{name: string, email: string}} admin
  * @property {import('./feed/types.js').Source} source
@@ -36,22 +36,22 @@ import { Follower } from './tabs/follow.js';
  *
  * @typedef {{reads: number, writes: number, readLimit: number, writeLimit: number}} Usage
  *
- * @typedef {object} Happenings         what a screen should say about news, beside showing it
- * @property {Card[]} arrived           just now
- * @property {Card[]} missed            while nobody was listening
+ * @typedef {object} Happenings         what to announce, beside showing it
+ * @property {Card[]} arrived           new, just placed
+ * @property {Card[]} missed            new, but placed more than 10 s ago
  * @property {{card: Card, mark: Mark}[]} marked
- * @property {boolean} gap              this tab is behind and must catch up by itself
+ * @property {boolean} gap              this tab has missed events and must fetch them
  *
  * @typedef {{card: Card, mark: Mark | null, lane: Lane, pending: boolean}} Shown
  */
 
-/** An order older than this when it is first heard of was missed, not just placed. */
+/** An order that is older than this when it is first received counts as missed. */
 const JUST_NOW_MS = 10_000;
-/** Details follow an event at once, unless the network is in trouble. */
+/** How long to wait for the details after an event; normally they follow at once. */
 const DETAILS_MS = 1000;
 const HORIZON_MS = 24 * 3_600_000;
 
-/** Everything this tab knows, free of the DOM. */
+/** The state of this tab, without the DOM. */
 export class Desk {
   /**
    * @param {DeskState} state
@@ -63,7 +63,7 @@ export class Desk {
     this.book = new Book(state.orders, state.window, state.maxOpen);
     this.edits = new Edits();
     this.marks = new Marks(marks);
-    /** Whether all of the window is here. Before that, no figure over it can be told. */
+    /** Whether the whole window was received: figures over it are only valid then. */
     this.complete = !state.more;
     if (this.complete) this.#pruneMarks();
     this.floods = new Floods();
@@ -74,7 +74,7 @@ export class Desk {
       phase: 'connecting', polling: false, reachable: null, online: true, failures: 0,
       lastWord: clock(), skew: state.serverTime - clock(), source: state.source, assets: null, usage: null, open: null,
     };
-    /** @type {Set<string>} orders that were announced, or were no news to begin with */
+    /** @type {Set<string>} orders that were announced, or need no announcement */
     this.announced = new Set(state.orders.map((card) => card.id));
     this.missedAtStart = seen ? state.orders.filter((card) => this.#isUnseen(card, seen)) : [];
   }
@@ -102,7 +102,7 @@ export class Desk {
   }
 
   /**
-   * The answer to this desk's own write.
+   * Applies the answer to this desk's own write.
    * @param {Card} card
    */
   confirm(card) {
@@ -115,21 +115,21 @@ export class Desk {
   }
 
   /**
-   * The rest of the window, which the page had no room for. It does not move this tab's place in the stream: what has
-   * changed since the page was written comes by that as well.
+   * Applies the rest of the window, which the page left out. The cursor of this tab stays: the stream also brings what has
+   * changed since the page was made.
    * @param {{orders: Row[], cursor: string}} answer
    */
   fill({ orders, cursor }) {
     return this.#completed(this.#digest(this.book.applyCards(orders, cursor)));
   }
 
-  /** The answer to this tab's own catching up. @param {{orders: Row[], cursor: string, reset?: boolean}} answer */
+  /** Applies the answer to a request for missed events. @param {{orders: Row[], cursor: string, reset?: boolean}} answer */
   caughtUp(answer) {
     const { orders: rows, cursor: to } = answer;
     return this.hear({ type: 'cards', from: this.follower.cursor, to, rows, whole: answer.reset === true });
   }
 
-  /** @param {string} id @returns {Card | null} as shown, own changes laid over */
+  /** @param {string} id @returns {Card | null} as shown, with pending changes applied */
   shown(id) {
     const card = this.book.get(id);
     return card && this.edits.over(card);
@@ -160,18 +160,18 @@ export class Desk {
     this.marks.prune((id) => this.book.get(id) !== null);
   }
 
-  /** Whether an order is part of what the page left out: no news, whichever way it comes. @param {Card} card */
+  /** Whether the page left this order out: it is not new, by whatever way it comes. @param {Card} card */
   #wasLeftOut(card) {
     return !this.complete && (this.state.cursor === '' || compareCursors(`${card.createdAt * 1000}-`, this.state.cursor) <= 0);
   }
 
-  /** Open orders that were forgotten, once all are here. @returns {string[]} ids, oldest first */
+  /** Open orders that were forgotten; none before the whole window was received. @returns {string[]} ids, oldest first */
   longOpen() {
     const now = this.now();
     return this.complete ? this.cards().filter((card) => isLongOpen(card, now)).map(({ id }) => id).reverse() : [];
   }
 
-  /** Open orders as the server counts them: all, and those that it has to leave out. */
+  /** Open orders as the server counts them: all, and those that it leaves out. */
   get open() {
     return this.status.open ?? { total: this.state.openTotal ?? 0, hidden: this.state.openHidden ?? 0 };
   }
@@ -188,7 +188,7 @@ export class Desk {
   }
 
   /**
-   * Orders that were held back during a flood and whose details do not come: rather told than lost.
+   * Releases orders that were held back during a flood and whose details don't come.
    * @returns {Happenings}
    */
   overdue() {
@@ -202,7 +202,7 @@ export class Desk {
     return happenings;
   }
 
-  /** Whether an order is new and may be told now. @param {Card | null} before @param {Card} after */
+  /** Whether an order is new and can be announced now. @param {Card | null} before @param {Card} after */
   #isDecided(before, after) {
     const { undecided, list } = this.floods;
     if (undecided.has(after.id)) return !after.partial && undecided.delete(after.id);
@@ -226,7 +226,7 @@ export class Desk {
     const happenings = { arrived: [], missed: [], marked: [], gap: false };
     for (const change of changes) {
       const { id, before, after } = change;
-      // Nor is a flood that another desk has rejected worth a mark on each of its orders.
+      // Orders of a flood that another desk has rejected get no marks.
       const mine = id === own || this.edits.isPending(id) || this.floods.of(id) !== null;
       const mark = this.marks.observe(change, mine, this.now());
       if (mark && after) happenings.marked.push({ card: after, mark });

@@ -47,7 +47,7 @@ const formats = formatsFor(navigator.language, state.shop.currency);
 const desk = new Desk(state, { clock, marks: recall('marks', {}), seen: recall('seen', '') });
 const sound = new Sound();
 const wakeLock = new WakeLock();
-// Its name tells tabs of an earlier version apart, whose messages mean something else.
+// The number changes with the messages' format: tabs of earlier versions use another channel.
 const tower = typeof BroadcastChannel === 'function' ? new BroadcastChannel('orderbell-bell-2') : null;
 const bell = new Bell({
   desk, sound, prefs: () => prefs, tab, clock, wall, focused: document.hasFocus(), post: (gossip) => tower?.postMessage(gossip),
@@ -59,11 +59,11 @@ const connection = new Connection(state.heartbeatSeconds * 1000);
 const filters = new Filters(() => draw());
 const announcer = new Announcer({ toasts, formats, show: reveal });
 
-/** @type {Set<string>} orders that came in while this page was open: they are greeted by the eye */
+/** @type {Set<string>} orders that came in while this page was open: they are highlighted */
 const arrived = new Set();
 /** @type {Set<string>} new orders that still have to be printed */
 const toPrint = new Set();
-/** @type {Set<string>} new orders that still have to be told to somebody who is not looking */
+/** @type {Set<string>} new orders that still need a notification */
 const toNotify = new Set();
 
 const actions = new Actions(desk, updateOrder, {
@@ -81,7 +81,7 @@ const actions = new Actions(desk, updateOrder, {
     const text = answer.status === 0 ? t('failed.offline', { number }) : t('failed', { number, message: plain(answer.message, 200) || String(answer.status) });
     announcer.problem(text, { label: t('retry'), run: again });
   },
-  // The stream has not noticed yet: let it ask, so that every tab learns it.
+  // The session has ended. The stream reconnects and finds out, so that every tab gets it.
   ended: () => line.post({ t: 'wake', tab, reason: 'online' }),
 });
 /** @type {Detail | null} */
@@ -125,7 +125,7 @@ function reveal(id) {
   else board.reveal(id, true);
 }
 
-// Drawing: at most once a frame, and not at all while nobody can see it.
+// Drawing: at most once a frame, and not while the page is hidden.
 let drawing = 0;
 
 function draw() {
@@ -142,7 +142,7 @@ function drawNow() {
   const list = desk.list().filter(({ card }) => matches(card));
   const how = { formats, prefs, now, narrow: filters.narrow, complete: desk.complete };
   const onBoard = filters.filter.view === 'board';
-  // A search looks into a flood as well.
+  // A search also finds orders of floods.
   const isFolded = (/** @type {string} */ id) => !filters.narrow && desk.floods.isFolded(id);
   board.draw(list, { ...how, arrived, isFolded, isHeld: (id) => desk.book.get(id) !== null });
   if (!onBoard) void drawHistory(list, how);
@@ -160,7 +160,7 @@ async function drawPiles(old) {
     piles ??= new Piles({ desk, actions, filters, toasts, clock, changed: () => draw() });
     piles.draw(desk.floods.list, old);
   } catch {
-    // The orders themselves are there; the next drawing tries again.
+    // Show every order by itself; the next drawing tries again.
     desk.floods.unfold();
   }
 }
@@ -178,7 +178,7 @@ async function drawHistory(list, how) {
 /** @param {Happenings} happenings */
 function digest(happenings) {
   if (happenings.gap) catchUp();
-  // Greeted long ago, most of them.
+  // Most of them were highlighted long ago.
   if (arrived.size > state.window) arrived.clear();
   for (const card of [...happenings.arrived, ...happenings.missed]) {
     arrived.add(card.id);
@@ -193,12 +193,12 @@ function digest(happenings) {
 }
 
 const fetchAll = () => allOrders(state.limit ?? state.window);
-/** This tab has fallen behind the others: it fetches what it lacks by itself. A page from before the first snapshot has no cursor. */
+/** Fetches what this tab has missed of the stream. A page from before the first snapshot has no cursor. */
 const catchUp = untilDone(
   () => (desk.follower.cursor ? ordersSince(desk.follower.cursor) : fetchAll()),
   (body) => digest(desk.caughtUp(body)),
 );
-/** The orders that the page had no room for. */
+/** Fetches the orders that the page left out. */
 const fetchRest = untilDone(fetchAll, (body) => digest(desk.fill(body)));
 
 /** @param {FromHub} message */
@@ -212,7 +212,7 @@ function hear(message) {
       desk.status = byOwnClock(message.status, message.at, clock());
       return drawStatus();
     case 'pulse':
-      // Its clock and this tab's part when either of them sleeps.
+      // The hub's clock and this tab's drift apart when either of them sleeps.
       if (message.at) desk.status = byOwnClock(desk.status, message.at, clock());
       return;
     case 'news':
@@ -252,7 +252,7 @@ function tick() {
   handOut();
 }
 
-/** For those who look elsewhere; an import that fails is tried again by the next tick. @param {number} waiting */
+/** Shows waiting orders outside of the page; the next tick repeats a failed import. @param {number} waiting */
 async function attract(waiting) {
   if (!attention && waiting === 0) return;
   const { Attention } = await import('./alarm/attention.js');
@@ -260,9 +260,9 @@ async function attract(waiting) {
   attention.show(bell.entries.length);
 }
 
-/** Paper and notifications come from the tab that sounds; where another one does, they are its affair. */
+/** Prints and notifies, if this tab is the one that rings. */
 function handOut() {
-  // What turned out to belong to a flood is not worth paper.
+  // Orders of a flood are neither printed nor notified.
   for (const wanted of [toNotify, toPrint]) for (const id of wanted) if (desk.floods.of(id)) wanted.delete(id);
   if (bell.isChosen() && !bell.isSounder()) return;
   const mine = bell.isSounder();
@@ -302,7 +302,7 @@ addEventListener('pagehide', (event) => {
   if (!event.persisted) line.close();
 });
 addEventListener('pageshow', (event) => {
-  // Back from the browser's memory, the list is as old as the visit elsewhere was long.
+  // The page comes from the browser's back/forward cache, and its list is out of date.
   if (event.persisted) location.reload();
 });
 
@@ -326,7 +326,7 @@ drawNow();
 tick();
 drawStatus();
 document.documentElement.dataset.ready = '';
-// After the first paint, which does not happen in a hidden tab.
+// After the first paint; a hidden tab has none, and fetches at once.
 if (!desk.complete) {
   if (document.hidden) fetchRest();
   else requestAnimationFrame(() => setTimeout(fetchRest));

@@ -1,5 +1,5 @@
 /**
- * What this device likes; kept here, not on the server, because the kitchen's tablet and the owner's phone differ.
+ * The preferences of this device; kept here and not on the server, because the kitchen's tablet and the owner's phone differ.
  *
  * @typedef {object} Prefs
  * @property {number} volume         0 to 1
@@ -47,7 +47,7 @@ const CHOICES = {
 const RANGES = { volume: [0, 1], warnMinutes: [1, 240], lateMinutes: [1, 480] };
 
 /**
- * Stored text may be from another version or another hand; what does not fit falls back to the default.
+ * Reads stored preferences. Invalid values, such as those of another version, are replaced by defaults.
  * @param {string | null} text
  * @returns {Prefs}
  */
@@ -87,11 +87,11 @@ export function recall(key, fallback) {
   }
 }
 
-/** Storage may be full or forbidden; the desk works without. @param {string} key @param {unknown} value */
+/** Stores a value. Storage may be full or blocked; the desk works without it. @param {string} key @param {unknown} value */
 export function remember(key, value) {
   try {
     localStorage.setItem(`orderbell.${key}`, JSON.stringify(value));
   } catch {
-    // Nothing depends on it.
+    // The desk works without it.
   }
 }

@@ -3,7 +3,7 @@ import { t } from '../text/index.js';
 
 /** @import { Card } from '../order/card.js' */
 
-/** What is seen of the desk when nobody looks at it: title, icon, badge, notification. */
+/** Shows waiting orders outside of the page: in title, icon, badge and notification. */
 export class Attention {
   /** @param {string} icon address of the plain icon */
   constructor(icon) {
@@ -14,7 +14,7 @@ export class Attention {
     this.note = null;
   }
 
-  /** @param {number} count orders nobody has noticed */
+  /** @param {number} count unacknowledged orders */
   show(count) {
     if (count === this.count) return;
     this.count = count;
@@ -38,7 +38,7 @@ export class Attention {
         this.note?.close();
       };
     } catch {
-      // Chrome on Android leaves notifications to service workers; the alarm and the badge remain.
+      // Chrome on Android allows notifications to service workers only; the alarm and the badge still work.
     }
   }
 }

@@ -9,8 +9,8 @@ import { Ensemble, EXPIRY_MS, WAKE_MS } from '../tabs/sounder.js';
 import { Alarm, waitingOrders } from './plan.js';
 
 /**
- * Rings, in one tab of this browser, for as long as an order waits. It measures by a monotonic clock of its own, so
- * setting the device's clock neither silences it nor makes it ring twice.
+ * Rings in one tab of this browser while an order waits. Its clock is monotonic, so setting the device's clock neither
+ * silences it nor makes it ring twice.
  */
 export class Bell {
   /**
@@ -20,7 +20,7 @@ export class Bell {
    * @param {() => Prefs} options.prefs
    * @param {string} options.tab
    * @param {() => number} options.clock monotonic
-   * @param {() => number} options.wall  only to notice that the device has slept
+   * @param {() => number} options.wall  only to detect that the device has slept
    * @param {boolean} options.focused
    * @param {(gossip: Gossip) => void} options.post to the other tabs
    */
@@ -35,7 +35,7 @@ export class Bell {
     this.ensemble = new Ensemble(tab, clock(), post, focused);
     /** @type {Card[]} */
     this.waiting = [];
-    /** @type {{id: string, createdAt: number}[]} what of it counts, a flood once */
+    /** @type {{id: string, createdAt: number}[]} what the alarm counts: a flood once */
     this.entries = [];
   }
 
@@ -59,7 +59,7 @@ export class Bell {
     return verdict;
   }
 
-  /** The order that has waited longest; one of a flood only where nothing else waits. @returns {Card | null} */
+  /** The order that has waited longest; one of a flood only if no other waits. @returns {Card | null} */
   get oldest() {
     const real = this.waiting.filter(({ id }) => this.desk.floods.of(id) === null && !this.desk.floods.undecided.has(id));
     return real.at(-1) ?? this.waiting.at(-1) ?? null;
@@ -73,7 +73,7 @@ export class Bell {
     return this.ensemble.isSounder(this.clock());
   }
 
-  /** Whether a new order would be heard from this browser. */
+  /** Whether a ring of this browser would be audible. */
   audible() {
     return this.ensemble.anyUnlocked(this.clock());
   }
@@ -83,10 +83,10 @@ export class Bell {
     this.post({ t: 'snooze' });
   }
 
-  /** What another tab says. @param {Gossip} gossip */
+  /** Handles a message of another tab. @param {Gossip} gossip */
   hear(gossip) {
     const now = this.clock();
-    // What waited while this tab slept may be long over: rather a ring too many than a minute too quiet.
+    // A snooze from before this tab woke may be over: one ring too many is better than a minute of silence.
     if (gossip.t === 'snooze' && !this.ensemble.slept(now)) this.alarm.snooze(now);
     if (gossip.t === 'rung') this.alarm.rang();
     this.ensemble.hear(gossip, now);

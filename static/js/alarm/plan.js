@@ -7,11 +7,11 @@ const ESCALATE_MS = 120_000;
 export const SNOOZE_MS = 60_000;
 const TOGETHER_MS = 1500;
 const FRESH_MS = 4000;
-/** Orders left lying for a day are old news; they stay marked on the board without a sound. */
+/** Orders that have waited for a day stay marked on the board, without a sound. */
 const HORIZON_MS = 24 * 3_600_000;
 
 /**
- * Orders that nobody on any device has taken notice of.
+ * Orders that were not acknowledged on any device.
  * @param {Iterable<Card>} cards
  * @param {number} now server time
  */
@@ -28,7 +28,7 @@ export function waitingOrders(cards, now) {
  */
 
 /**
- * Rings for a new order at once and for waiting ones again and again, until they are acknowledged.
+ * Decides when to ring: at once for a new order, and repeatedly until all orders are acknowledged.
  */
 export class Alarm {
   constructor() {
@@ -46,8 +46,8 @@ export class Alarm {
   }
 
   /**
-   * After a sleep: what was known before may have been noticed elsewhere meanwhile, and is not repeated before that is
-   * heard of. A new order rings at once.
+   * Holds repeats back after a sleep, until it is known which orders were acknowledged elsewhere meanwhile. A new order
+   * still rings at once.
    * @param {number} until monotonic ms
    */
   hold(until) {
@@ -61,7 +61,7 @@ export class Alarm {
   judge({ now, serverNow, waiting, lastRung }) {
     const ids = new Set(waiting.map((card) => card.id));
     const known = this.known;
-    // Silence was asked for the orders known then, not for the next one.
+    // A snooze applies to the orders known when it began, not to new ones.
     if (known && waiting.some((card) => !known.has(card.id))) {
       this.freshAt = now;
       this.snoozedUntil = -Infinity;

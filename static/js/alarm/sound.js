@@ -1,7 +1,7 @@
 import { score } from './tones.js';
 
 /**
- * The desk's voice. Browsers keep it silent until somebody has touched the page: `unlock` belongs in a click.
+ * Plays the desk's sounds. Browsers block sound until the user has used the page: call `unlock` in a click handler.
  */
 export class Sound {
   constructor() {
@@ -11,7 +11,7 @@ export class Sound {
     this.tone = 'bell';
   }
 
-  /** Whether a ring would be heard, as far as the browser tells. */
+  /** Whether a ring would be audible, according to the browser. */
   get unlocked() {
     return this.context?.state === 'running';
   }
@@ -20,7 +20,7 @@ export class Sound {
   async unlock() {
     try {
       this.context ??= new AudioContext();
-      // Without a touch of the page the promise neither resolves nor fails.
+      // Until the user has used the page, the promise neither resolves nor rejects.
       await Promise.race([this.context.resume(), new Promise((resolve) => setTimeout(resolve, 800))]);
     } catch {
       return false;

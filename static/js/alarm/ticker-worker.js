@@ -1,2 +1,2 @@
-// A worker's timers are not held back when its tab is in the background; the alarm's clock must not be either.
+// Browsers throttle the timers of background tabs, but not those of workers; the alarm needs the latter.
 setInterval(() => self.postMessage(0), 500);

@@ -1,5 +1,5 @@
 /**
- * Calls back twice a second, in background tabs too.
+ * Calls `tick` twice a second, also in background tabs.
  * @param {() => void} tick
  */
 export function startTicker(tick) {

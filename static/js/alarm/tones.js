@@ -1,6 +1,6 @@
 /**
- * The tones as scores: [start in s, frequency in Hz, length in s, weight]. Made by oscillators, so there is nothing to
- * load at the moment it matters.
+ * The tones as notes: [start in s, frequency in Hz, length in s, weight]. Oscillators play them, so no file has to load
+ * when an order comes.
  *
  * @typedef {[number, number, number, number]} Note
  * @typedef {{wave: OscillatorType, notes: Note[], overtone: number}} Tone
@@ -15,7 +15,7 @@ export const TONES = {
 };
 
 /**
- * The score of one ring: an urgent one is played twice, higher and louder.
+ * The notes of one ring: an urgent one is played twice, higher and louder.
  * @param {string} name
  * @param {boolean} urgent
  * @returns {Tone}

@@ -1,4 +1,4 @@
-/** Keeps the screen lit during a shift. The browser drops the lock whenever the page is hidden. */
+/** Keeps the screen on during a shift. The browser releases the lock whenever the page is hidden. */
 export class WakeLock {
   constructor() {
     this.wanted = false;
@@ -16,7 +16,7 @@ export class WakeLock {
     else this.#release();
   }
 
-  /** Why the screen may go dark, as the name of a text, or "". */
+  /** Key of the text that says why the screen may turn off, or "". */
   problem() {
     if (!('wakeLock' in navigator)) return 'settings.awake.unsafe';
     return this.refused ? 'settings.awake.failed' : '';

@@ -1,8 +1,8 @@
 const BACKOFF_CAP_MS = 30_000;
 
 /**
- * How long to wait before the next attempt: doubling, capped, and spread over its upper half so that a shop full of
- * screens does not come back in one instant.
+ * Wait before the next attempt: doubled each time, capped, and random within its upper half, so that a shop's screens don't
+ * all reconnect at once.
  * @param {number} failures in a row, from 1
  * @param {number} baseMs
  * @param {() => number} random in [0, 1)
@@ -12,7 +12,7 @@ export function backoff(failures, baseMs, random) {
   return Math.round(ceiling * (0.5 + random() / 2));
 }
 
-/** The spread a server that goes away asks for. @param {() => number} random */
+/** Random wait after a server has said `bye`. @param {() => number} random */
 export function farewell(random) {
   return Math.round(1000 + random() * 7000);
 }

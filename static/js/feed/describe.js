@@ -5,7 +5,7 @@
  */
 
 /**
- * The one word on the pill.
+ * The state of the connection, as the pill shows it.
  * @param {Status} status
  * @param {number} now monotonic ms
  * @param {number} [heartbeatMs]
@@ -30,7 +30,7 @@ function conditionOf(status, ageMs, heartbeatMs) {
   return 'reconnecting';
 }
 
-/** Whether what is on the screen may be out of date. @param {Condition} condition */
+/** Whether the screen may be out of date. @param {Condition} condition */
 export function isStale(condition) {
   return condition === 'reconnecting' || condition === 'offline' || condition === 'ended' || condition === 'away';
 }

@@ -2,7 +2,7 @@
 /** @import { Effect, FeedEvent, TimerName } from './types.js' */
 
 /**
- * Where the machine's effects touch the world. Everything it uses is handed in, for tests and for workers.
+ * Runs the effects of the state machine. Its dependencies are passed in, for tests and for workers.
  *
  * @typedef {object} World
  * @property {(url: string) => EventSource} openStream
@@ -67,7 +67,7 @@ export function drive(feed, world, desk) {
     const opened = world.openStream(`/api/stream-orders?${query}`);
     stream = opened;
     opened.addEventListener('open', () => send({ type: 'open', epoch }));
-    // Whether the browser means to retry or has given up for good, the machine decides what happens next.
+    // The machine decides what happens next, whether the browser would retry or has given up.
     opened.addEventListener('error', () => {
       opened.close();
       send({ type: 'error', epoch });
@@ -82,7 +82,7 @@ export function drive(feed, world, desk) {
 
   /** @param {number} ticket @param {string | null} since */
   async function request(ticket, since) {
-    // Without an ETag: an answer that no order has changed still tells of the clock, the source and the version.
+    // Without an ETag: also without changed orders, the answer has the clock, the source and the version.
     const query = new URLSearchParams({ view: 'desk' });
     if (since === null) query.set('limit', String(desk.limit));
     else query.set('since', since);
@@ -99,7 +99,7 @@ export function drive(feed, world, desk) {
       const body = answer.status === 200 ? await answer.json() : undefined;
       outcome = { type: 'fetched', ticket, status: answer.status, body, retryAfterMs: retryAfter(answer) };
     } catch {
-      // No answer, or half of one: the machine hears of a status of 0.
+      // No answer, or an incomplete one: the machine gets the status 0.
     }
     world.clearTimeout(limit);
     send(outcome);

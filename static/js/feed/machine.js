@@ -8,13 +8,13 @@ const CONNECT_LIMIT_MS = 15_000;
 const STEADY_MS = 10_000;
 
 /**
- * The client side of the order stream as a state machine: events in, effects out; no clock, network or timer of its
- * own. It promises what the desk relies on:
+ * The client side of the order stream as a state machine: events in, effects out; clock, network and timers are outside.
+ * Guarantees:
  *
- * - a cursor of details (`known`) only moves by an answer of `recent`, and every id seen beyond it causes one, so a
- *   hole in the stream can delay an order but never lose it;
+ * - the cursor of details (`known`) moves only by an answer of `recent`, and every later id on the stream causes a
+ *   request, so a gap in the stream can delay an order but never lose it;
  * - one request for details is in flight at a time, whatever the number of events;
- * - nothing the server or the network does ends it for good, except a session that is over.
+ * - only the end of the session ends it for good; no other failure of server or network does.
  */
 export class Feed {
   /** @param {FeedOptions} options */
@@ -102,7 +102,7 @@ export class Feed {
   }
 
   /**
-   * Any word from the server; two heartbeats without one and the connection counts as dead.
+   * The server has sent something; after two heartbeats of silence the connection counts as dead.
    * @param {Effect[]} out
    */
   #word(out) {
@@ -112,7 +112,7 @@ export class Feed {
 
   /**
    * @param {Effect[]} out
-   * @param {number} [delay] a wait the server or the moment dictates, instead of the back-off
+   * @param {number} [delay] used instead of the back-off
    */
   #lost(out, delay) {
     const opened = this.status.phase === 'open';
@@ -123,7 +123,7 @@ export class Feed {
     out.push({ type: 'disconnect' }, { type: 'clear', name: 'watchdog' });
     const ms = delay ?? backoff(this.status.failures, this.retryMs, this.random);
     out.push({ type: 'timer', name: 'retry', ms });
-    // A refused stream says nothing about why; an ordinary request does, and brings what was missed.
+    // A refused stream doesn't tell why; an ordinary request does, and it fetches what was missed.
     if (!opened) this.#want(out);
     if (this.status.failures >= FAILURES_BEFORE_POLLING && !this.status.polling) {
       this.status.polling = true;
@@ -135,7 +135,7 @@ export class Feed {
   /** @param {Extract<FeedEvent, {type: 'message'}>} event @param {Effect[]} out */
   #message({ event, id, data }, out) {
     this.#word(out);
-    // After an absence the orders are not all that may be different: the server may be another version.
+    // After a reconnect, not only orders may have changed: the server may be another version.
     const isBack = this.status.phase === 'connecting' && this.epoch > 1;
     if (this.status.phase === 'connecting') {
       this.status.phase = 'open';
@@ -165,7 +165,7 @@ export class Feed {
   }
 
   /**
-   * The server said goodbye in order: no failure, and it says itself how long to stay away.
+   * The server has sent `bye`: not a failure, and the event says how long to wait.
    * @param {any} body
    * @param {Effect[]} out
    */
@@ -214,7 +214,7 @@ export class Feed {
   #fetched({ status, body, retryAfterMs }, out) {
     this.inFlight = false;
     if (status === 401 || status === 403) return this.#stop('ended', out);
-    // A cursor from another store or another age is refused: start over with the whole window.
+    // The server can't use the cursor, such as one of another store: fetch the whole window.
     if (status === 400 && !this.askedWhole) {
       this.whole = true;
       return this.#want(out);
@@ -228,14 +228,14 @@ export class Feed {
     if (this.status.phase === 'waiting' && wasAway) this.#connect(out);
     if (this.whole || (this.wanted && moved)) this.#want(out);
     else if (this.wanted || compareCursors(this.seen, this.known) > 0) {
-      // An instance behind the one that streams: ask again, but not in a circle.
+      // This instance is behind the one that streams: ask again, with a pause.
       out.push({ type: 'timer', name: 'details', ms: moved ? 0 : 500 });
     }
   }
 
   /** @param {any} body @param {Effect[]} out @returns {boolean} whether the cursor moved */
   #answer(body, out) {
-    // A reset may have come after the question: then this answer is still a partial one.
+    // A reset may have come after the request: this answer is still partial then.
     const whole = this.askedWhole || body.reset === true;
     const from = whole ? null : this.known;
     const moved = whole || compareCursors(body.cursor, this.known) > 0;
@@ -269,7 +269,7 @@ export class Feed {
     const silent = reason === 'slept' || this.clock() - this.status.lastWord > 2 * this.heartbeatMs;
     if (phase === 'open' && reason !== 'online' && !silent) return;
     if (phase === 'connecting' && reason !== 'online' && reason !== 'slept') return;
-    // Timers may have slept, and a network that came back has killed the old connection: begin afresh.
+    // Timers may have slept, and the old connection is dead after a network change: connect anew.
     this.status.failures = 0;
     out.push({ type: 'disconnect' });
     this.#connect(out);

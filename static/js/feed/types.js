@@ -5,16 +5,16 @@
  * @typedef {'idle' | 'connecting' | 'open' | 'waiting' | 'ended'} Phase
  * @typedef {{state: string, since: number, message: string}} Source
  *
- * @typedef {object} Status             what a screen needs to tell the truth
+ * @typedef {object} Status             state of the connection, for the screen
  * @property {Phase} phase
  * @property {boolean} polling
  * @property {boolean | null} reachable  outcome of the last request, null while unknown
  * @property {boolean} online
  * @property {number} failures
- * @property {number} lastWord          when the server last spoke, by the reader's monotonic clock, ms
+ * @property {number} lastWord          when the server last sent something, by the reader's monotonic clock, ms
  * @property {number} skew              server time minus the reader's monotonic clock, ms
  * @property {Source} source
- * @property {string | null} assets     where the server serves its scripts now
+ * @property {string | null} assets     address prefix of the server's current scripts
  * @property {import('../desk.js').Usage | null} usage
  * @property {{total: number, hidden: number} | null} open   open orders of the server, and those left out; null while unknown
  *

@@ -2,8 +2,8 @@
 import { backoff } from './backoff.js';
 
 /**
- * A request that is repeated until it succeeds, with growing pauses. Asking for it again while it runs starts no second one.
- * A 401 ends it: the tab learns from its stream that it was signed out.
+ * Repeats a request until it succeeds, with growing pauses. A call while it runs starts no second one. A 401 ends it: the
+ * stream tells the tab that it was signed out.
  * @param {() => Promise<Answer>} fetch
  * @param {(body: any) => void} take
  * @param {(run: () => void, ms: number) => unknown} [wait]

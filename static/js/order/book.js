@@ -8,18 +8,17 @@ import { laneOf } from './status.js';
  * @property {string} id
  * @property {Card | null} before
  * @property {Card | null} after
- * @property {boolean} [rewritten] the customer's part of it differs from what was known before
+ * @property {boolean} [rewritten] the customer's part of it has changed
  */
 
 /** @typedef {Card | {id: string, removed: true}} Row */
 
 /**
- * The orders this desk knows, each in its newest state.
- * Whatever road a state comes by (page, stream, poll, answer to a write), an older one never replaces a newer one,
- * so nothing here depends on the order of arrival.
+ * The orders this desk knows, each in its newest state. States come from page, stream, polls and answers to writes; an older
+ * one never replaces a newer one, so the order of arrival doesn't matter.
  *
- * It is bounded as the server's window is: the newest `window` orders, and beyond them the open ones, of which no number
- * of newer orders pushes one out. Of more than `maxOpen` of those the newest leave: the ones that wait longest stay.
+ * Bounded like the server's window: the newest `window` orders, and up to `maxOpen` older open ones, which newer orders don't
+ * push out. Above `maxOpen` the newest of these leave: those that have waited longest stay.
  */
 export class Book {
   /** @param {Card[]} cards @param {number} [window] @param {number} [maxOpen] */
@@ -33,7 +32,7 @@ export class Book {
     /** @type {Map<string, string>} id to the position of the removal */
     this.removed = new Map();
     /**
-     * Content as last known whole: a summary overwrites part of the card before its details arrive.
+     * Content of the last whole card: a summary overwrites part of a card before its details arrive.
      * @type {Map<string, string>}
      */
     this.contents = new Map(cards.map((card) => [card.id, contentOf(card)]));
@@ -43,7 +42,7 @@ export class Book {
     return this.cards.size;
   }
 
-  /** Most orders that are held. */
+  /** Maximum number of orders held. */
   get limit() {
     return this.window + this.maxOpen;
   }
@@ -60,7 +59,7 @@ export class Book {
   }
 
   /**
-   * A stream event. Only the seven fields of a summary are known, the rest of an order already here is kept.
+   * Applies a stream event. It has only the seven fields of a summary; other fields of a known order are kept.
    * @param {'new_order' | 'order_update'} kind
    * @param {string} position
    * @param {Summary} summary
@@ -80,21 +79,21 @@ export class Book {
           total: fresh.total,
           itemCount: fresh.itemCount,
           customerName: fresh.customerName || before.customerName,
-          // Who has made this change comes with the details.
+          // The details tell who has made this change.
           changedBy: null,
           changedElsewhere: false,
           partial: true,
         }
       : fresh;
-    // An order first heard of by an update was created earlier than the update: its commit time is not known yet.
+    // An order first seen in an update was created earlier: its commit time is not known yet.
     if (!before && kind === 'order_update') after.createdAt = Math.min(after.timestamp, after.createdAt);
     return this.#put(after, before);
   }
 
   /**
-   * Whole cards: the answer of `recent`, or of a write.
+   * Applies whole cards: the answer of `recent`, or of a write.
    * @param {Row[]} rows
-   * @param {string} cursor where the answer stands; the position of its removals
+   * @param {string} cursor of the answer; the position of its removals
    * @returns {Change[]}
    */
   applyCards(rows, cursor) {
@@ -110,7 +109,7 @@ export class Book {
   }
 
   /**
-   * The whole window: what is not in it is gone, unless it is newer than the answer.
+   * Applies the whole window: orders that are not in it are removed, unless they are newer than the answer.
    * @param {Card[]} cards
    * @param {string} cursor
    * @returns {Change[]}
@@ -152,7 +151,7 @@ export class Book {
     if (grave !== undefined && compareCursors(position, grave) <= 0) return true;
     if (!before) return false;
     const order = compareCursors(position, before.position);
-    // The details of a position known from a summary carry the same position.
+    // Details have the same position as the summary before them.
     return order < 0 || (order === 0 && !before.partial);
   }
 
@@ -178,8 +177,8 @@ export class Book {
   }
 
   /**
-   * A screen runs for weeks, so the book is bounded; each order that comes in pushes out one at most.
-   * @param {string} keep the order that has just come in: what became of it is to be seen
+   * Keeps the book bounded, since a screen runs for weeks; each order that comes in pushes out at most one.
+   * @param {string} keep the order that has just come in: not removed for being finished
    * @returns {Change[]}
    */
   #trim(keep) {
@@ -202,7 +201,7 @@ export class Book {
     return this.list()[this.window];
   }
 
-  /** @param {Card} card how many are newer */
+  /** @param {Card} card how many orders are newer */
   #newerThan(card) {
     let newer = 0;
     for (const other of this.cards.values()) if (newestFirst(other, card) < 0) newer += 1;

@@ -13,8 +13,8 @@ import { STEADY_MS } from './places.js';
  */
 
 /**
- * One action on many orders: asked for, confirmed once, then done with its progress to be seen. What is confirmed are the
- * orders that were there when it was asked for, none that came since.
+ * One action on many orders: requested, confirmed once, then run with visible progress. It applies to the orders of the
+ * moment of the request, not to later ones.
  */
 export class Bulk {
   /**
@@ -49,10 +49,10 @@ export class Bulk {
     this.changed();
   }
 
-  /** @param {string} pile @param {string} to @returns {Promise<Outcome | null>} null when nothing was asked, or just now */
+  /** @param {string} pile @param {string} to @returns {Promise<Outcome | null>} null without a request, or directly after it */
   async confirm(pile, to) {
     const step = this.step(pile);
-    // The second half of a double tap is no answer to a question that nobody has read.
+    // The second click of a double click must not confirm a question that was not read yet.
     if (step?.kind !== 'asking' || this.clock() - step.since < STEADY_MS) return null;
     this.#progress(pile, { done: 0, failed: 0, total: step.ids.length });
     const outcome = await this.moveAll(step.ids, to, (current) => this.#progress(pile, current));
@@ -71,8 +71,8 @@ export class Bulk {
 const FAILURES_IN_A_ROW = 6;
 
 /**
- * Sets many orders to one status, without a word about each. An order that somebody else has moved meanwhile is left
- * as it is and counts as failed; after several failures in a row that are not the order's own, the rest is not tried.
+ * Sets many orders to one status, without a message for each. An order that was moved elsewhere meanwhile is left unchanged
+ * and counts as failed. After several failures in a row that don't concern the order itself, it stops.
  * @param {Actions} actions
  * @param {string[]} ids
  * @param {string} to

@@ -1,5 +1,5 @@
 /**
- * The desk's order, as the server's normaliser hands it over.
+ * An order as the server sends it to the desk.
  *
  * @typedef {{name: string, quantity: number | null, price: string}} Item
  *
@@ -14,7 +14,7 @@
  * @property {boolean} acknowledged
  * @property {number | null} acknowledgedAt
  * @property {string | null} acknowledgedBy
- * @property {string | null} changedBy    who has set the status, where that is certain
+ * @property {string | null} changedBy    who has set the status, if that is certain
  * @property {boolean} [changedElsewhere]  another program has set the status, or may have
  * @property {string} customerName
  * @property {string} phone
@@ -33,7 +33,7 @@
  * @property {string} [staffNote]       shortened
  * @property {string} [driverName]
  * @property {number[]} [itemsDone]     indexes of `items` that are ticked off
- * @property {boolean} [partial]        known from a stream event only; the details are on their way
+ * @property {boolean} [partial]        known from a stream event only; the details follow
  *
  * @typedef {object} Summary            what a stream event carries
  * @property {string} id
@@ -45,7 +45,7 @@
  * @property {number} [itemCount]
  */
 
-// C0/C1 controls except tab and newline, bidi embeddings, overrides and isolates, zero-width joiners' odd cousins.
+// C0/C1 controls except tab and newline, bidi embeddings, overrides and isolates, other invisible characters.
 const UNPRINTABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
 
 /**
@@ -60,7 +60,7 @@ export function plain(value, limit = 2000) {
   return text.slice(0, limit).replace(/[\ud800-\udbff]$/, '').trimEnd() + '…';
 }
 
-/** The name people call an order by. @param {Card} card */
+/** The order's number, as shown. @param {Card} card */
 export function numberOf(card) {
   return plain(card.orderId, 40) || plain(card.id, 40);
 }
@@ -71,7 +71,7 @@ export function isDelivery(card) {
 }
 
 /**
- * A `tel:` address, or "" when the text holds no number worth dialling.
+ * A `tel:` address, or "" when the text has no usable number.
  * @param {string} phone
  */
 export function telephone(phone) {
@@ -104,7 +104,7 @@ export function contentOf(card) {
 }
 
 /**
- * A card as far as a stream event tells.
+ * A partial card, made from a stream event.
  * @param {Summary} summary
  * @param {string} position
  * @param {number} now server time, ms

@@ -9,14 +9,14 @@ const COLUMNS = [
 ];
 
 /**
- * Where a spreadsheet may begin to read a formula: at the start of a cell, and after anything that it may take for the
- * end of one. Which character separates cells is the reader's setting, not ours, and one that expects `;` does not heed
- * quotes in the middle of what it takes for a cell. East Asian versions read the full-width signs as well.
+ * Places where a spreadsheet may begin to read a formula: at the start of a cell, and after any character that may separate
+ * cells. The separator is a setting of the reader, and one that expects `;` ignores quotes in the middle of a cell. East Asian
+ * versions read the full-width signs as well.
  */
 const FORMULA = /(^|[;,\t\r\n])([\s"]*)(?=[=+\-@|%＝＋－＠])/g;
 
 /**
- * A field by RFC 4180. A spreadsheet runs what begins like a formula, so such text gets an apostrophe in front.
+ * A field by RFC 4180. Text that begins like a formula gets an apostrophe in front, so that spreadsheets don't run it.
  * @param {string | number | null} value
  */
 export function field(value) {

@@ -1,6 +1,6 @@
 /**
  * A cursor is `<commit time in microseconds>-<percent-encoded id>`, ordered by time, then by id.
- * "" stands before every other one.
+ * "" is before every other cursor.
  */
 
 const encoder = new TextEncoder();

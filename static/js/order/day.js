@@ -17,7 +17,7 @@ export function dayOf(ms) {
  * @property {number} cancelled
  * @property {number} revenue
  * @property {number | null} average
- * @property {Card | null} oldestOpen of any day: it is the one that waits
+ * @property {Card | null} oldestOpen of any day
  * @property {number[]} perHour      24 counts
  * @property {boolean} complete      whether the window reaches back to midnight
  */
@@ -35,7 +35,7 @@ export function summarizeDay(cards, now, window) {
   let held = 0;
   let ofToday = 0;
   let priced = 0;
-  // Summed in ten-thousandths: binary fractions would show up in the till's last digit.
+  // Summed in ten-thousandths: binary fractions would change the last digit.
   let revenue = 0;
   for (const card of cards) {
     held += 1;
@@ -55,13 +55,13 @@ export function summarizeDay(cards, now, window) {
   }
   day.revenue = revenue / 10_000;
   day.average = priced > 0 ? day.revenue / priced : null;
-  // Open orders of earlier days are held beyond the window, so that one of them says nothing about its reach.
+  // Open orders of earlier days are held beyond the window: they don't tell how far it reaches.
   day.complete = held < window || ofToday < window;
   return day;
 }
 
 /**
- * The hours worth drawing: the busy ones and the current one, at least eight.
+ * The hours to draw: those with orders and the current one, at least eight.
  * @param {number[]} perHour
  * @param {number} hour the current one
  * @returns {{from: number, to: number}} both included

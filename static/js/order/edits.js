@@ -1,8 +1,8 @@
 /** @import { Card } from './card.js' */
 
 /**
- * Changes made here that the server has not confirmed yet, laid over the book so that a tap shows at once;
- * and the moves of the last seconds, so that a tap can be taken back.
+ * Changes made here that the server has not confirmed yet, applied over the book so that they show at once; and the moves
+ * of the last seconds, for undo.
  *
  * @typedef {{status?: string, acknowledged?: boolean}} Patch
  * @typedef {{id: string, from: string, to: string, at: number, number: string}} Move
@@ -22,7 +22,7 @@ export class Edits {
   /**
    * @param {string} id
    * @param {Patch} patch
-   * @returns {number} to settle with
+   * @returns {number} ticket for `settle`
    */
   begin(id, patch) {
     const ticket = ++this.tickets;
@@ -31,7 +31,7 @@ export class Edits {
   }
 
   /**
-   * The server has answered, whatever it said. A later change of the same order stays laid over.
+   * Removes a change after any answer of the server. A later change of the same order stays.
    * @param {string} id
    * @param {number} ticket
    */
@@ -45,7 +45,7 @@ export class Edits {
   }
 
   /**
-   * The order as the person at this desk left it.
+   * The order with this desk's pending change.
    * @param {Card} card
    * @returns {Card}
    */
@@ -53,7 +53,7 @@ export class Edits {
     const edit = this.pending.get(card.id);
     if (!edit) return card;
     const { status } = edit.patch;
-    // Whoever has set the status before has not set this one.
+    // The known names belong to the previous status.
     const by = status === undefined || status === card.status ? {} : { changedBy: null, changedElsewhere: false };
     return { ...card, ...edit.patch, ...by };
   }
@@ -64,7 +64,7 @@ export class Edits {
   }
 
   /**
-   * The newest move that can still be taken back.
+   * The newest move that can still be undone.
    * @param {number} now
    */
   undoable(now) {
@@ -79,14 +79,14 @@ export class Edits {
 }
 
 /**
- * The body of a write: what to set, and the status it relies on.
+ * The body of a write: what to set, and the expected status.
  * @param {Card} card as shown when it was tapped
  * @param {string} to
  */
 export function moveBody(card, to) {
   /** @type {{status: string, expectedStatus: string, acknowledged?: boolean}} */
   const body = { status: to, expectedStatus: card.status };
-  // Whoever moves an order along has noticed it: the alarm must fall silent with the same write.
+  // Moving an order acknowledges it in the same write, which stops the alarm.
   if (!card.acknowledged) body.acknowledged = true;
   return body;
 }

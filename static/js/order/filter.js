@@ -5,7 +5,7 @@ import { isLongOpen } from './piles.js';
 import { isVoid, laneOf } from './status.js';
 
 /**
- * What the search box and the chips ask for; it lives in the page's address.
+ * The state of the search box and the chips, kept in the page's address.
  *
  * @typedef {'all' | 'open' | 'done' | 'cancelled'} StatusChip
  * @typedef {'board' | 'history'} View
@@ -15,7 +15,7 @@ import { isVoid, laneOf } from './status.js';
  * @property {StatusChip} status
  * @property {boolean} today
  * @property {'' | 'delivery' | 'pickup'} way
- * @property {boolean} old      open ones that were forgotten
+ * @property {boolean} old      only open orders that were forgotten
  */
 
 /** @type {Filter} */
@@ -39,7 +39,7 @@ export function readFilter(query) {
   };
 }
 
-/** @param {Filter} filter @returns {string} "" when nothing is asked for */
+/** @param {Filter} filter @returns {string} "" without filters */
 export function writeFilter(filter) {
   const params = new URLSearchParams();
   if (filter.view !== 'board') params.set('view', filter.view);
@@ -72,7 +72,7 @@ function haystack(card) {
     const items = card.items.slice(0, 100).map((item) => item.name.slice(0, 200));
     const fields = [numberOf(card), card.customerName.slice(0, 200), card.phone.slice(0, 60), card.email.slice(0, 200)];
     text = fold([...fields, card.address.slice(0, 500), card.notes.slice(0, 2000), ...items].join('\n'));
-    // Phones are typed with and without gaps.
+    // Phone numbers are typed with and without spaces.
     text += `\n${card.phone.slice(0, 60).replace(/\D/g, '')}`;
     haystacks.set(card, text);
   }

@@ -4,8 +4,8 @@
 import { isVoid, laneOf } from './status.js';
 
 /**
- * What happened to an order behind the back of this desk, shown until somebody here has seen it.
- * A cancelled order keeps its place on the board meanwhile.
+ * Changes of an order from outside of this desk, shown until they were seen here. A cancelled order keeps its place on
+ * the board meanwhile.
  *
  * @typedef {{kind: 'cancelled' | 'changed', lane: Lane, at: number}} Mark
  */
@@ -26,7 +26,7 @@ export class Marks {
 
   /**
    * @param {Change} change
-   * @param {boolean} own whether this desk asked for it
+   * @param {boolean} own whether this desk made the change
    * @param {number} now
    * @returns {Mark | null} a mark that is new
    */
@@ -52,7 +52,7 @@ export class Marks {
     return this.marks.delete(id);
   }
 
-  /** Marks of orders that are no longer held help nobody. @param {(id: string) => boolean} exists */
+  /** Drops marks of orders that are no longer held. @param {(id: string) => boolean} exists */
   prune(exists) {
     for (const id of this.marks.keys()) if (!exists(id)) this.marks.delete(id);
   }
@@ -75,7 +75,7 @@ function isMark(value) {
 }
 
 /**
- * Where an order stands on the board.
+ * The column of an order on the board.
  * @param {Card} card
  * @param {Mark | null} mark
  * @returns {Lane}

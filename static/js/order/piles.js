@@ -1,12 +1,12 @@
 /** @import { Card } from './card.js' */
 import { isWaiting, laneOf } from './status.js';
 
-/** So many waiting orders of one source within a minute of each other are no customers. */
+/** This many waiting orders of one source within a minute of each other are a flood. */
 const FLOOD_ORDERS = 20;
 const FLOOD_MS = 60_000;
 const LONG_MS = 7 * 86_400_000;
 
-/** Whether an open order is so old that it was forgotten rather than left waiting. @param {Card} card @param {number} now server time */
+/** Whether an open order is so old that it counts as forgotten. @param {Card} card @param {number} now server time */
 export function isLongOpen(card, now) {
   return now - card.timestamp > LONG_MS && laneOf(card.status) !== 'done';
 }
@@ -19,18 +19,18 @@ export function isLongOpen(card, now) {
  */
 
 /**
- * Orders that flood in from one address, kept apart so that they bury no real ones. An order that belongs to a flood
- * stays with it for as long as it is in the first column, however few are left.
+ * Floods of orders from one address, kept apart so that they don't hide real orders. An order of a flood stays with it
+ * while it is in the first column, however few are left.
  */
 export class Floods {
   constructor() {
     /** @type {Flood[]} */
     this.list = [];
-    /** @type {Set<string>} sources whose orders are to be seen one by one */
+    /** @type {Set<string>} sources whose orders are shown one by one */
     this.expanded = new Set();
     /**
-     * Orders known by a stream event only, which names no source, with the time of it: during a flood they are held back
-     * until their details tell whether they belong to it.
+     * Orders known from a stream event only, which has no source, with its time: during a flood they are held back until
+     * their details tell whether they belong to it.
      * @type {Map<string, number>}
      */
     this.undecided = new Map();
@@ -67,7 +67,7 @@ export class Floods {
     for (const { source } of this.list) this.expanded.add(source);
   }
 
-  /** Whether the order is folded into a row of its flood, or may be in a moment. @param {string} id */
+  /** Whether the order is folded into a row of its flood, or is held back. @param {string} id */
   isFolded(id) {
     if (this.undecided.has(id)) return true;
     const source = this.of(id);
@@ -75,7 +75,7 @@ export class Floods {
   }
 
   /**
-   * What an alarm counts: each order by itself, each flood once.
+   * The entries that the alarm counts: each order by itself, each flood once.
    * @param {Card[]} waiting newest first
    * @returns {{id: string, createdAt: number}[]}
    */
@@ -119,7 +119,7 @@ function newOrdersBySource(cards) {
   return bySource;
 }
 
-/** Those that stand with enough others within a minute. @param {Card[]} orders oldest first */
+/** Orders with enough others within a minute. @param {Card[]} orders oldest first */
 function burst(orders) {
   /** @type {Set<string>} */
   const found = new Set();

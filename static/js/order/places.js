@@ -1,6 +1,6 @@
 /**
- * Where each card stands, and since when. A finger is aimed before it lands: a tap means the card that was there when it was
- * aimed, so one on a card that has only just come to its place is nobody's wish.
+ * The place of each card, and since when it is there. A user aims before the tap lands, so a tap on a card that has just moved
+ * to this place was meant for another one and is ignored.
  *
  * @typedef {object} Place
  * @property {number} left    px in the page
@@ -11,19 +11,19 @@
  */
 
 export const STEADY_MS = 400;
-/** Less than this is not another place for a finger. */
+/** A smaller move doesn't count as another place. */
 const NEAR_PX = 8;
 
 export class Places {
   constructor() {
     /** @type {Map<string, {place: Place, since: number, statusSince: number}>} */
     this.places = new Map();
-    /** When the focus was passed on to a card because the one that had it went away. */
+    /** When the focus last moved to a card because the focused one left. */
     this.passedOn = -Infinity;
   }
 
   /**
-   * All cards that are to be seen, as they stand now.
+   * Records the places of all visible cards.
    * @param {Iterable<[string, Place]>} seen
    * @param {number} now monotonic ms
    */
@@ -38,7 +38,7 @@ export class Places {
   }
 
   /**
-   * Something was done to this card, which it may not show yet.
+   * Records an action on this card, which it may not show yet.
    * @param {string} id @param {boolean} moved whether its status changes by it @param {number} now
    */
   acted(id, moved, now) {
@@ -46,13 +46,13 @@ export class Places {
     if (known) this.places.set(id, { ...known, since: now, statusSince: moved ? now : known.statusSince });
   }
 
-  /** Whether a pointer that came down then meant this card. @param {string} id @param {number} then monotonic ms */
+  /** Whether a pointer that went down at `then` was aimed at this card. @param {string} id @param {number} then monotonic ms */
   isAimedAt(id, then) {
     const known = this.places.get(id);
     return known !== undefined && then - known.since >= STEADY_MS;
   }
 
-  /** Whether a key that is pressed now means the card that has the focus. @param {string} id @param {number} now */
+  /** Whether a key pressed now is meant for the focused card. @param {string} id @param {number} now */
   isMeant(id, now) {
     return now - this.passedOn >= STEADY_MS && now - (this.places.get(id)?.statusSince ?? -Infinity) >= STEADY_MS;
   }

@@ -3,7 +3,7 @@ import { isDelivery } from './card.js';
 
 /** @typedef {'new' | 'preparing' | 'ready' | 'done'} Lane */
 
-/** The columns of the board, in the order work flows. @type {Exclude<Lane, 'done'>[]} */
+/** The columns of the board, in the order of the work. @type {Exclude<Lane, 'done'>[]} */
 export const LANES = ['new', 'preparing', 'ready'];
 
 /** @type {Record<string, Lane>} */
@@ -30,7 +30,7 @@ export const SETTABLE = [
 ];
 
 /**
- * A status nobody has heard of goes where somebody will look at it.
+ * The column of a status; an unknown status is in the first one, where it is seen.
  * @param {string} status
  * @returns {Lane}
  */
@@ -43,13 +43,13 @@ export function isKnown(status) {
   return Object.hasOwn(LANE_OF, status);
 }
 
-/** Money that will not come, or has gone back. @param {string} status */
+/** Whether the order brings no revenue: cancelled or returned. @param {string} status */
 export function isVoid(status) {
   return status === 'CANCELLED' || status === 'RETURNED';
 }
 
 /**
- * The one-tap step forward, or null at the end of the road.
+ * The status of the button to the next step, or null after the last one.
  * @param {Card} card
  * @returns {string | null}
  */
@@ -74,7 +74,7 @@ export function nextStatus(card) {
 }
 
 /**
- * The step back, for the tap that was one too many.
+ * The previous step, to correct a mistake.
  * @param {Card} card
  * @returns {string | null}
  */
@@ -104,7 +104,7 @@ export function previousStatus(card) {
   }
 }
 
-/** Nobody has taken notice of it yet. @param {Card} card */
+/** Whether it is new and not acknowledged. @param {Card} card */
 export function isWaiting(card) {
   return laneOf(card.status) === 'new' && !card.acknowledged;
 }

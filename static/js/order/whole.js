@@ -2,14 +2,14 @@
 import { plain } from './card.js';
 
 /**
- * The order as it is stored: whatever its writers put there.
+ * The order as stored, with all fields of its writers.
  *
  * @typedef {{at: number | null, kind: 'placed' | 'noticed' | 'status' | 'elsewhere', status: string, by: string}} Moment `at` is null where the time isn't known
  */
 
 /**
- * What is known of an order's way, oldest first. What another program has changed is the last line, without a time: documents don't
- * tell when. Its `status` is set only when the history's last entry has another status.
+ * The known history of an order, oldest first. A change by another program is the last line, without a time, which documents
+ * don't tell. Its `status` is set only when the history's last entry has another status.
  * @param {Card} card
  * @param {any} whole
  * @returns {Moment[]}
@@ -30,8 +30,7 @@ export function timelineOf(card, whole) {
 }
 
 /**
- * What admins have written on an order: names of texts and their values, in the order they are shown. Notes are whole where the order
- * as stored is here.
+ * What admins have written on an order. Notes are complete if the stored order was fetched.
  * @param {Card} card
  * @param {any} whole
  * @returns {{driver: string, staff: string, reason: string, note: string}}
@@ -46,11 +45,11 @@ export function staffTexts(card, whole) {
   };
 }
 
-/** What an order may call the name of an item, the best first; as the server reads it. */
+/** Fields that may hold an item's name, the best first; the same as in the server. */
 const NAMES = ['productName', 'name', 'title', 'productId'];
 
 /**
- * The items of the order as it is stored, however many.
+ * All items of the stored order.
  * @param {any} whole
  * @returns {import('./card.js').Item[] | null} null when they cannot be read
  */
@@ -64,7 +63,7 @@ export function itemsOf(whole) {
 }
 
 /**
- * One where it is not said; numeric text is read.
+ * The quantity; 1 if it is missing. Numeric text is read.
  * @param {unknown} value
  */
 function quantityOf(value) {

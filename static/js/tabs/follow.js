@@ -4,8 +4,8 @@
 import { compareCursors, laterCursor } from '../order/cursor.js';
 
 /**
- * A tab's own place in the stream of cards. The hub's batches say from where to where they reach; a tab that joined
- * late, slept, or changed hubs sees the hole and fetches it by itself.
+ * A tab's position in the stream of cards. The hub's batches carry their first and last cursor; a tab that joined late, slept
+ * or changed hubs sees the gap and fetches what is missing.
  *
  * @typedef {Extract<News, {type: 'cards'}>} Batch
  */
@@ -22,14 +22,14 @@ export class Follower {
     return 'apply';
   }
 
-  /** @param {string} cursor where the hub stands */
+  /** @param {string} cursor of the hub */
   isBehind(cursor) {
     return compareCursors(this.cursor, cursor) < 0;
   }
 }
 
 /**
- * What a hub knows, by the clock of the tab that hears it.
+ * The hub's status, converted to the clock of this tab.
  * @param {Status} status
  * @param {Bearings} at
  * @param {number} now the tab's own monotonic ms

@@ -5,32 +5,32 @@ import { drive } from '../feed/drive.js';
 import { Feed } from '../feed/machine.js';
 
 /**
- * @typedef {object} Hello              how a tab introduces itself; the first one starts the stream
+ * @typedef {object} Hello              first message of a tab; the first tab's starts the stream
  * @property {'hello'} t
  * @property {string} tab
  * @property {string} cursor
- * @property {number} serverTime        now, as far as the tab knows; clocks of tabs and workers need not agree
+ * @property {number} serverTime        now, by the tab's estimate; clocks of tabs and workers may differ
  * @property {Source} source
  * @property {number} heartbeatMs
  * @property {number} retryMs
- * @property {number} limit             orders to ask for when the whole window is wanted
+ * @property {number} limit             orders to request for the whole window
  * @property {string} name
  *
  * @typedef {Hello | {t: 'wake', tab: string, reason: 'visible' | 'online'} | {t: 'offline', tab: string}
  *   | {t: 'leave', tab: string}} ToHub
  *
- * @typedef {{serverTime: number, wordAge: number}} Bearings   server time now, and how long ago the server last spoke
+ * @typedef {{serverTime: number, wordAge: number}} Bearings   server time now, and ms since the server last sent something
  *
  * @typedef {{t: 'welcome', cursor: string, status: Status, at: Bearings} | {t: 'pulse', at: Bearings | null}
  *   | {t: 'news', news: Exclude<News, {type: 'status'}>} | {t: 'status', status: Status, at: Bearings}} FromHub
  */
 
 const PULSE_MS = 1000;
-/** Pulses are held back by a busy machine, too; nobody closes a lid for less. */
+/** A shorter pause may be a busy machine that delays pulses; a longer one is sleep. */
 const SLEEP_MS = 10_000;
 
 /**
- * The one owner of the stream, wherever it lives: in a shared worker, in the leading tab, or in a tab by itself.
+ * The only owner of the stream, in a shared worker, in the leading tab, or in a single tab.
  */
 export class Hub {
   /**
@@ -51,14 +51,14 @@ export class Hub {
 
   /**
    * @param {ToHub} message
-   * @param {(message: FromHub) => void} reply to the tab that spoke
+   * @param {(message: FromHub) => void} reply to the sender
    */
   hear(message, reply) {
     if (this.closed) return;
     switch (message.t) {
       case 'hello':
         if (!this.feed) this.#start(message);
-        // A page that has just been served has a session again, whatever the stream found before.
+        // A page that was just served has a session again, although the stream's had ended.
         else if (this.feed.status.phase === 'ended') this.driver?.send({ type: 'wake', reason: 'signin' });
         if (this.feed) reply({ t: 'welcome', cursor: this.feed.known, status: this.feed.status, at: this.#bearings(this.feed) });
         return;
@@ -71,7 +71,7 @@ export class Hub {
     }
   }
 
-  /** Nobody listens any more; the next tab starts the stream anew. */
+  /** Stops the stream: no tab is left. The next one starts it again. */
   rest() {
     this.driver?.send({ type: 'stop' });
     this.driver = null;
@@ -115,17 +115,17 @@ export class Hub {
     return { serverTime: now + feed.status.skew, wordAge: now - feed.status.lastWord };
   }
 
-  /** Tabs tell a dead or frozen hub by its silence. */
+  /** Sends the pulse; tabs detect a dead or frozen hub by its silence. */
   #pulse() {
     if (this.closed) return;
-    // The stream may have died in its sleep, and server time has gone on without this clock.
+    // During sleep the stream may have died, and server time went on without this clock.
     if (this.sleep.passed() > SLEEP_MS) this.driver?.send({ type: 'wake', reason: 'slept' });
     this.broadcast({ t: 'pulse', at: this.feed && this.#bearings(this.feed) });
     this.world.setTimeout(() => this.#pulse(), PULSE_MS);
   }
 }
 
-/** The world as a worker has it. @returns {World & {clock: () => number, wall: () => number, random: () => number}} */
+/** The dependencies of a hub in a worker. @returns {World & {clock: () => number, wall: () => number, random: () => number}} */
 export function realWorld() {
   return {
     openStream: (url) => new EventSource(url),

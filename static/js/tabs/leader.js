@@ -6,17 +6,17 @@ import { Timers } from './timers.js';
 import { Watch } from './watch.js';
 
 const LOCK = 'orderbell-stream';
-/** Not all take the lock at once: the first is heard by the others. */
+/** Random delay before taking the lock, so that the other tabs hear the first one. */
 const SPREAD_MS = 400;
 
-/** The world as a tab has it, hidden or not. @param {Timers} timers */
+/** The dependencies of a hub in a tab, hidden or not. @param {Timers} timers */
 function tabWorld(timers) {
   return { ...realWorld(), setTimeout: timers.set.bind(timers), clearTimeout: timers.clear.bind(timers) };
 }
 
 /**
- * Where there is no SharedWorker: the tab that holds the lock owns the stream and passes it on. The browser hands the
- * lock of a closed tab to the next one; from a frozen tab, which keeps its lock, it is taken.
+ * Used without SharedWorker: the tab that holds the lock owns the stream and forwards it to the others. The browser passes the
+ * lock of a closed tab to the next one; a frozen tab keeps its lock, so the others steal it.
  * @param {LinkOptions} options
  * @returns {Line}
  */
@@ -38,7 +38,7 @@ export function linkByLeader({ hello, hear }) {
       hear(message);
     });
     hub.hear(hello(), hear);
-    // Tabs that waited for the former leader introduce themselves to this one.
+    // Makes the tabs of the former leader say hello to this one.
     channel.postMessage({ to: 'tabs', message: { t: 'pulse' }, fresh: true });
   }
 
@@ -105,7 +105,7 @@ export function linkByLeader({ hello, hear }) {
 }
 
 /**
- * Without a way to share, a tab has a stream of its own.
+ * Used when tabs can't share: this tab has its own stream.
  * @param {LinkOptions} options
  * @returns {Line}
  */

@@ -3,17 +3,17 @@ import { monotonic } from '../clock.js';
 import { Watch } from './watch.js';
 
 /**
- * A tab's line to whoever owns the stream.
+ * A tab's connection to the owner of the stream.
  *
  * @typedef {object} Line
  * @property {(message: ToHub) => void} post
- * @property {(now: number) => void} check   to be called about once a second, with monotonic ms
+ * @property {(now: number) => void} check   must be called about once a second, with monotonic ms
  * @property {() => void} close
  *
  * @typedef {object} LinkOptions
  * @property {() => Hello} hello
  * @property {(message: FromHub) => void} hear
- * @property {string} [force] a way to share, for tests: worker, leader or solo
+ * @property {string} [force] the way to share, for tests: worker, leader or solo
  */
 
 const GENERATIONS = 3;
@@ -22,7 +22,7 @@ const GENERATIONS = 3;
 export function link(options) {
   /** @type {Line | null} */
   let line = null;
-  // Most browsers never need the other ways; they are fetched by those that do.
+  // Few browsers need the other ways, so they are loaded on demand.
   const next = async () => {
     const { linkByLeader, linkAlone } = await import('./leader.js');
     line = canLead(options.force) ? linkByLeader(options) : linkAlone(options);
@@ -48,8 +48,8 @@ function canLead(force) {
 }
 
 /**
- * The worker's address carries the hash of the assets, so a deploy gets a worker of its own. One that died or froze
- * is replaced by the next generation; every tab counts alike, so they meet again in the same one.
+ * Shares by SharedWorker. Its address has the hash of the assets, so each deploy has its own worker. The next generation replaces
+ * a worker that died or froze; all tabs count generations alike, so they use the same one.
  * @param {LinkOptions} options
  * @param {() => void} giveUp
  * @returns {Line}

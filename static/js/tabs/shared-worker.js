@@ -16,7 +16,7 @@ const hub = new Hub(realWorld(), (message) => {
     if (message.t === 'leave') {
       ports.delete(port);
       port.close();
-      // A worker that was given up while it was frozen must not keep a stream when it wakes.
+      // A frozen worker that the tabs have left must close its stream when it wakes.
       if (ports.size === 0) hub.rest();
       return;
     }

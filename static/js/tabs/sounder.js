@@ -1,9 +1,9 @@
 /**
- * Which of this browser's tabs makes the sound. Every tab tells the others about itself and all of them apply the
- * same rule, so no one has to be in charge.
+ * Chooses the tab of this browser that rings. Every tab sends its facts to the others and all apply the same rule, so no
+ * leader is needed.
  *
- * The clocks of two tabs need not agree. So no message carries a moment: presence counts from when it was heard, the
- * last ring is told by its age, and which tab was focused last by a number that only grows.
+ * The clocks of two tabs may differ, so no message carries a time: presence counts from when it was received, the last
+ * ring is sent as its age, and the order of focus as a number that only grows.
  *
  * @typedef {object} Facts
  * @property {string} tab
@@ -11,16 +11,16 @@
  * @property {boolean} visible
  * @property {number} focus       the tab focused last has the highest, 0 for never
  *
- * @typedef {Facts & {at: number}} Presence   with the own time when it was heard
+ * @typedef {Facts & {at: number}} Presence   with the own time when it was received
  */
 
 export const PRESENCE_MS = 1000;
 export const EXPIRY_MS = 3000;
-/** A newcomer listens before it speaks, or two tabs would ring at once. */
+/** A new tab listens first: otherwise two tabs could ring at once. */
 export const SETTLE_MS = 400;
-/** One that takes over lets the others hear of it first. */
+/** A tab that takes over waits until the others know. */
 export const HANDOVER_MS = 250;
-/** One that slept first has to hear what became of the orders that it missed. */
+/** A tab that slept waits for the changes of orders that it missed. */
 export const WAKE_MS = 1500;
 
 /**
@@ -54,7 +54,7 @@ function isBetter(a, b) {
 export class Ensemble {
   /**
    * @param {string} tab
-   * @param {number} now own monotonic ms, as everywhere here
+   * @param {number} now own monotonic ms, as in the whole class
    * @param {(gossip: Gossip) => void} tell
    * @param {boolean} [focused]
    */
@@ -64,7 +64,7 @@ export class Ensemble {
     this.updatedAt = now;
     this.saidAt = now;
     this.lastRung = -Infinity;
-    /** A newcomer learns how high to count while it settles. */
+    /** The focus to claim when the new tab knows the numbers of the others. */
     this.wantsFocus = focused;
     /** @type {Presence} */
     this.me = { tab, unlocked: false, visible: true, focus: 0, at: now };
@@ -73,12 +73,12 @@ export class Ensemble {
     this.say(now, true);
   }
 
-  /** This tab has the focus now. */
+  /** This tab got the focus. */
   focus() {
     this.wantsFocus = true;
   }
 
-  /** Whether this tab has not run for so long that it may have missed what the others said. @param {number} now */
+  /** Whether this tab was suspended for so long that it may have missed messages. @param {number} now */
   slept(now) {
     return now - this.updatedAt > EXPIRY_MS;
   }
@@ -131,7 +131,7 @@ export class Ensemble {
     this.tell({ t: 'gone', tab: this.me.tab });
   }
 
-  /** Whether it falls to this tab to sound, be it only in a moment. @param {number} now */
+  /** Whether this tab is the one to ring, now or after its quiet time. @param {number} now */
   isChosen(now) {
     this.me.at = now;
     return chooseSounder(this.peers.values(), now)?.tab === this.me.tab;
@@ -142,7 +142,7 @@ export class Ensemble {
     return now >= this.quietUntil && this.isChosen(now);
   }
 
-  /** Whether any tab of this browser can be heard. @param {number} now */
+  /** Whether any tab of this browser can play sound. @param {number} now */
   anyUnlocked(now) {
     return [...this.peers.values()].some((peer) => peer.unlocked && (peer === this.me || now - peer.at <= EXPIRY_MS));
   }

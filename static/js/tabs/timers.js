@@ -1,6 +1,6 @@
 /**
- * Timers of a tab. Browsers hold back those of a hidden one, after a while to one a minute; these also run when `tick` is
- * called, which a worker's clock does twice a second.
+ * Timers of a tab. Browsers throttle those of a hidden tab, after a while to one a minute; these also run on each `tick`,
+ * which a worker's timer calls twice a second.
  *
  * @typedef {{at: number, run: () => void, native: any}} Timer
  */

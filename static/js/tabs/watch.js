@@ -1,9 +1,9 @@
-/** Two pulses missed and some patience: with half a second to notice it, a stream has a new owner within five. */
+/** Two missed pulses and a margin: with half a second to detect it, a stream has a new owner within five seconds. */
 const LIMIT_MS = 2600;
 
 /**
- * Tells whether the other side has fallen silent, without mistaking one's own sleep for it: a tab whose timers were
- * held back has heard nothing because it was not listening.
+ * Detects that the other side is silent. A pause of this tab itself doesn't count: a tab whose timers were throttled did not
+ * process messages.
  */
 export class Watch {
   /** @param {number} now @param {number} [limitMs] */
@@ -18,7 +18,7 @@ export class Watch {
     this.heardAt = now;
   }
 
-  /** @param {number} now @returns {boolean} whether the silence is the other side's */
+  /** @param {number} now @returns {boolean} whether the other side is silent */
   silent(now) {
     const slept = now - this.checkedAt > this.limitMs;
     this.checkedAt = now;

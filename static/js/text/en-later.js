@@ -1,5 +1,5 @@
 /**
- * The English words of what is loaded when it is first needed.
+ * The English texts of the parts that are loaded on demand.
  *
  * @type {import('./index.js').Texts}
  */

@@ -1,6 +1,6 @@
 /**
- * Every English word that the desk says in its first seconds; `en-later.js` has the rest. Another language is another two
- * files like these, named in `text/index.js` and `text/later.js`.
+ * The English texts needed at first; `en-later.js` has the others. Another language needs two files like these, listed in
+ * `text/index.js` and `text/later.js`.
  * `{name}` is filled in; a text with plurals is an object of `Intl.PluralRules` categories chosen by `{n}`.
  *
  * @type {import('./index.js').Texts}
@@ -188,7 +188,7 @@ export const en = {
   'day.usage': 'Store reads today: {reads} of {limit}',
   'day.usage.writes': 'writes: {writes} of {limit}',
 
-  // Of the windows, what is said without them
+  // Texts about dialogs, shown outside of them
   'detail.title': 'Order {number}',
   'detail.failed': 'The whole order could not be fetched.',
   'settings.silent': 'The browser keeps this page silent. Check its sound permission and the device volume.',

@@ -2,9 +2,9 @@ import { t } from './index.js';
 import { formatAge } from '../order/age.js';
 
 /**
- * Money and times the way the device's owner writes them.
+ * Formats money and times in the device's locale.
  * @param {string} locale
- * @param {string} currency ISO 4217; anything else is put beside the number
+ * @param {string} currency ISO 4217; any other text is put beside the number
  */
 export function formats(locale, currency) {
   const money = moneyFormat(locale, currency);
@@ -22,7 +22,7 @@ export function formats(locale, currency) {
     clock: (ms) => (isTime(ms) ? clock.format(ms) : ''),
     /** @param {number} ms */
     full: (ms) => (isTime(ms) ? full.format(ms) : ''),
-    /** The time of today, the date of other days. @param {number} ms @param {number} now */
+    /** The time if it is today, the date otherwise. @param {number} ms @param {number} now */
     moment: (ms, now) => {
       if (!isTime(ms)) return '';
       return new Date(ms).toDateString() === new Date(now).toDateString() ? clock.format(ms) : short.format(ms);
@@ -48,7 +48,7 @@ function isTime(ms) {
   return Number.isFinite(ms) && Math.abs(ms) < 8.64e15;
 }
 
-/** The age of a word: seconds while they matter. @param {number} ms */
+/** A short age: in seconds while it is small. @param {number} ms */
 export function shortAge(ms) {
   const seconds = Math.floor(ms / 1000);
   if (seconds < 2) return t('pill.now');

@@ -23,7 +23,7 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(values, name) ? String(values[name]) : whole));
 }
 
-/** More texts of the language, which come with what is loaded later. @param {Texts} more */
+/** Adds texts of the language, for parts that are loaded later. @param {Texts} more */
 export function learn(more) {
   Object.assign(texts, more);
 }
@@ -33,13 +33,13 @@ export function hasText(key) {
   return Object.hasOwn(texts, key);
 }
 
-/** What a status is called; an unknown one is shown as it is. @param {string} status */
+/** The name of a status; an unknown one is shown as it is. @param {string} status */
 export function statusName(status) {
   if (status === '') return t('status.none');
   return hasText(`status.${status}`) ? t(`status.${status}`) : status;
 }
 
-/** What the button to a status says. @param {string} status */
+/** The label of the button to a status. @param {string} status */
 export function stepName(status) {
   return hasText(`do.${status}`) ? t(`do.${status}`) : t('do.other', { status: statusName(status) });
 }

@@ -7,7 +7,7 @@ import '../text/later.js';
 import { byId, make, setAttribute } from './dom.js';
 
 /**
- * Who is signed in where.
+ * Shows the sessions of this account.
  * @param {Desk} desk
  * @param {Formats} formats
  */
@@ -70,7 +70,7 @@ function entry(name, tag, facts) {
   return make('li', {}, [title, make('small', { text: facts })]);
 }
 
-/** What is wrong with a field that the server refuses. @type {Record<string, string>} */
+/** Messages for the fields that the server refuses. @type {Record<string, string>} */
 const REFUSED = { current: 'account.refused.current', new: 'account.refused.new' };
 
 /** @param {HTMLFormElement} form */

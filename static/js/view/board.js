@@ -21,7 +21,7 @@ export class Board {
     for (const element of this.root.querySelectorAll('.card')) this.elements.set(element.dataset.id, element);
     /** @type {Shown[]} */
     this.shown = [];
-    // A card that changes columns is inserted anew, which would start its greeting again.
+    // A card that changes columns is inserted again, which would restart its highlight.
     this.root.addEventListener('animationend', (/** @type {AnimationEvent} */ event) => {
       /** @type {Element} */ (event.target).classList.remove('arrived');
     });
@@ -36,7 +36,7 @@ export class Board {
     const focus = this.#focused();
     const all = list.filter(({ lane }) => lane !== 'done');
     this.shown = all.filter(({ card }) => !isFolded(card.id));
-    // The cards that a filter hides are kept: to make hundreds anew when it is cleared would be felt.
+    // Cards hidden by a filter are kept: making hundreds again when it is cleared would be slow.
     for (const id of this.elements.keys()) if (!isHeld(id)) this.elements.delete(id);
     for (const lane of LANES) {
       const inLane = this.shown.filter((shown) => shown.lane === lane).sort(laneOrder(prefs));
@@ -52,7 +52,7 @@ export class Board {
     this.look();
   }
 
-  /** Notes where the cards stand; to be called whenever that may have changed. */
+  /** Records the places of the cards; must be called whenever they may have changed. */
   look() {
     this.places.note(this.#inPlace(), this.clock());
   }
@@ -75,7 +75,7 @@ export class Board {
     }
   }
 
-  /** Brings an order into view and marks it for the eye. @param {string} id @param {boolean} focus */
+  /** Scrolls to an order and highlights it. @param {string} id @param {boolean} focus */
   reveal(id, focus) {
     const element = this.elements.get(id);
     if (!element?.isConnected) return;
@@ -87,7 +87,7 @@ export class Board {
     element.classList.add('arrived');
   }
 
-  /** Brings the rows of floods into view. */
+  /** Scrolls to the rows of floods. */
   revealFloods() {
     this.select('new');
     const row = /** @type {HTMLElement | null} */ (byId('floods').querySelector('button'));
@@ -95,14 +95,14 @@ export class Board {
     row?.focus({ preventScroll: true });
   }
 
-  /** A tap that was not meant for this card leaves a mark where it fell, and nothing else. @param {string} id */
+  /** Shows that a tap on this card was ignored, since it was meant for another one. @param {string} id */
   ignore(id) {
     const element = this.elements.get(id);
     element?.setAttribute('data-settling', '');
     setTimeout(() => element?.removeAttribute('data-settling'), STEADY_MS);
   }
 
-  /** The orders as they stand on the screen, column by column. @returns {HTMLElement[]} */
+  /** The cards in the order of the screen, column by column. @returns {HTMLElement[]} */
   inSight() {
     return [...this.root.querySelectorAll('.card')].filter((element) => element.offsetParent !== null);
   }
@@ -138,7 +138,7 @@ export class Board {
     }
   }
 
-  /** Where the focus is, in words that survive a redraw. */
+  /** The place of the focus, in a form that is valid after a redraw. */
   #focused() {
     const active = document.activeElement;
     const card = /** @type {HTMLElement | null} */ (active?.closest?.('#board .card') ?? null);
@@ -149,7 +149,7 @@ export class Board {
   }
 
   /**
-   * An order that moved on takes the focus of whoever works through a column with it; the next one gets it instead.
+   * Restores the focus. When the focused card has left its column, the next card of the column gets it.
    * @param {{card: HTMLElement, list: Element | null, at: number, act: string | null} | null} focus
    */
   #refocus(focus) {
@@ -186,7 +186,7 @@ export class Board {
   }
 }
 
-/** Orders nobody has noticed stand first: new ones must not arrive below the fold. @param {Prefs} prefs */
+/** Unacknowledged orders come first: new ones must be visible without scrolling. @param {Prefs} prefs */
 function laneOrder({ sort }) {
   const byAge = sort === 'newest' ? newestFirst : oldestFirst;
   return (/** @type {Shown} */ a, /** @type {Shown} */ b) =>

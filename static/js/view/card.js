@@ -129,7 +129,7 @@ function fillFoot(element, { card, mark }, formats) {
   setAttribute(print, 'title', t('card.print'));
 }
 
-/** Who did what last, for a team that shares the screen. @param {Card} card */
+/** The last action and its admin, for a team that shares the screen. @param {Card} card */
 export function byLine(card) {
   if (card.status !== 'PENDING') {
     if (card.changedBy) return t('card.moved', { status: statusName(card.status), name: plain(card.changedBy, 60) });
@@ -140,7 +140,7 @@ export function byLine(card) {
 }
 
 /**
- * The part that changes by itself.
+ * Updates the parts that change with time.
  * @param {HTMLElement} element
  * @param {Card} card
  * @param {number} now server time

@@ -6,10 +6,10 @@ import { t } from '../text/index.js';
 import { byId, part, setText } from './dom.js';
 import { sayNow, sayPolitely } from './say.js';
 
-/** A moment of reconnecting is no news; a banner for it would only jump about. */
+/** A shorter reconnection shows no banner. */
 const GRACE_MS = 4000;
 
-/** The pill, the banner below the header, and the staleness of what is between. */
+/** Shows the state of the connection: the pill, the banner, and whether the page is out of date. */
 export class Connection {
   /** @param {number} heartbeatMs */
   constructor(heartbeatMs) {
@@ -28,7 +28,7 @@ export class Connection {
     const pill = byId('pill');
     pill.dataset.condition = condition;
     setText(byId('pill-word'), t(`pill.${condition}`));
-    // "Offline now" would read as if it had just begun, or were about to end.
+    // "Offline now" would be misleading.
     const age = shortAge(isStale(condition) ? Math.max(ageMs, 2000) : ageMs);
     setText(byId('pill-age'), age === t('pill.now') ? age : t('pill.age', { age }));
     const settled = now - this.since > GRACE_MS || condition === 'ended' || condition === 'away';
@@ -64,7 +64,7 @@ export class Connection {
   }
 }
 
-/** More orders are open than a desk can hold, which must not go unsaid. @param {{total: number, hidden: number}} open @param {import('../text/format.js').Formats} formats */
+/** Shows that more orders are open than the desk can hold. @param {{total: number, hidden: number}} open @param {import('../text/format.js').Formats} formats */
 export function drawHidden({ total, hidden }, formats) {
   const banner = byId('banner-hidden');
   banner.hidden = !(hidden > 0);

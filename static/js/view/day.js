@@ -27,7 +27,7 @@ export function drawDay(desk, formats) {
   drawUsage(desk, formats);
 }
 
-/** Figures over a part of the orders would be wrong ones. */
+/** Shown while only a part of the orders is here, which would give wrong figures. */
 function drawLoading() {
   for (const figure of ['orders', 'revenue', 'average', 'oldest']) setText(byId(`day-${figure}`), '…');
   setText(byId('day-note'), t('loading.rest'));

@@ -14,7 +14,7 @@ import { byId, make } from './dom.js';
 
 const ITEMS_SHOWN = 1000;
 
-/** One order with everything that is known of it. */
+/** The dialog of one order, with all its fields. */
 export class Detail {
   /**
    * @param {Desk} desk
@@ -191,7 +191,7 @@ export class Detail {
   #everything(open) {
     if (!this.whole) return make('p', { class: 'hint', text: t(this.failed ? 'detail.failed' : 'detail.loading') });
     const list = make('dl', { class: 'detail-grid raw' });
-    // A box that scrolls must be reachable by keyboard.
+    // A scrollable box must be reachable by keyboard.
     for (const [name, value] of fieldsOf(this.whole)) list.append(make('dt', {}, [make('bdi', { text: name })]), make('dd', { tabindex: '0', text: value }));
     const details = make('details', { class: 'raw-fields' }, [make('summary', { text: t('detail.everything') }), list]);
     details.toggleAttribute('open', open);
@@ -202,10 +202,10 @@ export class Detail {
   #click(event) {
     const id = this.id;
     const target = /** @type {HTMLElement} */ (event.target);
-    // A click on the dialog itself is one on its backdrop: the content fills the rest.
+    // A click on the dialog itself is on its backdrop: the content covers the rest.
     if (target === this.dialog) return this.dialog.close();
     if (!id) return;
-    // The second half of a double tap is not meant for what the first one brought.
+    // The second click of a double click is not meant for the buttons that the first one brought.
     if (/** @type {MouseEvent} */ (event).detail > 0 && this.aimed - this.doingSince < STEADY_MS) return;
     const act = target.closest('[data-do]')?.getAttribute('data-do');
     if (act) this.doingSince = monotonic();

@@ -1,7 +1,7 @@
 import { hasText, t } from '../text/index.js';
 
 /**
- * An element that must be there: the markup and the scripts are served together.
+ * An element that must exist: markup and scripts are served together.
  * @param {string} id
  * @returns {any}
  */
@@ -22,7 +22,7 @@ export function part(root, field) {
   return element;
 }
 
-/** Writes only what differs: a write alone costs a layout, and makes screen readers speak. @param {Element} element @param {string} text */
+/** Writes only changes: a write costs a layout and is read aloud. @param {Element} element @param {string} text */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -51,7 +51,7 @@ export function make(tag, attributes = {}, children = []) {
 }
 
 /**
- * Brings a parent's children into the wanted order with as few moves as it takes, so that focus and scrolling survive.
+ * Puts a parent's children into the wanted order with few moves, so that focus and scroll position stay.
  * @param {Element} parent
  * @param {Element[]} wanted
  */
@@ -66,7 +66,7 @@ export function arrange(parent, wanted) {
 }
 
 /**
- * Where an element stands in the page, whatever moves it for show; null while it is not to be seen.
+ * The place of an element in the page, without transforms; null while it is hidden.
  * @param {HTMLElement} element
  */
 export function placeOf(element) {
@@ -79,7 +79,7 @@ export function placeOf(element) {
   return { left, top, bottom: top + element.offsetHeight };
 }
 
-/** Puts the texts of the chosen language in place of the markup's own. @param {ParentNode} root */
+/** Replaces the markup's texts by those of the chosen language. @param {ParentNode} root */
 export function translate(root) {
   for (const [attribute, target] of [['data-t', ''], ['data-t-label', 'aria-label'], ['data-t-placeholder', 'placeholder']]) {
     for (const element of root.querySelectorAll(`[${attribute}]`)) {

@@ -3,7 +3,7 @@ import { isNarrow, NO_FILTER, readFilter, writeFilter } from '../order/filter.js
 import { t } from '../text/index.js';
 import { byId, setText } from './dom.js';
 
-/** Search box, chips and views; the address is where they keep their state. */
+/** Search box, chips and views; their state is in the page's address. */
 export class Filters {
   /** @param {() => void} changed */
   constructor(changed) {
@@ -33,7 +33,7 @@ export class Filters {
     return isNarrow(this.filter);
   }
 
-  /** What applies in this view: the status chips belong to the history, the board is about open orders. */
+  /** The filters that apply in this view: the status chips are for the history only. */
   get effective() {
     return this.filter.view === 'board' ? { ...this.filter, status: NO_FILTER.status } : this.filter;
   }

@@ -5,7 +5,7 @@ import { isVoid, laneOf } from '../order/status.js';
 import { statusName, t } from '../text/index.js';
 import { arrange, byId, make } from './dom.js';
 
-/** The table of everything in the window. */
+/** The table of all orders in the window. */
 export class History {
   constructor() {
     this.body = byId('history-rows');
@@ -36,7 +36,7 @@ export class History {
 /** @param {Shown['card']} card @param {Formats} formats @param {number} now */
 function makeRow(card, formats, now) {
   const number = numberOf(card);
-  // Each in its own isolation: names in two directions on one line would change places.
+  // Each isolated: names of both text directions on one line would change places.
   const items = card.items.slice(0, 8).flatMap((item, at) => {
     const quantity = item.quantity === null ? '' : `${t('card.quantity', { n: formats.number(item.quantity) })} `;
     return [`${at > 0 ? ', ' : ''}${quantity}`, make('bdi', { text: plain(item.name, 60) })];

@@ -1,5 +1,5 @@
 /**
- * Single keys for those who work without a mouse. They are off while somebody types, in dialogs, and by preference.
+ * Single-key shortcuts. They are off while the user types, in dialogs, and by preference.
  *
  * @typedef {'next-card' | 'previous-card' | 'open' | 'ack' | 'advance' | 'back' | 'undo' | 'print' | 'lane-1' | 'lane-2'
  *   | 'lane-3' | 'search' | 'view' | 'mute' | 'help'} Command
@@ -20,9 +20,9 @@ export function commandFor(press, { typing, dialog, onCard, enabled }) {
   if (press.ctrlKey || press.metaKey || press.altKey || typing || dialog) return null;
   if (!Object.hasOwn(KEYS, press.key)) return null;
   const command = KEYS[press.key];
-  // Enter is no shortcut but how a card is opened; on a button in it, it presses the button.
+  // Enter opens a focused card; on a button in the card, it presses the button.
   if (command === 'open') return onCard ? command : null;
-  // A held key must not race an order through its states.
+  // A held key must not move an order through several states.
   if (press.repeat && command !== 'next-card' && command !== 'previous-card') return null;
   return enabled ? command : null;
 }

@@ -1,6 +1,6 @@
 /** @import { Prefs } from '../prefs.js' */
 
-/** How much larger the text is, as in base.css. */
+/** Factors of the text size, the same as in base.css. */
 const SCALE = { normal: 1, large: 1.18, huge: 1.4 };
 
 /** @param {Prefs} prefs */
@@ -16,8 +16,8 @@ export function applyLook({ theme, textSize }) {
 const written = new WeakMap();
 
 /**
- * A media query knows the window but not the text size chosen here. Large text on a tablet needs the room of a phone's
- * layout, so the widths where layouts change grow with it.
+ * Adapts media queries to the text size chosen here, which they don't know. Large text on a tablet needs the layout of a phone,
+ * so the widths where layouts change grow with it.
  * @param {number} factor
  */
 function scaleThresholds(factor) {

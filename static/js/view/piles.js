@@ -11,13 +11,13 @@ import '../text/later.js';
 import { byId, make } from './dom.js';
 import { sayPolitely } from './say.js';
 
-/** What a row can do to its orders: the status they get, and the words for it. */
+/** The actions of a row: the status that its orders get, and the texts. */
 const DEEDS = /** @type {const} */ ({ flood: 'CANCELLED', old: 'COMPLETED' });
 const OLD = 'old';
 
 /**
- * Rows that stand for many orders: a flood from one address, at the top of the first column; and open orders that were
- * forgotten, above the columns.
+ * Rows for many orders: a flood from one address, at the top of the first column; and forgotten open orders, above the
+ * columns.
  */
 export class Piles {
   /** @param {{desk: Desk, actions: Actions, filters: Filters, toasts: Toasts, clock: () => number, changed: () => void}} options */
@@ -37,7 +37,7 @@ export class Piles {
   draw(floods, old) {
     this.ids = new Map(floods.map(({ source, cards }) => [source, cards.map(({ id }) => id)]));
     this.ids.set(OLD, old);
-    // A row whose orders have all gone stays until the last answer has come.
+    // A row without orders stays until the last answer has come.
     const running = [...this.bulk.steps].flatMap(([pile, step]) => (pile !== OLD && step.kind === 'running' && !this.ids.has(pile) ? [pile] : []));
     const shown = [...floods.map(({ source, cards, minutes }) => ({ source, n: cards.length, minutes })), ...running.map((source) => ({ source, n: 0, minutes: 1 }))];
     const { expanded } = this.desk.floods;
@@ -111,7 +111,7 @@ export class Piles {
     sayPolitely(parts.join(', '));
   }
 
-  /** Draws at once and takes the focus along. @param {string} pile @param {string} to */
+  /** Draws at once and moves the focus. @param {string} pile @param {string} to */
   #now(pile, to) {
     this.draw(this.desk.floods.list, this.ids.get(OLD) ?? []);
     this.#focus(pile, to);

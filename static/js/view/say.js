@@ -2,12 +2,12 @@ import { byId, make } from './dom.js';
 
 const KEPT = 5;
 
-/** One sentence for screen readers, when they have a moment. @param {string} text */
+/** Announces a sentence to screen readers when they are idle. @param {string} text */
 export function sayPolitely(text) {
   speak(byId('say-polite'), text);
 }
 
-/** One sentence for screen readers, at once. @param {string} text */
+/** Announces a sentence to screen readers at once. @param {string} text */
 export function sayNow(text) {
   speak(byId('say-now'), text);
 }

@@ -6,7 +6,7 @@ import '../text/later.js';
 import { byId } from './dom.js';
 
 /**
- * The form of the device's preferences; every change counts at once.
+ * The form of the device's preferences; every change applies at once.
  * @param {{prefs: () => Prefs, change: (prefs: Prefs) => void, sound: Sound, awakeProblem: () => string}} desk
  */
 export function wireSettings({ prefs, change, sound, awakeProblem }) {

@@ -6,7 +6,7 @@ import '../text/later.js';
 import { byId, make } from './dom.js';
 
 /**
- * Prints one order on a roll of paper.
+ * Prints one order on a receipt printer.
  * @param {Card} card
  * @param {{formats: Formats, shop: string, paper: number}} how
  */

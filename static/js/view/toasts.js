@@ -16,7 +16,7 @@ const NORMAL_MS = 6000;
 
 /** @typedef {{element: HTMLElement, until: number, key: string, button: HTMLElement | null, toast: Toast}} Entry */
 
-/** Short words at the bottom of the screen. They take no focus and never hold the only copy of anything. */
+/** Short messages at the bottom of the screen. They take no focus, and their content is also elsewhere. */
 export class Toasts {
   /** @param {() => number} clock */
   constructor(clock) {
@@ -55,7 +55,7 @@ export class Toasts {
     for (const entry of this.entries.filter((other) => other.key === key)) this.#remove(entry);
   }
 
-  /** Called about twice a second. A toast somebody is about to use stays. */
+  /** Must be called about twice a second. A toast with the focus stays, unless it counts down. */
   tick() {
     const now = this.clock();
     for (const entry of [...this.entries]) {

@@ -6,7 +6,7 @@ import { applyLook } from './look.js';
 /** @type {Promise<void> | null} */
 let style = null;
 
-/** Loads the style of windows. A failed attempt leaves nothing behind, so that the next one tries again. */
+/** Loads the style of dialogs. After a failure the next call tries again. */
 function loadStyle() {
   const link = make('link', { rel: 'stylesheet', href: `${document.body.dataset.assets}/css/window.css` });
   const loaded = new Promise((/** @type {(value?: any) => void} */ resolve, reject) => {
@@ -21,12 +21,12 @@ function loadStyle() {
   return loaded;
 }
 
-/** Makes windows ready to be opened. @param {import('../prefs.js').Prefs} prefs */
+/** Prepares dialogs for opening. @param {import('../prefs.js').Prefs} prefs */
 export async function dress(prefs) {
   if (!style) {
     style = loadStyle();
     await style;
-    // The new sheet has widths of its own that grow with the text.
+    // The new style sheet has its own widths, which grow with the text.
     applyLook(prefs);
   }
   await style;
