@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::embedded::EmbeddedStore;
+use crate::store::NewAdmin;
 
 const EMAIL: &str = "ana@shop.example";
 const MINUTE: u64 = 60_000;
