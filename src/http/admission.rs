@@ -23,7 +23,7 @@ const EVICTED_AT_ONCE: usize = 32;
 const SEARCH_PAUSE: Duration = if cfg!(test) {
     Duration::ZERO
 } else {
-    Duration::from_millis(50)
+    Duration::from_millis(5)
 };
 /// Maximum number of connections that were told to end and are still open: descriptors beyond the cap.
 const MAX_EVICTED: usize = 96;
@@ -261,6 +261,10 @@ impl State {
 
     /// Ends connections that wait for a request. Strangers don't push out those who use the desk. False where none waits.
     fn make_room(&mut self, is_known: bool) -> bool {
+        // Those that end now make room in a moment: that is no search in vain.
+        if self.evicted >= MAX_EVICTED {
+            return false;
+        }
         let searched = &mut self.searched[usize::from(is_known)];
         if searched.is_some_and(|searched| searched.elapsed() < SEARCH_PAUSE) {
             return false;

@@ -135,3 +135,25 @@ fn connections_of_an_address_make_room_for_its_own() {
         .expect("the place of one that waits");
     assert!(is_evicted(&places[1]) && !is_evicted(&other));
 }
+
+#[test]
+fn connections_that_are_about_to_end_are_no_search_in_vain() {
+    let admission = admission(200, 200);
+    let places: Vec<_> = (0..200)
+        .map(|_| admission.admit(address("127.0.0.1")).expect("a place"))
+        .collect();
+    for place in &places {
+        assert!(!is_evicted(place));
+    }
+    // All that may end at the same time are told to, and none has ended yet.
+    let more: Vec<_> = (0..MAX_EVICTED)
+        .map(|_| admission.admit(address("127.0.0.1")).expect("a place"))
+        .collect();
+    assert_eq!(admission.lock().evicted, MAX_EVICTED);
+    assert_eq!(
+        admission.admit(address("127.0.0.1")).err(),
+        Some(Refusal::Full)
+    );
+    assert_eq!(admission.lock().searched, [None, None]);
+    drop((places, more));
+}
