@@ -47,6 +47,8 @@ struct Suspect {
     recorded: Option<u64>,
     /// Commit time of the state found by a look-up, if it is newer than any snapshot so far.
     found: Option<u64>,
+    /// Whether a look-up is under way: there is one at a time, or each snapshot would queue another.
+    is_looked_up: bool,
 }
 
 /// The effect of a consistent snapshot or of a look-up.
@@ -295,6 +297,7 @@ impl Contents {
                 missed: read_micros,
                 recorded: None,
                 found: None,
+                is_looked_up: true,
             },
         );
         outcome.suspects.push(Missing {
@@ -340,10 +343,12 @@ impl Contents {
 
     /// Looks up again the orders that a look-up has found, but the snapshots since haven't shown.
     fn look_again(&mut self, read_micros: u64, missing: &mut Vec<Missing>) {
-        for (name, suspect) in &self.suspects {
+        for (name, suspect) in &mut self.suspects {
             if let (Some(updated), None) = (suspect.found, suspect.recorded)
                 && updated <= read_micros
+                && !suspect.is_looked_up
             {
+                suspect.is_looked_up = true;
                 missing.push(Missing {
                     name: Arc::clone(name),
                     updated,
@@ -368,7 +373,12 @@ impl Contents {
                 let updated = state.updated;
                 if updated > suspect.known.updated && updated > read_micros {
                     // A snapshot still to come shows the order or its removal.
-                    self.suspects.entry(name).or_insert(suspect).found = Some(updated);
+                    let found = Suspect {
+                        found: Some(updated),
+                        is_looked_up: false,
+                        ..suspect
+                    };
+                    self.suspects.insert(name, found);
                     return outcome;
                 }
                 self.suspects.remove(&name);

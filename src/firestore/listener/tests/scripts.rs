@@ -190,6 +190,24 @@ fn an_order_that_left_its_targets_and_exists_is_not_removed() {
 }
 
 #[test]
+fn an_order_is_looked_up_once_at_a_time() {
+    let mut driven = Driven::live(10, [changed(order("ORD1", 1, 10), NUMBERS)]);
+    driven.hear([left("ORD1", NUMBERS), consistent(111)]);
+    assert_eq!(driven.looked_up().len(), 1);
+    driven.said.clear();
+    // Newer than any snapshot so far; the next ones don't show it either.
+    driven.resolve("ORD1", Fate::Exists(Box::new(order("ORD1", 1, 115))));
+    for micros in 116..=130 {
+        driven.hear([consistent(micros)]);
+    }
+    assert_eq!(driven.looked_up().len(), 1, "the answer is still to come");
+    driven.said.clear();
+    driven.resolve("ORD1", Fate::Exists(Box::new(order("ORD1", 1, 140))));
+    driven.hear([consistent(141)]);
+    assert_eq!(driven.looked_up().len(), 1, "the order has changed again");
+}
+
+#[test]
 fn an_order_may_come_back_before_it_was_looked_up() {
     let mut driven = Driven::live(10, [changed(order("ORD1", 1, 10), NUMBERS)]);
     driven.hear([left("ORD1", NUMBERS), consistent(111)]);
