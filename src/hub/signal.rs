@@ -11,7 +11,7 @@ pub(super) enum Signal {
     Started,
     /// An incomplete snapshot was applied: every reader must check its position against the view.
     Gap,
-    /// An event without a position, for everybody who is there.
+    /// An event without a position, for all current subscribers.
     Notice(Arc<Frame>),
     /// Credentials changed: every open stream has to be checked.
     Check,

@@ -476,7 +476,7 @@ impl Listener for Subscribes {
         let mut other = subscribe(&self.relay, Start::Now);
         let panics: Rc<dyn Listener> = Rc::new(Panics);
         other.listen(Rc::downgrade(&panics));
-        // Its listener is gone, and nobody has deregistered it.
+        // Its listener is dropped without being deregistered.
         *self.other.borrow_mut() = Some(other);
     }
 }

@@ -378,7 +378,7 @@ async fn a_change_writes_its_own_fields_and_no_other() {
     assert_eq!(kept["acknowledged"], json!({"booleanValue": true}));
 }
 
-/// A runtime on the thread that calls it: nothing of it runs while nobody waits for it.
+/// A runtime whose tasks run only while a caller blocks on it.
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -145,7 +145,7 @@ fn connections_that_are_about_to_end_are_no_search_in_vain() {
     for place in &places {
         assert!(!is_evicted(place));
     }
-    // All that may end at the same time are told to, and none has ended yet.
+    // As many connections as allowed were told to end; all of them are still open.
     let more: Vec<_> = (0..MAX_EVICTED)
         .map(|_| admission.admit(address("127.0.0.1")).expect("a place"))
         .collect();
