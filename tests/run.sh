@@ -25,7 +25,14 @@ install_packages() {
 }
 
 install_packages
-rustup component list 2>/dev/null | grep -q 'clippy.*installed' || rustup component add clippy rustfmt
+# A cargo that isn't rustup's brings its own.
+if command -v rustup >/dev/null && ! rustup component list | grep -q 'clippy.*installed'; then
+  rustup component add clippy rustfmt
+fi
+node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || {
+  echo 'The tests of the desk need Node.js 20 or newer.' >&2
+  exit 1
+}
 
 step 'format'
 cargo fmt --check
@@ -68,6 +75,6 @@ npm ci --prefix tests/web --no-audit --no-fund --silent
 npm test --prefix tests/web
 
 step 'the desk: journeys in Chromium'
-ORDERBELL_BIN="$PWD/target/debug/orderbell" node --test --test-concurrency=1 tests/browser/
+ORDERBELL_BIN="$PWD/target/debug/orderbell" node --test --test-concurrency=1 tests/browser/*.test.mjs
 
 printf '\nall is well\n'

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,6 +19,11 @@ const RANDOM_LENGTH: usize = 43;
 /// Length of a keyed check, in bytes and in Base64.
 const CHECK_BYTES: usize = 16;
 const CHECK_LENGTH: usize = 22;
+
+/// Maximum time that a caller waits for the key, which others may be trying to read as well.
+const KEY_PATIENCE: Duration = Duration::from_secs(5);
+/// When a caller may try again.
+const KEY_RETRY: Duration = Duration::from_secs(1);
 
 /// Alphabet of salts.
 const SALT_LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -154,15 +160,29 @@ impl SessionKey {
         Ok(URL_SAFE_NO_PAD.encode(&mac[..CHECK_BYTES]))
     }
 
-    async fn mac(&self, purpose: Purpose, parts: &[&str]) -> Result<Digest, StoreError> {
+    /// Reads the key from the store. One caller at a time does, and where that fails the next one tries.
+    async fn read_key(&self) -> Result<&SecretString, StoreError> {
         let fresh = store::random_secret();
-        let key = self
-            .key
+        self.key
             .get_or_try_init(|| async {
                 let kept = self.accounts.secret("session_key", &fresh).await;
                 kept.map(SecretString::from)
             })
-            .await?;
+            .await
+    }
+
+    async fn mac(&self, purpose: Purpose, parts: &[&str]) -> Result<Digest, StoreError> {
+        let key = match self.key.get() {
+            Some(key) => key,
+            None => tokio::time::timeout(KEY_PATIENCE, self.read_key())
+                .await
+                .unwrap_or_else(|_| {
+                    Err(StoreError::Unavailable {
+                        reason: "the session key can't be read".to_owned(),
+                        retry_after: KEY_RETRY,
+                    })
+                })?,
+        };
         let mut mac = <Hmac<Sha256>>::new_from_slice(key.expose_secret().as_bytes())
             .expect("HMAC takes keys of any length");
         mac.update(purpose.label());

@@ -84,7 +84,9 @@ mod tests {
         schema::prepare(&mut connection)?;
         for statuses in [0, 1, 2, 11] {
             let query = ListQuery {
-                statuses: vec!["RETURNED".to_owned(); statuses],
+                statuses: (0..statuses)
+                    .map(|number| format!("STATUS {number}"))
+                    .collect(),
                 limit: 50,
                 before: None,
                 placed: 0..u64::MAX,

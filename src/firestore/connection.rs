@@ -128,7 +128,14 @@ pub(super) struct Connection {
     settings: FirestoreSettings,
     meter: Arc<Meter>,
     runtime: ChannelRuntime,
-    db: Mutex<Option<FirestoreDb>>,
+    db: Mutex<Channel>,
+}
+
+/// The channel, if there is one, and how often one was made: a call that fails late must not drop a newer channel.
+#[derive(Default)]
+struct Channel {
+    generation: u64,
+    db: Option<FirestoreDb>,
 }
 
 impl Connection {
@@ -137,7 +144,7 @@ impl Connection {
             settings,
             meter,
             runtime: ChannelRuntime::start(),
-            db: Mutex::new(None),
+            db: Mutex::default(),
         }
     }
 
@@ -302,7 +309,10 @@ impl Connection {
         what: &str,
         call: impl AsyncFnOnce(Client) -> Result<T, Status>,
     ) -> Result<T, Fault> {
-        let client = self.client().await?;
+        // Others may be connecting already, one after the other.
+        let connected = tokio::time::timeout(CALL_TIMEOUT, self.client()).await;
+        let (generation, client) = connected
+            .unwrap_or_else(|_| Err(Fault::transient("Firestore can't be reached: no answer")))?;
         let fault = match tokio::time::timeout(CALL_TIMEOUT, call(client)).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(status)) => Fault::from(&status),
@@ -310,15 +320,19 @@ impl Connection {
         };
         if fault.kind == FaultKind::Transient {
             // A connection whose peer is gone may look healthy for minutes.
-            *self.db.lock().await = None;
+            let mut channel = self.db.lock().await;
+            if channel.generation == generation {
+                channel.db = None;
+            }
         }
         Err(fault)
     }
 
-    async fn client(&self) -> Result<Client, Fault> {
-        let mut db = self.db.lock().await;
-        if let Some(db) = &*db {
-            return Ok(db.client().get());
+    /// A client on the channel, which is made if there is none, and the channel's generation.
+    async fn client(&self) -> Result<(u64, Client), Fault> {
+        let mut channel = self.db.lock().await;
+        if let Some(db) = &channel.db {
+            return Ok((channel.generation, db.client().get()));
         }
         let settings = self.settings.clone();
         let connecting = self.runtime.run(async move { connect(&settings).await });
@@ -326,8 +340,9 @@ impl Connection {
             Err(Fault::transient(format!("connecting has failed: {error}")))
         })?;
         let client = fresh.client().get();
-        *db = Some(fresh);
-        Ok(client)
+        channel.generation += 1;
+        channel.db = Some(fresh);
+        Ok((channel.generation, client))
     }
 }
 

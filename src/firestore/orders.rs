@@ -20,6 +20,9 @@ const REMOVALS_KEPT: u64 = 90 * 24 * 3_600 * 1_000;
 /// Maximum attempts at a change, when others change the order at the same time or the outcome is unknown.
 const ATTEMPTS: u32 = 8;
 
+/// Maximum time for a page of a list, which may take many queries.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+
 #[async_trait]
 impl OrderStore for FirestoreStore {
     async fn submit(
@@ -55,7 +58,10 @@ impl OrderStore for FirestoreStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
-        let (orders, next) = self.list_orders(query).await.map_err(Fault::into_error)?;
+        let listed = tokio::time::timeout(LIST_TIMEOUT, self.list_orders(query)).await;
+        let (orders, next) = listed
+            .unwrap_or_else(|_| Err(Fault::timed_out("a list")))
+            .map_err(Fault::into_error)?;
         Ok(ListPage {
             orders: orders.iter().map(HeldOrder::from).collect(),
             next,

@@ -204,9 +204,12 @@ impl View {
         self.by_id.get(id)?.order()
     }
 
-    /// The order with this id.
+    /// The order with this id. `None` for finished orders older than the newest, which are kept for returning readers only:
+    /// Firestore's listener no longer delivers their changes.
     pub(super) fn get(&self, id: &OrderId) -> Option<&Arc<Item>> {
-        self.by_id.get(id).filter(|item| item.order().is_some())
+        self.by_id
+            .get(id)
+            .filter(|item| item.order().is_some() && !self.remnants.contains(item.position()))
     }
 
     /// The newest orders down to the first one of which the store may know newer ones that are not held.

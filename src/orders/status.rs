@@ -48,13 +48,21 @@ impl Status {
         self.0
     }
 
-    /// Parses a comma-separated list such as `PENDING,CONFIRMED`, ignoring case and empty parts.
+    /// Parses a comma-separated list such as `PENDING,CONFIRMED`, ignoring case and empty parts. Each status is in the result once,
+    /// however often the list repeats it.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, UnknownStatus> {
-        text.split(',')
+        let mut found = Vec::new();
+        for part in text
+            .split(',')
             .map(str::trim)
             .filter(|part| !part.is_empty())
-            .map(|part| Self::find(part, str::eq_ignore_ascii_case))
-            .collect()
+        {
+            let status = Self::find(part, str::eq_ignore_ascii_case)?;
+            if !found.contains(&status) {
+                found.push(status);
+            }
+        }
+        Ok(found)
     }
 
     fn find(text: &str, is_same: impl Fn(&str, &str) -> bool) -> Result<Self, UnknownStatus> {
@@ -77,5 +85,19 @@ impl FromStr for Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_each_status_once() {
+        let many = "delivered,DELIVERED, Pending ,,".repeat(200);
+        let found = Status::parse_list(&many).expect("known statuses");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].as_str(), "DELIVERED");
+        assert!(Status::parse_list("DELIVERED,LOST").is_err());
     }
 }

@@ -47,6 +47,18 @@ pub(super) fn device_cookie(state: &AppState, secret: &SecretString) -> Cookie<'
     .finish()
 }
 
+/// Takes the session cookie away from the browser.
+pub(super) fn no_session_cookie(secure: bool) -> Cookie<'static> {
+    let mut cookie = Cookie::build(session_cookie_name(secure), "")
+        .path("/")
+        .http_only(true)
+        .secure(secure)
+        .same_site(SameSite::Lax)
+        .finish();
+    cookie.make_removal();
+    cookie
+}
+
 /// The values of all cookies with this name, in the order sent.
 pub(super) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
     segments(headers)

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::access::{CookieAdmin, client, client_name, is_cross_site, is_same_origin};
-use super::cookies::{device_cookie, devices};
+use super::cookies::{device_cookie, devices, no_session_cookie};
 use super::error::ApiError;
 use super::state::AppState;
 use super::{body, pages, session};
@@ -138,8 +138,10 @@ fn try_later(
 pub(super) async fn sign_out(
     admin: Result<CookieAdmin, ApiError>,
     request: HttpRequest,
+    state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     use actix_web::ResponseError as _;
+    let has_session = admin.is_ok();
     // Without either header the session continues, and the response must say so.
     if !is_same_origin(&request) {
         return Err(ApiError::forbidden(
@@ -155,7 +157,12 @@ pub(super) async fn sign_out(
         Err(_) => {}
     }
     session::session(&request)?.purge();
-    Ok(HttpResponse::SeeOther()
+    let mut response = HttpResponse::SeeOther();
+    if !has_session {
+        // The middleware takes away the cookie of a session only that it has loaded.
+        response.cookie(no_session_cookie(state.settings.secure_cookies()));
+    }
+    Ok(response
         .insert_header(ClearSiteData(vec![ClearSiteDataDirective::Cache]))
         .insert_header((header::LOCATION, "/login"))
         .finish())

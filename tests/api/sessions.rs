@@ -252,3 +252,19 @@ async fn a_full_disk_answers_503_to_sign_in_and_sign_out() {
     let counted = "orderbell_refusals_total{reason=\"STORE_UNAVAILABLE\"}";
     assert!(metrics.expect("text").contains(counted));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_takes_away_the_cookie_of_a_session_that_has_ended() {
+    let app = TestApp::start().await;
+    let cookie = app.sign_in().await;
+    assert_eq!(sign_out(&app.base, &cookie).await.status(), 303);
+    for ended in [cookie.as_str(), "desk=made-up"] {
+        let answer = sign_out(&app.base, ended).await;
+        assert_eq!(answer.status(), 303);
+        let removal = answer.headers()["set-cookie"].to_str().expect("text");
+        assert!(
+            removal.starts_with("desk=;") && removal.contains("Max-Age=0"),
+            "{removal}"
+        );
+    }
+}
