@@ -29,7 +29,7 @@ install_packages
 if command -v rustup >/dev/null && ! rustup component list | grep -q 'clippy.*installed'; then
   rustup component add clippy rustfmt
 fi
-node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || {
+node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' || {
   echo 'The tests of the desk need Node.js 20 or newer.' >&2
   exit 1
 }
