@@ -6,9 +6,13 @@ use super::order::{self, CUSTOMER_NAME, Order};
 use super::{OrderId, Status, numeric};
 
 /// Maximum bytes of text in a card; the order's own page shows all.
-const CARD_TEXT: usize = 4_096;
+pub(super) const CARD_TEXT: usize = 4_096;
 /// Maximum number of listed items.
-const MAX_ITEMS: usize = 60;
+pub(super) const MAX_ITEMS: usize = 60;
+/// About how many bytes of a card's JSON are field names, numbers and punctuation.
+pub(super) const FIELD_NAMES: usize = 450;
+/// The same of one listed item.
+pub(super) const ITEM_FIELD_NAMES: usize = 40;
 /// Maximum length of a number, status, admin's name, or phone number, in bytes.
 const SHORT: usize = 120;
 /// Maximum length of a customer's or item's name, or e-mail address, in bytes.

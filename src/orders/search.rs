@@ -2,7 +2,7 @@ use super::card::{PHONE, item_name};
 use super::{HeldOrder, Order};
 
 /// Maximum bytes of an order that a text search looks at.
-const TEXT: usize = 4_096;
+pub(super) const TEXT: usize = 4_096;
 
 /// Conditions on an order's amount and texts. By default every order matches.
 #[derive(Debug, Clone, Default, PartialEq)]
