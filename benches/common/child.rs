@@ -3,7 +3,7 @@ use std::process::{Child as Process, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::ValueEnum as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,8 +32,22 @@ impl Child {
         environment: &[(String, String)],
         log: Stdio,
     ) -> anyhow::Result<Self> {
+        Self::play_under(
+            Command::new(std::env::current_exe()?),
+            role,
+            environment,
+            log,
+        )
+    }
+
+    /// The same; `command` ends with this executable.
+    pub(crate) fn play_under(
+        mut command: Command,
+        role: Role,
+        environment: &[(String, String)],
+        log: Stdio,
+    ) -> anyhow::Result<Self> {
         let name = role.to_possible_value().context("every role has a name")?;
-        let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["--role", name.get_name()])
             .envs(environment.iter().cloned())
@@ -62,6 +76,15 @@ impl Child {
             input,
             output,
         })
+    }
+
+    /// Ends the child's input, and waits until the child has ended by itself.
+    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
+        drop(self.input.take());
+        while self.line().is_ok() {}
+        let status = self.process.wait()?;
+        ensure!(status.success(), "a child process ended with {status}");
+        Ok(())
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -7,6 +7,8 @@ use anyhow::Context as _;
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     line: String,
+    /// Name and value of the last answer's cookie, or empty.
+    pub(crate) cookie: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -17,6 +19,7 @@ impl Connection {
         Ok(Self {
             stream: BufReader::new(stream),
             line: String::new(),
+            cookie: String::new(),
             body: Vec::new(),
         })
     }
@@ -41,6 +44,7 @@ impl Connection {
             .and_then(|status| status.parse().ok())
             .with_context(|| format!("{:?} is no answer", self.line))?;
         let mut length = 0;
+        self.cookie.clear();
         loop {
             self.next_line()?;
             let Some((name, value)) = self.line.split_once(':') else {
@@ -48,6 +52,12 @@ impl Connection {
             };
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.trim().parse()?;
+            }
+            if name.eq_ignore_ascii_case("set-cookie") {
+                value
+                    .split(';')
+                    .take(1)
+                    .for_each(|pair| self.cookie.push_str(pair.trim()));
             }
         }
         self.body.resize(length, 0);

@@ -16,6 +16,7 @@ use super::options::Role;
 use super::server::{Publishing, Server, request};
 
 pub(crate) const TOKEN: &str = "a token for benchmarks only";
+pub(crate) const PASSWORD: &str = "only for benchmarks";
 /// Parallel customers that place the orders of a burst.
 const CUSTOMERS: usize = 32;
 
@@ -44,7 +45,7 @@ pub(crate) fn environment(folder: &Folder) -> Vec<(String, String)> {
         ("STREAM__MAX_PER_ADMIN", "20000"),
         ("STREAM__MAX_CONNECTIONS", "20000"),
         ("AUTH__ADMIN_EMAIL", "bench@shop.example"),
-        ("AUTH__ADMIN_PASSWORD", "only for benchmarks"),
+        ("AUTH__ADMIN_PASSWORD", PASSWORD),
         ("AUTH__ADMIN_TOKEN", TOKEN),
     ];
     settings

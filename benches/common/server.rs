@@ -71,12 +71,21 @@ impl PlayedServer {
         token: Option<&'static str>,
         log: Stdio,
     ) -> anyhow::Result<Self> {
-        let child = Child::play_logging(role, environment, log)?;
+        Self::of(Child::play_logging(role, environment, log)?, token)
+    }
+
+    /// The server that `child` is.
+    pub(crate) fn of(child: Child, token: Option<&'static str>) -> anyhow::Result<Self> {
         Ok(Self {
             address: child.answer()?,
             child,
             token,
         })
+    }
+
+    /// Stops the server, and waits until it has ended.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        self.child.finish()
     }
 }
 
