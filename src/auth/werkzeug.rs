@@ -1,6 +1,5 @@
 //! Password hashes of Werkzeug (the library under Flask), for admins added by other programs.
 
-use std::fmt::Write as _;
 
 use pbkdf2::pbkdf2_hmac;
 use rand::distr::{Alphanumeric, SampleString as _};
@@ -162,10 +161,7 @@ pub(super) fn hash_with(password: &str, salt: &str) -> anyhow::Result<String> {
     let mut key = [0; KEY_LENGTH];
     let params = scrypt::Params::new(log_n, r, p)?;
     scrypt::scrypt(password.as_bytes(), salt.as_bytes(), &params, &mut key)?;
-    for byte in key {
-        // Writing into a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-    }
+    text.push_str(&hex::encode(key));
     Ok(text)
 }
 
@@ -174,18 +170,8 @@ fn number(text: Option<&str>) -> Option<u32> {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    if text.is_empty() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
-        .collect()
+    let bytes = hex::decode(text).ok()?;
+    Some(bytes).filter(|bytes| !bytes.is_empty())
 }
 
 #[cfg(test)]

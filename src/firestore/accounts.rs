@@ -10,7 +10,7 @@ use super::account_directory::Contents;
 use super::connection::{commit_micros, delete, patch, put, server_time, unchanged};
 use super::fault::{Fault, FaultKind};
 use super::records::{
-    FCM_TOKEN, FCM_TOKEN_UPDATED, Fields, fields, hex, read_admin, read_session, read_token,
+    FCM_TOKEN, FCM_TOKEN_UPDATED, Fields, fields, read_admin, read_session, read_token,
     session_fields, text_of, time,
 };
 use super::usage::Cause;
@@ -169,7 +169,7 @@ impl AccountStore for FirestoreStore {
 
     async fn add_admin(&self, admin: NewAdmin) -> Result<Admin, StoreError> {
         let id = random_id();
-        let claim_id = hex(&Sha256::digest(admin.email.to_lowercase()));
+        let claim_id = hex::encode(&Sha256::digest(admin.email.to_lowercase()));
         let claim = self.document(EMAILS, &claim_id).await?;
         // The claim of a removed admin may be taken over.
         if self.has_email(&admin.email).await? {
@@ -244,14 +244,14 @@ impl AccountStore for FirestoreStore {
             .into_iter()
             .map(|name| delete(name, None))
             .collect();
-        let name = self.connection.name(SESSIONS, &hex(&new.digest));
+        let name = self.connection.name(SESSIONS, &hex::encode(&new.digest));
         writes.push(put(name, session_fields(&new.session), None));
         self.write(writes).await?;
         Ok(())
     }
 
     async fn session(&self, digest: &Digest) -> Result<Option<Session>, StoreError> {
-        let id = hex(digest);
+        let id = hex::encode(digest);
         let name = self.connection.name(SESSIONS, &id);
         let find = |contents: &Contents| contents.sessions.get(&id).cloned();
         // An unknown session may have begun a moment ago on another instance.
@@ -274,7 +274,7 @@ impl AccountStore for FirestoreStore {
             return Ok(None);
         }
         let names = vec![
-            self.connection.name(SESSIONS, &hex(digest)),
+            self.connection.name(SESSIONS, &hex::encode(digest)),
             self.connection.name(ADMINS, admin_id),
         ];
         let found = self.connection.get(names, Cause::Lookup).await;
@@ -329,7 +329,7 @@ impl AccountStore for FirestoreStore {
             values.insert("adminId".to_owned(), value::text(admin_id));
         }
         self.write(vec![put(
-            self.connection.name(TOKENS, &hex(&digest)),
+            self.connection.name(TOKENS, &hex::encode(&digest)),
             values,
             None,
         )])
@@ -338,7 +338,7 @@ impl AccountStore for FirestoreStore {
     }
 
     async fn token(&self, digest: &Digest) -> Result<Option<Token>, StoreError> {
-        let id = hex(digest);
+        let id = hex::encode(digest);
         let name = self.connection.name(TOKENS, &id);
         let find = |contents: &Contents| contents.tokens.get(&id).cloned();
         if let Some(known) = self.accounts.look_up(&name, find) {

@@ -1,7 +1,6 @@
 //! Admins, sessions and tokens as documents.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, Value};
@@ -83,17 +82,6 @@ pub(super) fn fields<const N: usize>(values: [(&str, Value); N]) -> Fields {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
-}
-
-/// A digest in hexadecimal, as the id of a document.
-pub(super) fn hex(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
-            // Writing into a String can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// Documents of the collection `admins`, which other programs share:

@@ -46,12 +46,7 @@ impl Assets {
                 }
             }
         }
-        let version = digest
-            .finalize()
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let version = hex::encode(&digest.finalize()[..6]);
         Self { version, files }
     }
 

@@ -85,10 +85,7 @@ fn hash(mut key: Hmac<Sha256>, address: IpAddr) -> String {
         IpAddr::V6(v6) => key.update(&v6.octets()),
     }
     let digest = key.finalize().into_bytes();
-    digest[..KEPT]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&digest[..KEPT])
 }
 
 #[cfg(test)]

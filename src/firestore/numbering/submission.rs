@@ -9,7 +9,7 @@ use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use super::{COUNTER, COUNTER_FIELD, Counter, KEYS_COLLECTION};
 use crate::firestore::connection::{Connection, patch, put};
 use crate::firestore::fault::{Fault, FaultKind};
-use crate::firestore::records::{fields, hex, time};
+use crate::firestore::records::{fields, time};
 use crate::firestore::value;
 use crate::orders::{OrderDraft, OrderId};
 use crate::store::{IDEMPOTENCY_MILLIS, IdempotencyKey, StoreError, random_id};
@@ -116,5 +116,5 @@ impl Submission {
 
 /// Full name of the document of a key.
 pub(super) fn key_name(connection: &Connection, key: &IdempotencyKey) -> String {
-    connection.name(KEYS_COLLECTION, &hex(&key.digest()))
+    connection.name(KEYS_COLLECTION, &hex::encode(&key.digest()))
 }

@@ -111,11 +111,7 @@ impl Document {
             .to_json()
             .expect("a description consists of text and numbers, which JSON can hold");
         let digest = Sha256::digest(json.as_bytes());
-        let digest: String = digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex::encode(&digest[..8]);
         Self {
             // Weak: the answer may be compressed on its way, and is then not the same byte for byte.
             tag: EntityTag::new_weak(digest),
