@@ -100,7 +100,8 @@ impl App {
         let admission = admission(&settings);
         let metrics = RouteMetrics::default();
         let registry = telemetry::registry(|registry| {
-            hub.metrics().register(registry);
+            hub.register(registry);
+            auth.streams().register(registry);
             metrics.register(registry);
             admission.register(registry);
             register(registry);

@@ -1,5 +1,12 @@
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::net::IpAddr;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 
 use super::{Credential, Principal};
 use crate::limits::network_of;
@@ -156,6 +163,11 @@ impl OpenStreams {
         })
     }
 
+    /// Registers the number of open streams as a metric.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        registry.register_collector(Box::new(Arc::clone(self)));
+    }
+
     /// Number of open streams of this kind.
     pub fn count(&self, kind: StreamKind) -> usize {
         self.lock()
@@ -220,6 +232,27 @@ impl OpenStream {
     /// Records that data was delivered.
     pub fn delivered(&self, now_millis: u64) {
         self.info.delivered_at.store(now_millis, Ordering::Relaxed);
+    }
+}
+
+impl Collector for OpenStreams {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family =
+            encoder.encode_descriptor("streams_open", "Open streams.", None, MetricType::Gauge)?;
+        for (kind, label) in [
+            (StreamKind::Dashboard, "dashboard"),
+            (StreamKind::Api, "api"),
+        ] {
+            let count = ConstGauge::new(self.count(kind) as u64);
+            count.encode(family.encode_family(&[("kind", label)])?)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for OpenStreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenStreams").finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Password hashes of Werkzeug (the library under Flask), for admins added by other programs.
 
-
 use pbkdf2::pbkdf2_hmac;
 use rand::distr::{Alphanumeric, SampleString as _};
 use sha2::Sha256;

@@ -1,4 +1,4 @@
-use super::Item;
+use super::item::Item;
 use crate::orders::{Position, Status};
 
 /// A set of statuses that a stream is limited to.

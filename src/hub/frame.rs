@@ -2,7 +2,7 @@
 //!
 //! JSON escapes every line break in the data, and cursors are plain ASCII, so that no text of an order can end a line.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::gzip::Segment;
-use super::{Item, Source};
-use crate::orders::{OrderId, Position, SourceState, json_line};
+use super::source::Source;
+use crate::orders::{OrderId, Position, json_line};
 
 /// An encoded event, shared by all readers. Its gzip form is made on first use.
 pub(super) struct Frame {
@@ -41,49 +41,6 @@ impl Frame {
 pub(super) enum Payload {
     Plain(Bytes),
     Gzip(Segment),
-}
-
-/// The events of one snapshot.
-pub(super) struct Batch {
-    /// The head before the snapshot.
-    pub(super) prev: Position,
-    /// The head after it.
-    pub(super) head: Position,
-    /// At least one, in the order of their positions.
-    pub(super) events: Vec<Arc<Item>>,
-    plain: Bytes,
-    gzip: OnceLock<Segment>,
-}
-
-impl Batch {
-    pub(super) fn new(prev: Position, events: Vec<Arc<Item>>) -> Self {
-        let plain = match events.as_slice() {
-            [event] => event.frame_for(&prev).plain().clone(),
-            events => concat(events.iter().map(|event| event.frame_for(&prev).plain())),
-        };
-        Self {
-            head: events
-                .last()
-                .map_or_else(|| prev.clone(), |last| last.position().clone()),
-            prev,
-            events,
-            plain,
-            gzip: OnceLock::new(),
-        }
-    }
-
-    /// All events, as sent to a reader at `prev`.
-    pub(super) fn plain(&self) -> &Bytes {
-        &self.plain
-    }
-
-    /// The same for gzip streams.
-    pub(super) fn gzip(&self) -> &Segment {
-        self.gzip.get_or_init(|| {
-            let frames = self.events.iter().map(|event| event.frame_for(&self.prev));
-            Segment::concat(frames.map(Frame::gzip))
-        })
-    }
 }
 
 /// Several frames as one.
@@ -184,15 +141,4 @@ fn encode(position: Option<&Position>, event: &str, data: &[u8]) -> Bytes {
     block.put_slice(data);
     block.put_slice(b"\n\n");
     block.freeze()
-}
-
-impl Serialize for Source {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (state, message) = match &self.state {
-            SourceState::Live => ("live", ""),
-            SourceState::Away { message } => ("away", message.as_str()),
-            SourceState::Failed { message } => ("failed", message.as_str()),
-        };
-        json!({"state": state, "since": self.since, "message": message}).serialize(serializer)
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::HubSettings;
+use super::settings::HubSettings;
 
 /// A stream ends at a random time in the last fifth of its maximum age, so that not all end at once.
 const LEAVING: std::ops::RangeInclusive<f64> = 0.8..=1.0;

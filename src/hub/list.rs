@@ -3,8 +3,9 @@
 //! The lock is held for as long as it takes to share the orders of a list's time and statuses; amounts and texts are looked at
 //! afterwards, since snapshots for every stream wait for the lock.
 
+use super::hub::Hub;
+use super::item::Item;
 use super::view::{Held, HeldEnd};
-use super::{Hub, Item};
 use crate::orders::{ListQuery, Position, Search};
 use crate::sync::Arc;
 

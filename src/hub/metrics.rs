@@ -16,6 +16,8 @@ pub struct HubMetrics {
     pub(super) deliveries: Counter,
     /// Times that a stream fell behind its relay and was caught up from the view.
     pub(super) lagged: Counter,
+    /// Times that a stream had to start over because a snapshot had a gap.
+    pub(super) gaps: Counter,
     /// Replays of missed events.
     pub(super) replays: Counter,
     /// `reset` events.
@@ -23,13 +25,8 @@ pub struct HubMetrics {
 }
 
 impl HubMetrics {
-    /// When the last snapshot was applied, in milliseconds since the epoch; 0 before the first.
-    pub fn snapshot_at(&self) -> u64 {
-        self.snapshot_at.get()
-    }
-
-    /// Makes the counters known to `registry`.
-    pub fn register(&self, registry: &mut Registry) {
+    /// Registers the counters.
+    pub(super) fn register(&self, registry: &mut Registry) {
         let counters = [
             ("snapshots", "Snapshots applied", &self.snapshots),
             ("events", "Events, each counted once", &self.events),
@@ -38,6 +35,11 @@ impl HubMetrics {
                 "stream_lags",
                 "Streams that fell behind and were caught up from the view",
                 &self.lagged,
+            ),
+            (
+                "stream_gaps",
+                "Streams that had to start over because the store's watch may have missed changes",
+                &self.gaps,
             ),
             (
                 "stream_replays",

@@ -9,7 +9,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
-use super::Hub;
+use super::hub::Hub;
 use super::signal::Signal;
 use super::slots::{Form, Slots, Taken};
 use crate::orders::Position;
@@ -122,7 +122,7 @@ async fn run(shared: Rc<Shared>, mut signals: broadcast::Receiver<Signal>, _guar
 impl Shared {
     fn push(&self, signal: Signal) {
         match signal {
-            Signal::Gap => self.slots.borrow_mut().skip(),
+            Signal::Gap => self.slots.borrow_mut().skip_gap(),
             signal => self.slots.borrow_mut().push(signal),
         }
     }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use super::frame::{Batch, Frame};
+use super::batch::Batch;
+use super::frame::Frame;
 
 /// What the hub broadcasts to the relays.
 #[derive(Clone)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::frame::{self, Batch, Payload};
+use super::batch::Batch;
+use super::frame::{self, Payload};
 use super::gzip::Segment;
 use super::signal::Signal;
 use crate::orders::Position;
@@ -16,10 +17,13 @@ const SLOT_LIMIT: usize = if cfg!(test) { 6 } else { 1_024 };
 const SLOT_BYTES_LIMIT: usize = 4 << 20;
 /// Maximum bytes taken from the slots at once.
 const CHUNK_LIMIT: usize = if cfg!(test) { 500 } else { 128 << 10 };
+
 #[derive(Default)]
 pub(super) struct Slots {
     /// Number of the first slot; numbers only ever increase.
     first: u64,
+    /// A subscriber whose next slot is before this one has missed a snapshot with a gap.
+    after_gap: u64,
     slots: VecDeque<Signal>,
     bytes: usize,
     /// The last joined chunk, for subscribers at its start.
@@ -54,6 +58,8 @@ pub(super) enum Form {
 pub(super) enum Taken {
     /// The subscriber's next slots were dropped.
     Lagged,
+    /// The same, and a snapshot with a gap was among them.
+    Gap,
     /// Nothing new.
     Nothing,
     /// The watch has delivered its first snapshot.
@@ -87,6 +93,12 @@ impl Slots {
         self.joined_gzip = None;
     }
 
+    /// Drops all slots because a snapshot had a gap.
+    pub(super) fn skip_gap(&mut self) {
+        self.skip();
+        self.after_gap = self.first;
+    }
+
     /// Number of the slot that comes next.
     pub(super) fn end(&self) -> u64 {
         self.first + self.slots.len() as u64
@@ -113,6 +125,9 @@ impl Slots {
         position: Option<&Position>,
         form: Form,
     ) -> Taken {
+        if *next < self.after_gap {
+            return Taken::Gap;
+        }
         if *next < self.first {
             return Taken::Lagged;
         }

@@ -1,6 +1,4 @@
-use std::collections::VecDeque;
 use std::mem;
-use std::pin::Pin;
 use std::rc::Weak;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,42 +6,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rand::RngExt as _;
-use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::batch_timer::BatchTimer;
 use super::body_encoder::BodyEncoder;
-use super::frame::Frame;
+use super::filter::Filter;
+use super::frame::{self, Frame};
+use super::item::Item;
 use super::keep_alive::{Due, KeepAlive};
-use super::relay::Listener;
+use super::options::{Options, Start};
+use super::relay::{Listener, Relay};
+use super::replay::Replay;
+use super::resume::ResumeState;
 use super::slots::{Form, Taken};
-use super::{Filter, Item, Relay, ResumeState, frame};
 use crate::orders::{Position, SourceState};
 
-/// Maximum bytes of one replay chunk; the rest of the replay is kept as pointers.
-const REPLAY_CHUNK: usize = if cfg!(test) { 300 } else { 64 << 10 };
 /// Range of the `retry` sent with `bye`, in milliseconds: spreads reconnecting clients.
 const RETURN_SPREAD: std::ops::RangeInclusive<u64> = 1_000..=8_000;
-
-/// Where a stream starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// At the head: only new events.
-    Now,
-    /// After this position.
-    After(Position),
-    /// The client's cursor can't be parsed.
-    Unreadable,
-}
-
-/// Options of one stream.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Only orders that enter, are in, or leave a set of statuses.
-    pub filter: Option<Filter>,
-    /// How long events are collected before they are sent as one `batch`.
-    pub batch: Option<Duration>,
-    /// Whether the body is a gzip stream.
-    pub gzip: bool,
-}
 
 /// One stream's subscription: yields missed events first, then live ones, in chunks ready to be written.
 ///
@@ -69,31 +47,10 @@ pub struct Subscriber {
     keep_alive: KeepAlive,
 }
 
-/// Missed events that are being sent: at least one.
-struct Replay {
-    missed: VecDeque<Arc<Item>>,
-    /// The reader's position at the start: orders created after it are new.
-    origin: Position,
-    /// The reader's position at the end.
-    head: Position,
-}
-
-/// Collects a `batch`. Slots are not read meanwhile: when the timer ends, the events come from the view, like a replay.
-struct BatchTimer {
-    interval: Duration,
-    /// Started by the first event that was not yet yielded.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
 impl Subscriber {
     /// Subscribes a stream that begins at `start`.
     pub fn new(relay: Relay, start: Start, options: Options) -> Self {
-        let batch = options.batch.map(|interval| {
-            Box::new(BatchTimer {
-                interval,
-                timer: None,
-            })
-        });
+        let batch = options.batch.map(BatchTimer::new).map(Box::new);
         let mut subscriber = Self {
             number: None,
             next: relay.shared().end(),
@@ -130,7 +87,7 @@ impl Subscriber {
             Start::Now => {}
             Start::Unreadable => reset = Some("the position can't be read"),
             Start::After(_) if !state.view.started() => {}
-            Start::After(cursor) => match hub.resume_state(&state.view, &cursor) {
+            Start::After(cursor) => match ResumeState::of(&state.view, &cursor, &hub.clock) {
                 ResumeState::Behind { missed, head } => {
                     connected = Some(cursor.clone());
                     self.begin_replay(cursor, missed, head);
@@ -160,16 +117,9 @@ impl Subscriber {
         if let Some(filter) = &self.filter {
             missed.retain(|item| filter.passes_replay(item));
         }
-        if missed.is_empty() {
-            self.position = Some(head);
-            return;
-        }
-        self.position = Some(origin.clone());
-        self.replay = Some(Box::new(Replay {
-            missed: missed.into(),
-            origin,
-            head,
-        }));
+        let position = if missed.is_empty() { &head } else { &origin };
+        self.position = Some(position.clone());
+        self.replay = Replay::new(missed, origin, head).map(Box::new);
     }
 
     /// Registers `listener` with the relay: it is notified whenever there may be something to take, until the subscriber is
@@ -238,13 +188,22 @@ impl Subscriber {
                     self.relay.hub().metrics().deliveries.inc_by(events as u64);
                     return Some(self.encoder.payload(payload));
                 }
-                Taken::Batch(_) if self.batch.is_some() => {
-                    self.gather();
-                    None
-                }
-                Taken::Batch(batch) => self.choose(&batch.events),
+                Taken::Batch(batch) => match &mut self.batch {
+                    Some(timer) => {
+                        timer.start();
+                        None
+                    }
+                    None => self.choose(&batch.events),
+                },
                 Taken::Started => self.catch_up(),
-                Taken::Lagged => self.recover(),
+                Taken::Lagged => {
+                    self.relay.hub().metrics().lagged.inc();
+                    self.recover()
+                }
+                Taken::Gap => {
+                    self.relay.hub().metrics().gaps.inc();
+                    self.recover()
+                }
             };
             if chunk.is_some() {
                 return chunk;
@@ -267,13 +226,12 @@ impl Subscriber {
         // The position filters events that are still in the slots. Notices have no position and are sent again here.
         self.next = self.relay.shared().first();
         let hub = Arc::clone(self.relay.hub());
-        hub.metrics().lagged.inc();
         let source = hub.source();
         let notice = (source.since != self.source_since).then(|| frame::source(&source));
         self.source_since = source.since;
         let notice = notice.map(|notice| self.encoder.once(notice));
-        if self.batch.is_some() {
-            self.gather();
+        if let Some(timer) = &mut self.batch {
+            timer.start();
             return notice;
         }
         let chunks: Vec<_> = notice.into_iter().chain(self.catch_up()).collect();
@@ -288,7 +246,7 @@ impl Subscriber {
         let started_at = state.view.started_at().cloned();
         let position = self.position.clone().or(started_at)?;
         self.position = Some(position.clone());
-        match hub.resume_state(&state.view, &position) {
+        match ResumeState::of(&state.view, &position, &hub.clock) {
             ResumeState::Behind { missed, head } => {
                 drop(state);
                 self.begin_replay(position, missed, head);
@@ -309,38 +267,18 @@ impl Subscriber {
 
     /// The next chunk of the replay, if there is one.
     fn take_missed(&mut self) -> Option<Bytes> {
-        let Replay {
-            missed,
-            origin,
-            head,
-        } = &mut **self.replay.as_mut()?;
-        let (mut taken, mut bytes) = (Vec::new(), 0);
-        while bytes < REPLAY_CHUNK
-            && let Some(item) = missed.pop_front()
-        {
-            bytes += item.frame_for(origin).plain().len();
-            taken.push(item);
-        }
-        let last = taken.last().map(|item| item.position().clone());
-        let is_last = missed.is_empty();
+        let replay = self.replay.as_mut()?;
+        let part = replay.next_part(&mut self.encoder, self.batch.is_some());
         self.relay
             .hub()
             .metrics()
             .deliveries
-            .inc_by(taken.len() as u64);
-        let chunk = if self.batch.is_some() {
-            let entries: Vec<_> = taken.iter().map(|item| item.entry_for(origin)).collect();
-            let at = last.as_ref().unwrap_or(head);
-            self.encoder.once(frame::batch(at, &entries))
-        } else {
-            let frames: Vec<&Frame> = taken.iter().map(|item| item.frame_for(origin)).collect();
-            self.encoder.frames(&frames)
-        };
-        self.position = if is_last { Some(head.clone()) } else { last };
-        if is_last {
+            .inc_by(part.events as u64);
+        self.position = Some(part.position);
+        if part.is_last {
             self.replay = None;
         }
-        Some(chunk)
+        Some(part.chunk)
     }
 
     /// Filters a batch by the reader's position, which may be within it, and by its statuses.
@@ -367,22 +305,10 @@ impl Subscriber {
         (!frames.is_empty()).then(|| self.encoder.frames(&frames))
     }
 
-    /// Starts the batch timer unless it runs.
-    fn gather(&mut self) {
-        if let Some(batch) = &mut self.batch {
-            let interval = batch.interval;
-            batch
-                .timer
-                .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + interval)));
-        }
-    }
-
     fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
-        let batch = self.batch.as_mut()?;
-        if batch.timer.as_mut()?.as_mut().poll(cx).is_pending() {
+        if !self.batch.as_mut()?.poll_end(cx) {
             return None;
         }
-        batch.timer = None;
         match self.catch_up() {
             None => self.take_missed(),
             chunk => chunk,

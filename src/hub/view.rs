@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::Item;
+use super::item::Item;
 use crate::orders::{
     Change, FORGOTTEN_AFTER_MICROS, HeldOrder, OrderId, Position, Snapshot, WindowLimits,
 };

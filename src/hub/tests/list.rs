@@ -185,3 +185,35 @@ proptest! {
         prop_assert_eq!(seen, names(all.filter(wanted)));
     }
 }
+
+#[test]
+fn a_full_window_is_listed_from_memory_and_tells_where_the_next_page_begins() {
+    let (hub, _) = hub_with(4);
+    let finished = |n: u64| order(&format!("O{n}"), START + n, START + n, "DELIVERED");
+    let all_orders = Search::default();
+    let held = |limit| {
+        let (items, next) = hub.list_held(&ListQuery::newest(limit), &all_orders)?;
+        Some((ids(&items), next))
+    };
+    assert_eq!(held(4), None, "before the watch has begun");
+    hub.take(initial(
+        (0..4).map(|n| Change::Upsert(finished(n))).collect(),
+    ));
+    let oldest = position(START, "O0");
+    let all = ["O3", "O2", "O1", "O0"].map(str::to_owned).to_vec();
+    assert_eq!(held(9), Some((all.clone(), Some(oldest.clone()))));
+    let (items, next) = hub
+        .list(&ListQuery::newest(4), &all_orders)
+        .expect("a page");
+    assert_eq!((ids(&items), next), (all, Some(oldest.clone())));
+    assert!(hub.list(&ListQuery::newest(5), &all_orders).is_none());
+    let removed = |n: u64| Change::Remove {
+        id: OrderId::parse(&format!("O{n}")).expect("an id"),
+        micros: START + 10 + n,
+    };
+    hub.take(live(vec![removed(3), removed(2)]));
+    let left = ["O1", "O0"].map(str::to_owned).to_vec();
+    assert_eq!(held(9), Some((left, Some(oldest))));
+    hub.take(live(vec![removed(1)]));
+    assert_eq!(held(9), None, "too few are left to stand for the window");
+}

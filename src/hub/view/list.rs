@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{Age, View};
-use crate::hub::Item;
+use crate::hub::item::Item;
 use crate::orders::{ListQuery, Position};
 
 /// Orders of a list that are held without a gap, newest first.
