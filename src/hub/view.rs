@@ -1,14 +1,18 @@
+mod age;
+mod documents;
 mod list;
+mod newest;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::item::Item;
-use crate::orders::{
-    Change, FORGOTTEN_AFTER_MICROS, HeldOrder, OrderId, Position, Snapshot, WindowLimits,
-};
+use crate::orders::{Change, HeldOrder, ListQuery, OrderId, Position, Snapshot, WindowLimits};
+use age::{Age, age};
+use documents::Documents;
 pub(super) use list::{Held, HeldEnd};
+use newest::Newest;
 
 /// The newest state of the newest orders and of all open orders, by position: a compacted log.
 ///
@@ -22,28 +26,14 @@ pub(super) struct View {
     floor: Position,
     by_position: BTreeMap<Position, Arc<Item>>,
     by_id: HashMap<OrderId, Arc<Item>>,
-    /// The newest orders by the time of placing, open or not: the first is the next to leave.
-    recent: BTreeSet<Age>,
-    /// Open orders older than those.
-    older_open: BTreeSet<Age>,
+    newest: Newest,
     /// What only serves readers that come back: removals, and finished orders older than the newest.
     remnants: BTreeSet<Position>,
     /// Every order that was placed after this one is held, and listed. `None` where all orders are.
     gap: Option<Age>,
-    /// Orders with a document in memory; finished ones first, then the oldest first.
-    documents: BTreeSet<(bool, Age)>,
-    bytes: usize,
+    documents: Documents,
     /// Open orders that had to be left out, at least.
     hidden_open: usize,
-    /// How many documents had to make room.
-    dropped_documents: u64,
-}
-
-/// When an order was placed, in microseconds, and its id.
-type Age = (u64, OrderId);
-
-fn age(order: &HeldOrder) -> Age {
-    (order.placed_micros, order.id.clone())
 }
 
 /// What a view holds.
@@ -68,14 +58,11 @@ impl View {
             floor: Position::beginning(),
             by_position: BTreeMap::new(),
             by_id: HashMap::new(),
-            recent: BTreeSet::new(),
-            older_open: BTreeSet::new(),
+            newest: Newest::new(limits),
             remnants: BTreeSet::new(),
             gap: None,
-            documents: BTreeSet::new(),
-            bytes: 0,
+            documents: Documents::new(limits.bytes),
             hidden_open: 0,
-            dropped_documents: 0,
         }
     }
 
@@ -99,21 +86,19 @@ impl View {
     }
 
     pub(super) fn holding(&self) -> Holding {
-        let open = self
-            .recent
-            .iter()
-            .filter(|(_, id)| self.held(id).is_some_and(|order| !order.is_finished()));
+        let is_open = |id: &OrderId| self.held(id).is_some_and(|order| !order.is_finished());
+        let open = self.newest.recent().iter().filter(|(_, id)| is_open(id));
         Holding {
-            bytes: self.bytes,
-            open: open.count() + self.older_open.len(),
+            bytes: self.documents.bytes(),
+            open: open.count() + self.newest.older_open(),
             hidden_open: self.hidden_open,
-            dropped_documents: self.dropped_documents,
+            dropped_documents: self.documents.dropped(),
         }
     }
 
     /// Whether open orders were left out and there is room for some of them now.
     pub(super) fn has_room_for_hidden(&self) -> bool {
-        self.hidden_open > 0 && self.older_open.len() < self.limits.open
+        self.hidden_open > 0 && self.newest.older_open() < self.limits.open
     }
 
     /// The store says how many open orders are left out. Only where it has told all of them anew is that all there is to know.
@@ -133,8 +118,9 @@ impl View {
         let floor = match &snapshot.complete_after {
             Some(position) => Some(position.clone()),
             // There may be older orders that were never in here.
-            None if self.recent.len() == self.limits.orders => self
-                .recent
+            None if self.newest.is_full() => self
+                .newest
+                .recent()
                 .iter()
                 .filter_map(|(_, id)| self.by_id.get(id)?.created().cloned())
                 .min(),
@@ -158,7 +144,7 @@ impl View {
     /// the head, is placed just after it: readers have gone on, and ids only ever increase.
     pub(super) fn apply(&mut self, snapshot: &Snapshot) -> Vec<Arc<Item>> {
         let mut touched = HashMap::new();
-        let oldest_before = self.oldest_recent().cloned();
+        let oldest_before = self.newest.oldest().cloned();
         for change in &snapshot.changes {
             let item = match change {
                 Change::Upsert(order) => {
@@ -193,11 +179,8 @@ impl View {
 
     /// The newest orders, then the open ones that are older, from newest to oldest.
     pub(super) fn newest(&self) -> impl Iterator<Item = &Arc<Item>> {
-        self.by_age().filter_map(|(_, id)| self.by_id.get(id))
-    }
-
-    fn by_age(&self) -> impl Iterator<Item = &Age> {
-        self.recent.iter().rev().chain(self.older_open.iter().rev())
+        let newest = self.newest.by_age();
+        newest.filter_map(|(_, id)| self.by_id.get(id))
     }
 
     fn held(&self, id: &OrderId) -> Option<&Arc<HeldOrder>> {
@@ -215,8 +198,16 @@ impl View {
     /// The newest orders down to the first one of which the store may know newer ones that are not held.
     fn without_gap(&self) -> impl Iterator<Item = &Age> {
         // The order at the gap itself is complete as well, as long as it is held.
-        self.by_age()
+        self.newest
+            .by_age()
             .take_while(|age| self.gap.as_ref().is_none_or(|gap| *age >= gap))
+    }
+
+    /// The newest `most` orders of the list's time and statuses that are held without a gap; `None` before the first snapshot.
+    pub(super) fn listed(&self, query: &ListQuery, most: usize) -> Option<Held> {
+        let item = |id: &OrderId| self.by_id.get(id);
+        self.started()
+            .then(|| list::scan(query, most, self.without_gap(), self.gap.as_ref(), item))
     }
 
     /// `oldest_before` is the oldest of the newest orders before the snapshot, where all of them were there.
@@ -259,18 +250,6 @@ impl View {
         ))
     }
 
-    /// Whether the newest orders are all there, and this one is older.
-    fn is_older_than_recent(&self, age: &Age) -> bool {
-        self.oldest_recent().is_some_and(|oldest| age < oldest)
-    }
-
-    /// The oldest of the newest orders, where all of them are there.
-    fn oldest_recent(&self) -> Option<&Age> {
-        self.recent
-            .first()
-            .filter(|_| self.recent.len() >= self.limits.orders)
-    }
-
     fn remove(&self, id: &OrderId, micros: u64) -> Option<Arc<Item>> {
         match self.by_id.get(id) {
             Some(known) if known.order().is_none() => None,
@@ -302,23 +281,19 @@ impl View {
         match order {
             None => self.keep_remnant(item.position().clone()),
             Some(order) => {
-                self.bytes += order.size();
-                if order.document().is_some() {
-                    self.documents.insert((!order.is_finished(), age(&order)));
-                }
+                self.documents.insert(&order);
                 self.place(&order, item.position());
-                self.make_room_for_documents();
+                let held = |id: &OrderId| self.by_id.get(id)?.order();
+                self.documents.make_room(held);
             }
         }
-        self.fill_recent();
+        self.newest.fill();
     }
 
     /// Puts an order among the newest, the older open ones, or the remnants; the oldest of the newest may have to move on.
     fn place(&mut self, order: &HeldOrder, position: &Position) {
-        if !self.is_older_than_recent(&age(order)) {
-            self.recent.insert(age(order));
-            if self.recent.len() > self.limits.orders
-                && let Some((_, id)) = self.recent.pop_first()
+        if !self.newest.are_newer_than(&age(order)) {
+            if let Some((_, id)) = self.newest.insert(age(order))
                 && let Some(item) = self.by_id.get(&id).cloned()
             {
                 self.leave_recent(&item);
@@ -328,36 +303,23 @@ impl View {
             self.widen_gap(age(order));
             self.keep_remnant(position.clone());
         } else {
-            self.older_open.insert(age(order));
+            self.newest.insert_older(age(order));
         }
     }
 
     fn leave_recent(&mut self, item: &Arc<Item>) {
         match item.order() {
             Some(order) if !order.is_finished() => {
-                self.older_open.insert(age(order));
+                self.newest.insert_older(age(order));
             }
             _ => self.evict(item),
         }
     }
 
-    /// Leaves open orders out where there are too many: forgotten ones, the oldest first, then the newest beyond the window. In
-    /// a flood, those that wait longest stay.
+    /// Leaves open orders out where there are too many.
     fn hide_open(&mut self) {
-        let forgotten = self.head.micros().saturating_sub(FORGOTTEN_AFTER_MICROS);
-        while self.older_open.len() > self.limits.open {
-            let is_forgotten = self
-                .older_open
-                .first()
-                .is_some_and(|(placed, _)| *placed < forgotten);
-            let hidden = if is_forgotten {
-                self.older_open.pop_first()
-            } else {
-                self.older_open.pop_last()
-            };
-            if let Some((_, id)) = hidden
-                && let Some(item) = self.by_id.get(&id).cloned()
-            {
+        while let Some((_, id)) = self.newest.hide_one(self.head.micros()) {
+            if let Some(item) = self.by_id.get(&id).cloned() {
                 self.hidden_open += 1;
                 self.evict(&item);
             }
@@ -386,22 +348,13 @@ impl View {
 
     /// There may be orders older than the newest that were never in here.
     fn begin_list(&mut self) {
-        if let Some(oldest) = self.oldest_recent().cloned() {
+        if let Some(oldest) = self.newest.oldest().cloned() {
             self.widen_gap(oldest);
         }
     }
 
     fn widen_gap(&mut self, to: Age) {
         self.gap = self.gap.take().max(Some(to));
-    }
-
-    /// Where removals have left room among the newest, older open orders move up.
-    fn fill_recent(&mut self) {
-        while self.recent.len() < self.limits.orders
-            && let Some(newest) = self.older_open.pop_last()
-        {
-            self.recent.insert(newest);
-        }
     }
 
     fn raise_floor(&mut self, to: Option<Position>) {
@@ -418,21 +371,8 @@ impl View {
         self.remnants.remove(item.position());
         if let Some(order) = item.order() {
             let age = age(order);
-            self.bytes -= order.size();
-            self.recent.remove(&age);
-            self.older_open.remove(&age);
-            self.documents.remove(&(!order.is_finished(), age));
-        }
-    }
-
-    /// Documents leave memory where orders take too much of it.
-    fn make_room_for_documents(&mut self) {
-        while self.bytes > self.limits.bytes
-            && let Some((_, (_, id))) = self.documents.pop_first()
-        {
-            let freed = self.held(&id).map_or(0, |order| order.drop_document());
-            self.bytes -= freed;
-            self.dropped_documents += 1;
+            self.documents.remove(order);
+            self.newest.remove(&age);
         }
     }
 
