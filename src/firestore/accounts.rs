@@ -169,7 +169,7 @@ impl AccountStore for FirestoreStore {
 
     async fn add_admin(&self, admin: NewAdmin) -> Result<Admin, StoreError> {
         let id = random_id();
-        let claim_id = hex::encode(&Sha256::digest(admin.email.to_lowercase()));
+        let claim_id = hex::encode(Sha256::digest(admin.email.to_lowercase()));
         let claim = self.document(EMAILS, &claim_id).await?;
         // The claim of a removed admin may be taken over.
         if self.has_email(&admin.email).await? {
@@ -244,7 +244,7 @@ impl AccountStore for FirestoreStore {
             .into_iter()
             .map(|name| delete(name, None))
             .collect();
-        let name = self.connection.name(SESSIONS, &hex::encode(&new.digest));
+        let name = self.connection.name(SESSIONS, &hex::encode(new.digest));
         writes.push(put(name, session_fields(&new.session), None));
         self.write(writes).await?;
         Ok(())
@@ -329,7 +329,7 @@ impl AccountStore for FirestoreStore {
             values.insert("adminId".to_owned(), value::text(admin_id));
         }
         self.write(vec![put(
-            self.connection.name(TOKENS, &hex::encode(&digest)),
+            self.connection.name(TOKENS, &hex::encode(digest)),
             values,
             None,
         )])

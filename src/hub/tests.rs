@@ -23,9 +23,9 @@ use tokio_util::codec::Decoder as _;
 use super::*;
 use crate::clock::Clock;
 use crate::orders::{
-    Change, FORGOTTEN_AFTER_MICROS, HeldOrder, ListQuery, Order, OrderId, Search, is_finished,
+    Change, HeldOrder, ListQuery, Order, OrderId, Position, Search, Snapshot, SourceState,
+    WatchEvent, WindowLimits,
 };
-use crate::orders::{Position, Snapshot, SourceState, WatchEvent, WindowLimits};
 
 const START: u64 = 1_771_842_000_000_000;
 

@@ -116,5 +116,5 @@ impl Submission {
 
 /// Full name of the document of a key.
 pub(super) fn key_name(connection: &Connection, key: &IdempotencyKey) -> String {
-    connection.name(KEYS_COLLECTION, &hex::encode(&key.digest()))
+    connection.name(KEYS_COLLECTION, &hex::encode(key.digest()))
 }

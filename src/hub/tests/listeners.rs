@@ -28,7 +28,6 @@ fn a_relay_that_panics_is_a_failure_of_the_hub() {
 }
 
 /// Lets another listener register and deregister when it is notified.
-
 struct Subscribes {
     relay: Relay,
     other: RefCell<Option<Subscriber>>,
