@@ -29,6 +29,10 @@ deny:
 bench *options:
     cargo bench --locked -- {{ options }}
 
+# Instructions of an event, a replay, a submit, a poll and a page, counted by valgrind.
+instructions *options:
+    cargo bench --locked --bench instructions -- {{ options }}
+
 # Each fuzz target for some seconds. Needs the nightly toolchain and cargo-fuzz.
 fuzz seconds="30":
     #!/usr/bin/env bash

@@ -22,7 +22,7 @@ impl BodyEncoder {
         matches!(self, Self::Gzip(_))
     }
 
-    /// What only this reader gets.
+    /// Encodes text that is sent to this reader alone.
     pub(super) fn once(&mut self, text: Bytes) -> Bytes {
         match self {
             Self::Plain => text,
@@ -30,7 +30,7 @@ impl BodyEncoder {
         }
     }
 
-    /// Frames that others get as well.
+    /// Encodes frames that are shared with other readers.
     pub(super) fn frames(&mut self, frames: &[&Frame]) -> Bytes {
         match self {
             Self::Plain => concat(frames.iter().map(|frame| frame.plain())),
@@ -40,18 +40,18 @@ impl BodyEncoder {
         }
     }
 
-    /// Frames that were joined for all who stand at the same place. They were asked for in this encoder's coding.
+    /// Encodes a payload that is shared by all readers at the same position. It must have this encoder's coding.
     pub(super) fn payload(&mut self, payload: Payload) -> Bytes {
         match (self, payload) {
             (Self::Gzip(stream), Payload::Gzip(segment)) => stream.send(&segment),
             (Self::Gzip(stream), Payload::Plain(text)) => stream.send(&Segment::once(&text)),
             (Self::Plain, Payload::Plain(text)) => text,
-            // Never asked for; a reader without gzip has no use for it.
+            // Never requested: slots are taken in the form of the encoder.
             (Self::Plain, Payload::Gzip(_)) => Bytes::new(),
         }
     }
 
-    /// What ends the body, if anything does.
+    /// The bytes that complete the body, if any.
     pub(super) fn finish(&mut self) -> Option<Bytes> {
         match self {
             Self::Plain => None,

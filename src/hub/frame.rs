@@ -71,7 +71,7 @@ pub(super) fn entry(name: &str, position: &Position, data: &[u8]) -> Bytes {
     entry.freeze()
 }
 
-/// Several events at once, of which the last stands at `position`.
+/// A `batch` of events; the last one is at `position`.
 pub(super) fn batch(position: &Position, entries: &[Bytes]) -> Bytes {
     let mut data =
         BytesMut::with_capacity(entries.iter().map(|entry| entry.len() + 1).sum::<usize>() + 1);
@@ -83,7 +83,7 @@ pub(super) fn batch(position: &Position, entries: &[Bytes]) -> Bytes {
     encode(Some(position), "batch", &data)
 }
 
-/// The first block of a stream: how long to wait before coming back, and where the stream starts.
+/// The first block of a stream: the reconnection time, and the position where the stream starts.
 pub(super) fn connected(retry: Duration, position: Option<&Position>) -> Bytes {
     let id = position
         .map(|position| format!("id: {position}\n"))
@@ -114,7 +114,7 @@ pub(super) fn source(source: &Source) -> Bytes {
     block(None, "source", source)
 }
 
-/// `bye`: come back after `retry`, which stands in the data as well because scripts in a page can't see `retry` lines.
+/// `bye`: the client should reconnect after `retry`. The data repeats the time, since scripts in a page can't see `retry` lines.
 pub(super) fn bye(retry: Duration, reason: &str) -> Bytes {
     let millis = retry.as_millis();
     let bye = block(

@@ -2,7 +2,7 @@
 //!
 //! A *segment* is deflate data that refers to nothing before it and ends on a byte boundary, so that it can be appended to
 //! any reader's stream: no encoder is kept for a connection. What a stream needs of its own is a header, the checksum of
-//! everything sent, and a trailer. Checksums of segments are combined, not computed anew (CRC-32 is linear).
+//! everything sent, and a trailer. Checksums of segments are combined, not computed again (CRC-32 is linear).
 
 use std::cell::RefCell;
 
@@ -32,7 +32,7 @@ pub(super) struct Segment {
     crc: u32,
     /// Length of the text, modulo 2^32 as gzip counts it.
     length: u32,
-    /// x^(8 * length): what a checksum is multiplied by when this text comes behind.
+    /// x^(8 * length): what a checksum is multiplied by when this text is appended.
     shift: u32,
 }
 
@@ -53,7 +53,7 @@ impl Segment {
         }
     }
 
-    /// `text` as it is, in blocks that deflate calls stored.
+    /// `text` uncompressed, in stored blocks.
     fn store(text: &[u8]) -> Self {
         let mut bytes = BytesMut::with_capacity(text.len() + 5 * text.len().div_ceil(STORED_LIMIT));
         for block in text.chunks(STORED_LIMIT) {
@@ -66,7 +66,7 @@ impl Segment {
         Self::with(bytes.freeze(), text)
     }
 
-    /// What is sent to one reader only.
+    /// `text` that is sent to one reader alone.
     pub(super) fn once(text: &[u8]) -> Self {
         if text.len() < WORTH_COMPRESSING {
             Self::store(text)
@@ -143,7 +143,7 @@ impl GzipStream {
     }
 }
 
-/// `None` where the encoder doesn't do what it is documented to do.
+/// `None` if the encoder behaves differently than documented.
 fn deflate(encoder: &mut Compress, text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 2 + 64);
     loop {
@@ -152,14 +152,14 @@ fn deflate(encoder: &mut Compress, text: &[u8]) -> Option<Vec<u8>> {
             .compress_vec(&text[taken..], &mut bytes, FlushCompress::Sync)
             .ok()?;
         if encoder.total_in() == text.len() as u64 && bytes.len() < bytes.capacity() {
-            // The flush ends with an empty stored block: everything before it is out.
+            // The flush ends with an empty stored block: everything before it has been written.
             return bytes.ends_with(&[0, 0, 0xff, 0xff]).then_some(bytes);
         }
         bytes.reserve(bytes.capacity());
     }
 }
 
-/// The checksum of a text with checksum `crc` and the segment's behind it.
+/// The checksum of a text with checksum `crc`, followed by the segment's text.
 fn append(crc: u32, segment: &Segment) -> u32 {
     multiply(crc, segment.shift) ^ segment.crc
 }

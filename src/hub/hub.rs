@@ -36,7 +36,7 @@ const RELAY_BACKLOG: usize = if cfg!(test) { 4 } else { 1_024 };
 ///     max_age: Duration::from_secs(3_600),
 /// };
 /// let hub = Hub::new(settings, Clock::system());
-/// // A store's watch begins with one snapshot of what is there, and goes on with what changes.
+/// // A store's watch begins with one snapshot of the window, and continues with changes.
 /// hub.take(WatchEvent::Snapshot(Snapshot { initial: true, ..Snapshot::default() }));
 /// let order = Order {
 ///     id: OrderId::parse("ORD1")?,
@@ -172,12 +172,12 @@ impl Hub {
         &self.metrics
     }
 
-    /// How much the view holds.
+    /// Amounts of what the view holds.
     pub fn holding(&self) -> Holding {
         self.read().view.holding()
     }
 
-    /// Whether the store should tell its open orders anew: some were left out, and there is room now.
+    /// Whether the store should deliver its open orders again: some were left out, and there is room now.
     pub fn wants_open_orders(&self) -> bool {
         self.read().view.has_room_for_hidden()
     }

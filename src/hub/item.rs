@@ -148,7 +148,7 @@ impl Item {
         }
     }
 
-    /// The whole order as JSON, or `{"id","removed":true}`; `None` where the document had to make room in memory.
+    /// The whole order as JSON, or `{"id","removed":true}`; `None` if the document was dropped from memory.
     pub fn document(&self) -> Option<Bytes> {
         match self.order() {
             Some(order) => order.document(),

@@ -1,7 +1,7 @@
 //! Lists that are answered from memory.
 //!
-//! The lock is held for as long as it takes to share the orders of a list's time and statuses; amounts and texts are looked at
-//! afterwards, since snapshots for every stream wait for the lock.
+//! The lock is held only while the orders of the list's time and statuses are collected. Amounts and texts are searched
+//! afterwards, because snapshots wait for the lock, and with them all streams.
 
 use super::hub::Hub;
 use super::item::Item;
@@ -13,7 +13,7 @@ use crate::sync::Arc;
 type Page = (Vec<Arc<Item>>, Option<Position>);
 
 impl Hub {
-    /// A page of the list; `None` where the window doesn't reach that far. With a `search`, a page may be short or empty because
+    /// A page of the list, or `None` if the window doesn't reach that far. With a `search`, a page may be short or empty because
     /// the window has ended.
     pub fn list(&self, query: &ListQuery, search: &Search) -> Option<Page> {
         let held = self.held(query, search)?;
@@ -30,9 +30,9 @@ impl Hub {
         }
     }
 
-    /// The newest orders that are held without a gap, as a page: those of them that are asked for, and the `before` of the next
-    /// page if there may be older ones. `None` where less than half of the window is left of them, because many were removed, or
-    /// none is from the time that is asked for: only the store can tell then.
+    /// The first page of the list, as far as the orders are held without a gap, and the `before` of the next page if there may be
+    /// older ones. `None` if only the store can answer: fewer orders than half of the window are left because many were removed,
+    /// or none is from the list's time.
     pub fn list_held(&self, query: &ListQuery, search: &Search) -> Option<Page> {
         if query.before.is_some() {
             return None;
@@ -50,7 +50,7 @@ impl Hub {
         }
     }
 
-    /// Without a `search`, one order more than the page holds is enough.
+    /// Collects the orders of a list. Without a `search`, one more than the page holds is enough.
     fn held(&self, query: &ListQuery, search: &Search) -> Option<Held> {
         let most = if search.is_everything() {
             query.limit.saturating_add(1)
@@ -62,7 +62,7 @@ impl Hub {
 }
 
 impl Held {
-    /// The first orders that match, and the place of the last one if more match.
+    /// The first `limit` orders that match, and the place of the last one if more match.
     fn page(&self, limit: usize, search: &Search) -> Page {
         let matches = |item: &&Arc<Item>| item.order().is_some_and(|order| search.matches(order));
         let mut matching = self.items.iter().filter(matches);

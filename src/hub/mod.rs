@@ -1,4 +1,4 @@
-//! The hub: the window of orders in memory, and everybody who watches it.
+//! The hub: the window of orders in memory, and its readers.
 //!
 //! A [store's watch](crate::store::OrderStore::watch) is applied here, snapshot by snapshot. The *view* holds the newest
 //! state of every order in the window by position; it is the replay log, the polling cache and the source of every page

@@ -11,7 +11,7 @@ use crate::sync::Arc;
 
 /// An answer to a poll.
 pub struct Recent {
-    /// The orders, and removals where the poll said since when.
+    /// The orders, and removals if the poll had a cursor.
     pub items: Vec<Arc<Item>>,
     /// The cursor of the next poll.
     pub cursor: Position,
@@ -27,12 +27,12 @@ pub struct Stats {
     pub total_orders: usize,
     /// Sum of their amounts.
     pub total_revenue: f64,
-    /// How many have which status.
+    /// Number of orders by status.
     pub status_counts: BTreeMap<String, usize>,
 }
 
 impl Hub {
-    /// The newest `limit` orders, or those of them that `filter` wants, newest first by the time of placing.
+    /// The newest `limit` orders that pass `filter`, newest first by the time of placing.
     pub fn newest(&self, limit: usize, filter: Option<&Filter>) -> Recent {
         let state = self.read();
         let wanted = |item: &&Arc<Item>| {
@@ -51,9 +51,9 @@ impl Hub {
         }
     }
 
-    /// What has changed since `cursor`, oldest change first, at most `limit` of it.
+    /// The first `limit` changes after `cursor`, oldest first.
     ///
-    /// The answer's cursor is that of the next poll, also when `limit` has cut the answer short.
+    /// The answer's cursor is that of the next poll, also if the answer was cut at `limit`.
     pub fn since(&self, cursor: &Position, limit: usize, filter: Option<&Filter>) -> Recent {
         let state = self.read();
         let (mut items, head, reset) = match ResumeState::of(&state.view, cursor, &self.clock) {
@@ -87,7 +87,7 @@ impl Hub {
         }
     }
 
-    /// The order with this id, if it is in the window.
+    /// The order with this id, if it is in the window. `None` too for finished orders kept for returning readers only.
     pub fn get(&self, id: &OrderId) -> Option<Arc<Item>> {
         self.read().view.get(id).cloned()
     }

@@ -79,7 +79,7 @@ impl Relay {
     }
 }
 
-/// Ends the process when a relay panics: its thread's streams would stay silent unnoticed.
+/// Ends the process when a relay panics: otherwise its thread's streams would stay silent unnoticed.
 struct Guard(Arc<Hub>);
 
 impl Drop for Guard {
@@ -142,20 +142,20 @@ impl Shared {
 
     /// Notifies every listener. True if signals arrived after the first ones were notified.
     fn notify(&self, signals: &mut broadcast::Receiver<Signal>) -> bool {
-        let (mut told, mut is_behind) = (0, false);
-        while self.tell(told) {
-            told += TURN;
+        let (mut notified, mut is_behind) = (0, false);
+        while self.notify_turn(notified) {
+            notified += TURN;
             is_behind |= self.push_all(signals);
         }
         is_behind
     }
 
-    /// Notifies up to `TURN` listeners from index `told` on; false if there are none. Listeners may register and deregister
+    /// Notifies up to `TURN` listeners from index `start` on; false if there are none. Listeners may register and deregister
     /// meanwhile.
-    fn tell(&self, told: usize) -> bool {
+    fn notify_turn(&self, start: usize) -> bool {
         let turn: SmallVec<[Rc<dyn Listener>; TURN]> = {
             let listeners = self.listeners.borrow();
-            let rest = listeners.listeners.get(told..).unwrap_or_default();
+            let rest = listeners.listeners.get(start..).unwrap_or_default();
             if rest.is_empty() {
                 return false;
             }
@@ -182,7 +182,7 @@ impl Shared {
         self.slots.borrow().end()
     }
 
-    /// What is new for a subscriber that has taken everything before `next`, stands at `position`, and wants it in this form.
+    /// Takes the next events for a subscriber at `position` whose next slot is `next`, in this form.
     pub(super) fn take(&self, next: &mut u64, position: Option<&Position>, form: Form) -> Taken {
         self.slots.borrow_mut().take(next, position, form)
     }

@@ -1,4 +1,4 @@
-//! What has been broadcast and may still have to be taken by subscribers of one worker thread.
+//! Signals that subscribers of one worker thread may still have to take.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Slots {
 
     /// Drops all slots: every subscriber has to catch up from the view.
     pub(super) fn skip(&mut self) {
-        // Skips one number, so that a subscriber that was up to date lags as well.
+        // Skips one number, so that subscribers without a missing slot catch up too.
         self.first += self.slots.len() as u64 + 1;
         self.slots.clear();
         self.bytes = 0;
@@ -118,7 +118,7 @@ impl Slots {
         }
     }
 
-    /// Takes what comes next for a subscriber whose next slot is `next` and whose position is `position`.
+    /// Takes the next events for a subscriber at `position` whose next slot is `next`.
     pub(super) fn take(
         &mut self,
         next: &mut u64,
@@ -190,7 +190,7 @@ impl Slots {
                 Signal::Started => break,
                 Signal::Check | Signal::Gap => {}
                 _ if bytes > 0 && bytes + weight(signal) > CHUNK_LIMIT => break,
-                // A reader that takes a notice may not be at the start of the batch behind it.
+                // A reader that takes a notice may not be at the start of the batch that follows.
                 Signal::Batch(_) if bytes > 0 && head.is_none() => break,
                 Signal::Batch(batch) => {
                     events += batch.events.len();

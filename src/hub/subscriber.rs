@@ -176,7 +176,7 @@ impl Subscriber {
                 .shared()
                 .take(&mut self.next, self.position.as_ref(), form);
             let chunk = match taken {
-                Taken::Nothing => return self.poll_gathered(cx),
+                Taken::Nothing => return self.poll_batch(cx),
                 Taken::Shared {
                     payload,
                     head,
@@ -193,7 +193,7 @@ impl Subscriber {
                         timer.start();
                         None
                     }
-                    None => self.choose(&batch.events),
+                    None => self.filtered(&batch.events),
                 },
                 Taken::Started => self.catch_up(),
                 Taken::Lagged => {
@@ -242,7 +242,7 @@ impl Subscriber {
     fn catch_up(&mut self) -> Option<Bytes> {
         let hub = Arc::clone(self.relay.hub());
         let state = hub.read();
-        // A reader that was there before the first snapshot learns of what came after it.
+        // A reader that subscribed before the first snapshot starts at that snapshot.
         let started_at = state.view.started_at().cloned();
         let position = self.position.clone().or(started_at)?;
         self.position = Some(position.clone());
@@ -281,8 +281,8 @@ impl Subscriber {
         Some(part.chunk)
     }
 
-    /// Filters a batch by the reader's position, which may be within it, and by its statuses.
-    fn choose(&mut self, events: &[Arc<Item>]) -> Option<Bytes> {
+    /// Encodes the events of a batch that are after the reader's position and pass its filter.
+    fn filtered(&mut self, events: &[Arc<Item>]) -> Option<Bytes> {
         let position = self.position.clone()?;
         let is_wanted = |item: &&Arc<Item>| {
             *item.position() > position
@@ -305,7 +305,7 @@ impl Subscriber {
         (!frames.is_empty()).then(|| self.encoder.frames(&frames))
     }
 
-    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         if !self.batch.as_mut()?.poll_end(cx) {
             return None;
         }
@@ -315,7 +315,7 @@ impl Subscriber {
         }
     }
 
-    /// A heartbeat or the final `bye` when it is due.
+    /// A heartbeat, or `bye` at the stream's maximum age, when it is due.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         let interval = self.relay.hub().settings().heartbeat;
         match self.keep_alive.poll_due(cx, interval) {

@@ -16,8 +16,8 @@ use newest::Newest;
 
 /// The newest state of the newest orders and of all open orders, by position: a compacted log.
 ///
-/// Removed orders, and orders beyond the newest that are finished, are kept for readers that have not learnt of it yet. Readers
-/// between `floor` and `head` can be told exactly what they have missed.
+/// Removed orders, and finished orders older than the newest, are kept for readers that have not received the change yet. Readers
+/// between `floor` and `head` can get exactly the changes that they have missed.
 pub(super) struct View {
     limits: WindowLimits,
     /// The head of the first snapshot, once it was applied.
@@ -27,25 +27,25 @@ pub(super) struct View {
     by_position: BTreeMap<Position, Arc<Item>>,
     by_id: HashMap<OrderId, Arc<Item>>,
     newest: Newest,
-    /// What only serves readers that come back: removals, and finished orders older than the newest.
+    /// Positions of items that only returning readers need: removals, and finished orders older than the newest.
     remnants: BTreeSet<Position>,
-    /// Every order that was placed after this one is held, and listed. `None` where all orders are.
+    /// Orders placed before this one may be missing from the view; all newer ones are held. `None` if none is missing.
     gap: Option<Age>,
     documents: Documents,
-    /// Open orders that had to be left out, at least.
+    /// Minimum number of open orders that were left out.
     hidden_open: usize,
 }
 
-/// What a view holds.
+/// Amounts of what a view holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Holding {
     /// Bytes of all orders.
     pub bytes: usize,
     /// Open orders.
     pub open: usize,
-    /// Open orders that were left out because there are too many, at least.
+    /// Minimum number of open orders that were left out because there are too many.
     pub hidden_open: usize,
-    /// How often a document had to make room.
+    /// Number of documents dropped from memory so far.
     pub dropped_documents: u64,
 }
 
@@ -101,7 +101,8 @@ impl View {
         self.hidden_open > 0 && self.newest.older_open() < self.limits.open
     }
 
-    /// The store says how many open orders are left out. Only where it has told all of them anew is that all there is to know.
+    /// Takes the number of open orders that the store has left out. It replaces the known number only if the store has delivered
+    /// all open orders again (`is_all`).
     pub(super) fn set_hidden_open(&mut self, hidden: usize, is_all: bool) {
         self.hidden_open = if is_all {
             hidden
@@ -110,14 +111,14 @@ impl View {
         };
     }
 
-    /// Takes the state that a watch begins with.
+    /// Applies the first snapshot of a watch.
     pub(super) fn start(&mut self, snapshot: &Snapshot) {
         self.apply(snapshot);
         self.started_at = Some(self.head.clone());
         self.hidden_open += snapshot.hidden_open.unwrap_or_default();
         let floor = match &snapshot.complete_after {
             Some(position) => Some(position.clone()),
-            // There may be older orders that were never in here.
+            // There may be older orders that were never in the view.
             None if self.newest.is_full() => self
                 .newest
                 .recent()
@@ -138,10 +139,10 @@ impl View {
         self.forget_unreachable();
     }
 
-    /// Applies changes in the order of their positions, and answers with what has become of the orders concerned.
+    /// Applies changes in the order of their positions, and returns the resulting items.
     ///
-    /// States that are not newer than what is known are passed over. A change that comes late, whose position isn't after
-    /// the head, is placed just after it: readers have gone on, and ids only ever increase.
+    /// Skips states that are not newer than the known ones. A late change, whose position isn't after the head, is placed just
+    /// after the head: readers are there already, and ids must increase.
     pub(super) fn apply(&mut self, snapshot: &Snapshot) -> Vec<Arc<Item>> {
         let mut touched = HashMap::new();
         let oldest_before = self.newest.oldest().cloned();
@@ -164,7 +165,7 @@ impl View {
             self.begin_list();
         }
         self.forget_unreachable();
-        // Also what was evicted at once: whoever is there now was there when it happened.
+        // Includes items that were evicted at once: current readers must get these changes too.
         let mut events: Vec<_> = touched.into_values().collect();
         events.sort_by(|a, b| a.position().cmp(b.position()));
         events
@@ -195,9 +196,9 @@ impl View {
             .filter(|item| item.order().is_some() && !self.remnants.contains(item.position()))
     }
 
-    /// The newest orders down to the first one of which the store may know newer ones that are not held.
+    /// The orders down to the gap, newest first.
     fn without_gap(&self) -> impl Iterator<Item = &Age> {
-        // The order at the gap itself is complete as well, as long as it is held.
+        // Includes the order at the gap if it is held.
         self.newest
             .by_age()
             .take_while(|age| self.gap.as_ref().is_none_or(|gap| *age >= gap))
@@ -210,7 +211,8 @@ impl View {
             .then(|| list::scan(query, most, self.without_gap(), self.gap.as_ref(), item))
     }
 
-    /// `oldest_before` is the oldest of the newest orders before the snapshot, where all of them were there.
+    /// The new item of an order, if its state is news. `oldest_before` is the oldest of the newest orders before the snapshot, if
+    /// the window was full.
     fn upsert(
         &mut self,
         order: &Arc<HeldOrder>,
@@ -229,7 +231,7 @@ impl View {
             && self.started()
             && oldest_before.is_some_and(|oldest| age(order) < *oldest)
         {
-            // Held by no reader either: it was in no window.
+            // No reader has this order either, since it was in no window.
             self.widen_gap(age(order));
             return None;
         }
@@ -238,7 +240,7 @@ impl View {
         let known = known.filter(|known| known.order().is_some());
         let created = match known.as_ref().and_then(|known| known.created()) {
             Some(created) => created.clone(),
-            // An order that is told of late is new to everybody, even to readers beyond its commit time.
+            // A new order that is delivered late is new to all readers, even to those beyond its commit time.
             None if order.created_micros == order.updated_micros && !repeats => position.clone(),
             None => Position::new(order.created_micros, &order.id),
         };
@@ -290,7 +292,7 @@ impl View {
         self.newest.fill();
     }
 
-    /// Puts an order among the newest, the older open ones, or the remnants; the oldest of the newest may have to move on.
+    /// Puts an order among the newest, the older open ones, or the remnants. The oldest of the newest may have to leave them.
     fn place(&mut self, order: &HeldOrder, position: &Position) {
         if !self.newest.are_newer_than(&age(order)) {
             if let Some((_, id)) = self.newest.insert(age(order))
@@ -299,7 +301,7 @@ impl View {
                 self.leave_recent(&item);
             }
         } else if order.is_finished() {
-            // Readers that hold it as open have to learn of it.
+            // Readers that know the order as open must get this change.
             self.widen_gap(age(order));
             self.keep_remnant(position.clone());
         } else {
@@ -328,7 +330,7 @@ impl View {
 
     fn keep_remnant(&mut self, position: Position) {
         self.remnants.insert(position);
-        // As many removals as orders that have changed.
+        // Enough for as many removals as changed orders.
         if self.remnants.len() > 2 * self.limits.orders
             && let Some(oldest) = self.remnants.first().cloned()
             && let Some(item) = self.by_position.get(&oldest).cloned()
@@ -337,7 +339,7 @@ impl View {
         }
     }
 
-    /// Drops an item. Readers from before its last change can't be told of that change any more.
+    /// Drops an item. Readers from before its last change will get `reset`, since they can't get that change any more.
     fn evict(&mut self, item: &Arc<Item>) {
         self.drop_item(item);
         self.raise_floor(Some(item.position().clone()));
@@ -346,7 +348,7 @@ impl View {
         }
     }
 
-    /// There may be orders older than the newest that were never in here.
+    /// Records that orders older than the newest may never have been in the view.
     fn begin_list(&mut self) {
         if let Some(oldest) = self.newest.oldest().cloned() {
             self.widen_gap(oldest);
@@ -376,7 +378,7 @@ impl View {
         }
     }
 
-    /// Remnants before the floor serve no reader.
+    /// Drops remnants before the floor, which no reader can get.
     fn forget_unreachable(&mut self) {
         while let Some(oldest) = self.remnants.first()
             && *oldest <= self.floor

@@ -38,6 +38,15 @@ pub(super) const PHONE: [&str; 5] = [
     "userPhone",
     "contactNumber",
 ];
+/// Fields that may hold the customer's notes.
+const NOTE_FIELDS: [&str; 6] = [
+    "notes",
+    "note",
+    "specialInstructions",
+    "deliveryNotes",
+    "instructions",
+    "comment",
+];
 /// Parts of an address that come first, in this order.
 const STREET: [&str; 5] = ["street", "addressLine1", "line1", "address", "addressLine2"];
 /// Parts of an address that are coordinates.
@@ -170,17 +179,7 @@ impl From<&Order> for Card {
             item_count: order.item_count(),
             items: Vec::new(),
             more_items: 0,
-            notes: first(
-                &[
-                    "notes",
-                    "note",
-                    "specialInstructions",
-                    "deliveryNotes",
-                    "instructions",
-                    "comment",
-                ],
-                NOTES,
-            ),
+            notes: first(&NOTE_FIELDS, NOTES),
             address: String::new(),
             location: place.and_then(Value::as_object).and_then(location),
             source: some(first(&["submitSource"], SHORT)),

@@ -1,10 +1,12 @@
+mod errors;
 mod lengths;
 mod path;
 mod shape;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use self::errors::Errors;
+pub use self::errors::{DraftError, FieldError};
 use self::path::Path;
 use super::{OrderId, Status, numeric};
 
@@ -29,11 +31,6 @@ const SERVER_FIELDS: [&str; 15] = [
     SOURCE_FIELD,
 ];
 
-/// Maximum number of problems listed in a response.
-const MAX_ERRORS: usize = 20;
-/// Maximum length of a field path in a response, in characters: field names come from the client.
-const MAX_PATH: usize = 200;
-
 /// Limits of a submitted order.
 #[derive(Debug, Clone, Copy)]
 pub struct DraftLimits {
@@ -46,30 +43,6 @@ pub struct DraftLimits {
 pub struct OrderDraft {
     fields: Map<String, Value>,
 }
-
-/// A problem with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FieldError {
-    /// Path of the field, such as `order.items[3].quantity`.
-    pub field: String,
-    /// What it must be.
-    pub message: String,
-}
-
-impl FieldError {
-    /// Callers must bound the length of `field`, which may come from a client.
-    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
-    }
-}
-
-/// The order can't be placed; lists the problem of each field.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {}", .0[0].field, .0[0].message)]
-pub struct DraftError(pub Vec<FieldError>);
 
 impl OrderDraft {
     /// Parses the body of a submit, `{userId, order: {items, totalAmount, …}}`. Unknown fields are kept unchanged.
@@ -148,35 +121,6 @@ impl OrderDraft {
         fields.insert("status".to_owned(), json!(Status::PENDING.as_str()));
         fields.insert("timestamp".to_owned(), json!(timestamp_millis));
         fields
-    }
-}
-
-#[derive(Default)]
-struct Errors(Vec<FieldError>);
-
-impl Errors {
-    fn add(&mut self, field: &str, message: impl Into<String>) {
-        self.add_at(&Path::Root(field), message);
-    }
-
-    /// Formats the path only here, so that valid fields allocate no text.
-    fn add_at(&mut self, field: &Path<'_>, message: impl Into<String>) {
-        if !self.is_full() {
-            self.0.push(FieldError {
-                field: field.clipped(MAX_PATH),
-                message: message.into(),
-            });
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.0.len() >= MAX_ERRORS
-    }
-}
-
-impl From<Errors> for DraftError {
-    fn from(errors: Errors) -> Self {
-        Self(errors.0)
     }
 }
 

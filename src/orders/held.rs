@@ -5,7 +5,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::json_line;
 use super::status::is_finished;
-use super::{Card, Order, OrderId, Position, card, search};
+use super::{Card, Order, OrderId, Position, card, search_text};
 
 /// Memory overhead of a held order beside its texts, in bytes.
 const OVERHEAD: usize = 600;
@@ -81,7 +81,7 @@ impl HeldOrder {
     /// The text that a search looks at.
     pub(super) fn searched_text(&self) -> &str {
         self.searched
-            .get_or_init(|| search::text_of(&self.parsed()))
+            .get_or_init(|| search_text::text_of(&self.parsed()))
     }
 
     fn card(&self) -> &[u8] {
@@ -139,7 +139,7 @@ impl HeldOrder {
 /// About how many bytes the card and the text for searches take at most.
 fn reserved(order: &Order, document: usize) -> u32 {
     // Both repeat texts of the document, without most of its field names.
-    let texts = document.min(card::CARD_TEXT + search::TEXT);
+    let texts = document.min(card::CARD_TEXT + search_text::TEXT);
     let bytes = card::FIELD_NAMES
         + card::ITEM_FIELD_NAMES * order.item_count().min(card::MAX_ITEMS)
         + texts;

@@ -17,6 +17,7 @@ mod order;
 mod patch;
 mod position;
 mod search;
+mod search_text;
 mod status;
 mod watch;
 

@@ -1,4 +1,4 @@
-//! Malformed requests are logged by actix, an error for each. Anyone can send them, so only some of them are let through.
+//! Limits how many malformed requests are logged: actix logs an error for each, and anyone can send them.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Where actix-http 3.20 logs them from.
+/// The target under which actix-http 3.20 logs them.
 const TARGET: &str = "actix_http::h1::dispatcher";
-/// Malformed requests that are logged one by one in each minute.
+/// Maximum number of malformed requests logged one by one in a minute.
 const PER_MINUTE: u64 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The limit of this process: the log is one for all.
+/// The limit of the process, which has one log.
 static LIMIT: Limit = Limit(Mutex::new(Counts {
     since: None,
     logged: 0,
@@ -23,7 +23,7 @@ static LIMIT: Limit = Limit(Mutex::new(Counts {
 struct Limit(Mutex<Counts>);
 
 struct Counts {
-    /// When the minute began in which `logged` were logged.
+    /// Start of the minute in which `logged` requests were logged.
     since: Option<Instant>,
     logged: u64,
     suppressed: u64,
@@ -48,14 +48,14 @@ impl Limit {
         false
     }
 
-    /// How many were not logged since the last call.
+    /// Number of requests that were not logged since the last call.
     fn take_suppressed(&self) -> u64 {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut counts.suppressed)
     }
 }
 
-/// Drops what is beyond the limit before anything is written.
+/// A layer that drops log events beyond the limit.
 pub(super) struct MalformedRequests;
 
 impl<S: Subscriber> Layer<S> for MalformedRequests {
@@ -64,11 +64,14 @@ impl<S: Subscriber> Layer<S> for MalformedRequests {
     }
 }
 
-/// Logs how many malformed requests were not logged one by one since the last call, if any.
+/// Logs the number of malformed requests that were not logged since the last call, if any.
 pub fn report_malformed_requests() {
     let requests = LIMIT.take_suppressed();
     if requests > 0 {
-        tracing::warn!(requests, "further malformed requests were refused");
+        tracing::warn!(
+            requests,
+            "refused more malformed requests than are logged one by one"
+        );
     }
 }
 
@@ -131,6 +134,6 @@ mod tests {
         let lines = |part: &str| text.lines().filter(|line| line.contains(part)).count();
         assert_eq!(lines("stream error"), 10);
         assert_eq!(lines("something else"), 50);
-        assert_eq!(lines("further malformed requests"), 1, "{text}");
+        assert_eq!(lines("refused more malformed requests"), 1, "{text}");
     }
 }

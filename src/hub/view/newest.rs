@@ -40,12 +40,12 @@ impl Newest {
         self.recent.len() >= self.limits.orders
     }
 
-    /// The oldest of the newest orders, where all of them are there.
+    /// The oldest of the newest orders, if there are as many as there may be.
     pub(super) fn oldest(&self) -> Option<&Age> {
         self.recent.first().filter(|_| self.is_full())
     }
 
-    /// Whether the newest orders are all there, and this one is older.
+    /// Whether there are as many newest orders as there may be, and all are newer than this one.
     pub(super) fn are_newer_than(&self, age: &Age) -> bool {
         self.oldest().is_some_and(|oldest| age < oldest)
     }
@@ -70,7 +70,7 @@ impl Newest {
         self.older_open.remove(age);
     }
 
-    /// Where removals have left room among the newest, older open orders move up.
+    /// Moves older open orders up where removals have left room among the newest.
     pub(super) fn fill(&mut self) {
         while !self.is_full()
             && let Some(newest) = self.older_open.pop_last()
@@ -79,8 +79,8 @@ impl Newest {
         }
     }
 
-    /// Takes out one open order if there are too many: a forgotten one, the oldest first, then the newest beyond the window. In
-    /// a flood, those that wait longest stay.
+    /// Removes one of the older open orders if there are too many: the oldest if it was forgotten, otherwise the newest. In a
+    /// flood, those that wait longest stay.
     pub(super) fn hide_one(&mut self, now_micros: u64) -> Option<Age> {
         if self.older_open.len() <= self.limits.open {
             return None;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Errors;
+use super::errors::Errors;
 use super::path::Path;
 
 /// Maximum length of a product's name or id, in characters.

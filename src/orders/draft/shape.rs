@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Errors;
+use super::errors::Errors;
 use super::path::Path;
 
 /// Maximum nesting of maps and arrays in a document (Firestore's limit).

@@ -2,6 +2,7 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
+use super::errors::{MAX_ERRORS, MAX_PATH};
 use super::path::work;
 use super::*;
 

@@ -68,7 +68,7 @@ proptest! {
             held.drop_document();
         }
         prop_assert_eq!(held.card(), &json_line(&Card::from(&order))[..]);
-        prop_assert_eq!(held.searched_text(), &*search::text_of(&order));
+        prop_assert_eq!(held.searched_text(), &*search_text::text_of(&order));
     }
 }
 
