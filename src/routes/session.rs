@@ -118,6 +118,9 @@ pub(super) fn principal(request: &HttpRequest, name: &str) -> Result<Principal, 
 }
 
 /// Begins a session with the response, under a new key, and ends that of the request's cookie.
+///
+/// Doesn't call `renew`: actix-session 0.11 then ends the old session before it saves the new one, and a store that fails in
+/// between signs the user out. The store of sessions does it in the safe order.
 pub(super) fn begin(
     session: &Session,
     admin: Authenticated,
@@ -130,9 +133,7 @@ pub(super) fn begin(
         address,
     };
     session.clear();
-    session.insert(BEGINS, beginning).map_err(internal)?;
-    session.renew();
-    Ok(())
+    session.insert(BEGINS, beginning).map_err(internal)
 }
 
 /// Converts an error of actix-session, which isn't `Send`, to one of the store.

@@ -38,6 +38,12 @@ impl AccountSessions {
         tracing::info!(admin = admin.email, %address, "signed in");
         SessionKey::try_from(secret).map_err(super::internal)
     }
+
+    async fn end(&self, key: &SessionKey) -> Result<(), AuthError> {
+        self.state.auth.sign_out(key.as_ref()).await?;
+        self.state.hub.check_subscribers();
+        Ok(())
+    }
 }
 
 impl SessionStore for AccountSessions {
@@ -61,14 +67,24 @@ impl SessionStore for AccountSessions {
         begun.map_err(|error| SaveError::Other(failed(error.into())))
     }
 
-    /// Writes nothing, so that a session revoked during the request stays revoked.
+    /// Replaces the session with one that begins, if the state says so. Otherwise writes nothing, so that a session revoked
+    /// during the request stays revoked.
     async fn update(
         &self,
         key: SessionKey,
-        _: State,
+        state: State,
         _: &time::Duration,
     ) -> Result<SessionKey, UpdateError> {
-        Ok(key)
+        if !state.contains_key(BEGINS) {
+            return Ok(key);
+        }
+        let begun = self.begin(state).await;
+        let begun = begun.map_err(|error| UpdateError::Other(failed(error.into())))?;
+        // The user is signed in by now. A session that couldn't be ended stays in the list of sessions, and ends when idle.
+        if let Err(error) = self.end(&key).await {
+            tracing::warn!(%error, "the previous session of this browser couldn't be ended");
+        }
+        Ok(begun)
     }
 
     async fn update_ttl(&self, _: &SessionKey, _: &time::Duration) -> anyhow::Result<()> {
@@ -76,13 +92,8 @@ impl SessionStore for AccountSessions {
     }
 
     async fn delete(&self, key: &SessionKey) -> anyhow::Result<()> {
-        self.state
-            .auth
-            .sign_out(key.as_ref())
-            .await
-            .map_err(|error| failed(error.into()))?;
-        self.state.hub.check_subscribers();
-        Ok(())
+        let ended = self.end(key).await;
+        ended.map_err(|error| failed(error.into()))
     }
 }
 
