@@ -87,7 +87,7 @@ impl App {
         let first_admin = if is_local {
             begun
                 .await
-                .context("the store's watch has ended before it began")?;
+                .context("the store's watch ended before it delivered the orders")?;
             auth.ensure_first_admin(&settings.auth).await?
         } else {
             make_admin_when_possible(Arc::clone(&auth), settings.auth.clone());
@@ -170,15 +170,15 @@ impl App {
             () = shutdown.cancelled() => Ok(()),
             error = self.store.ended() => Err(error),
             error = self.hub.failed() => Err(error),
-            ended = &mut server => return Err(anyhow::anyhow!("the HTTP server has ended by itself: {ended:?}")),
+            ended = &mut server => return Err(anyhow::anyhow!("the HTTP server ended without a shutdown: {ended:?}")),
             never = recheck => match never {},
             never = deliver_open_orders(&*self.store, &self.hub) => match never {},
         };
         stop(stop_server, &self.hub, &self.stream_tasks).await;
         server
             .await
-            .context("the HTTP server has panicked")?
-            .context("the HTTP server has failed")?;
+            .context("the HTTP server panicked")?
+            .context("the HTTP server failed")?;
         result
     }
 }
@@ -209,7 +209,7 @@ fn make_admin_when_possible(auth: Arc<Auth>, settings: AuthSettings) {
     }
     tokio::spawn(async move {
         while let Err(error) = auth.ensure_first_admin(&settings).await {
-            tracing::debug!(%error, "the first admin can't be made yet");
+            tracing::debug!(%error, "can't create the first admin yet; trying again");
             tokio::time::sleep(ADMIN_RETRY).await;
         }
     });
@@ -245,7 +245,7 @@ fn serve(
     let settings = &state.settings;
     if settings.cookies.insecure {
         tracing::warn!(
-            "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"
+            "auth.insecure_cookies is set: a session can be stolen by reading the network's traffic; use HTTPS instead"
         );
     }
     let server = ServerSettings {
@@ -292,7 +292,7 @@ fn application(
 
 /// Sends `bye` on streams, lets requests end, and cuts off the rest.
 async fn stop(server: impl Future<Output = ()>, hub: &Hub, streams: &TaskTracker) {
-    tracing::info!("stopping");
+    tracing::info!("shutting down");
     hub.close();
     streams.close();
     let patience = Duration::from_secs(SHUTDOWN_PATIENCE_SECONDS);
@@ -302,7 +302,7 @@ async fn stop(server: impl Future<Output = ()>, hub: &Hub, streams: &TaskTracker
     {
         tracing::info!(
             streams = streams.len(),
-            "cutting streams whose clients don't read"
+            "disconnecting streams whose clients don't read"
         );
     }
     // Ends the workers and the tasks they run.
@@ -329,7 +329,7 @@ async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert:
             tracing::warn!(
                 open = holding.open,
                 hidden = holding.hidden_open,
-                "there are more open orders than store.max_open: some are not on the desk"
+                "some open orders are not on the desk, since there are more than store.max_open: close old ones, or raise it"
             );
         }
     }

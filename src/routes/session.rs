@@ -138,7 +138,7 @@ pub(super) fn begin(
 
 /// Converts an error of actix-session, which isn't `Send`, to one of the store.
 fn internal(error: impl std::fmt::Display) -> AuthError {
-    AuthError::Store(anyhow::anyhow!("the session's state: {error}").into())
+    AuthError::Store(anyhow::anyhow!("can't read or write the session's state: {error}").into())
 }
 
 tokio::task_local! {
@@ -267,7 +267,7 @@ where
         .build()
         .new_transform(Rc::clone(service))
         .await
-        .map_err(|()| anyhow::anyhow!("actix-session's middleware can't be built"))?;
+        .map_err(|()| anyhow::anyhow!("can't build actix-session's middleware"))?;
     // Another request may have built it first.
     Ok(sessions.get_or_init(|| Sessions {
         cookie: SessionCookie { name, secure, key },

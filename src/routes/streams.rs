@@ -83,17 +83,17 @@ fn open(
         .map_err(|refusal| match refusal {
             StreamRefusal::TooManyFromThere => ApiError::too_many(
                 "TOO_MANY_STREAMS",
-                "your address has as many streams as it may have",
+                "too many streams are open from this address: close one",
                 RETRY_AFTER,
             ),
             StreamRefusal::Full => ApiError::unavailable(
                 "TOO_MANY_STREAMS",
-                "the server has as many streams as it may have",
+                "too many streams are open on this server: try again later",
                 RETRY_AFTER,
             ),
             StreamRefusal::TooManyOfOne => ApiError::too_many(
                 "TOO_MANY_STREAMS",
-                "you have as many streams as you may have",
+                "too many streams are open for this admin or token: close one",
                 RETRY_AFTER,
             ),
         })?;

@@ -53,7 +53,7 @@ impl Templates {
                 tracing::error!(
                     template,
                     error = format!("{error:#}"),
-                    "a page can't be rendered"
+                    "can't render a page"
                 );
                 HttpResponseBuilder::new(status).body(status.to_string())
             }

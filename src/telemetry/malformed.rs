@@ -68,7 +68,10 @@ impl<S: Subscriber> Layer<S> for MalformedRequests {
 pub fn report_malformed_requests() {
     let requests = LIMIT.take_suppressed();
     if requests > 0 {
-        tracing::warn!(requests, "further malformed requests were refused");
+        tracing::warn!(
+            requests,
+            "further malformed requests were refused, and not logged one by one"
+        );
     }
 }
 

@@ -196,29 +196,44 @@ async fn claims_that_do_not_hold_are_refused() {
     let cases = [
         (
             with("iss", json!("https://securetoken.google.com/other")),
-            "it is of another issuer",
+            "its issuer is not Firebase for this project",
         ),
         (
             with("iss", json!("https://accounts.google.com")),
-            "it is of another issuer",
+            "its issuer is not Firebase for this project",
         ),
-        (with("aud", json!("other")), "it is for another project"),
-        (with("exp", json!(NOW - 61)), "it has expired"),
-        (with("iat", json!(NOW + 61)), "it is from the future"),
-        (with("auth_time", json!(NOW + 61)), "it is from the future"),
-        (with("sub", json!("")), "it names no user"),
-        (with("sub", json!("x".repeat(129))), "it names no user"),
+        (
+            with("aud", json!("other")),
+            "it was issued for another project",
+        ),
+        (
+            with("exp", json!(NOW - 61)),
+            "it has expired: get a new one",
+        ),
+        (
+            with("iat", json!(NOW + 61)),
+            "its time of issue is in the future",
+        ),
+        (
+            with("auth_time", json!(NOW + 61)),
+            "its time of issue is in the future",
+        ),
+        (with("sub", json!("")), "its user id is empty or too long"),
+        (
+            with("sub", json!("x".repeat(129))),
+            "its user id is empty or too long",
+        ),
         (
             with("sub", json!(7)),
-            "its signature or its claims are wrong",
+            "its signature or one of its claims is wrong",
         ),
         (
             with("exp", json!(null)),
-            "its signature or its claims are wrong",
+            "its signature or one of its claims is wrong",
         ),
         (
             with("aud", json!(["shop"])),
-            "its signature or its claims are wrong",
+            "its signature or one of its claims is wrong",
         ),
     ];
     for (claims, reason) in cases {
@@ -248,7 +263,7 @@ async fn only_rs256_with_a_known_key_counts() {
     forged.push_str(".AAAA");
     assert_eq!(
         place.reason(&forged).await,
-        "its signature or its claims are wrong"
+        "its signature or one of its claims is wrong"
     );
     let other = token(
         &json!({"alg": "RS256", "kid": "k1"}),
@@ -257,7 +272,7 @@ async fn only_rs256_with_a_known_key_counts() {
     );
     assert_eq!(
         place.reason(&other).await,
-        "its signature or its claims are wrong"
+        "its signature or one of its claims is wrong"
     );
     for alg in ["none", "HS256", "RS512", "ES256", "rs256"] {
         let token = token(
@@ -277,7 +292,10 @@ async fn only_rs256_with_a_known_key_counts() {
         place.reason(nonsense).await;
     }
     let keyless = token(&json!({"alg": "RS256"}), &claims(), Some(&place.key));
-    assert_eq!(place.reason(&keyless).await, "its key is unknown");
+    assert_eq!(
+        place.reason(&keyless).await,
+        "it is signed with a key that Google doesn't list"
+    );
 }
 
 #[tokio::test]
@@ -302,9 +320,15 @@ async fn keys_are_renewed_when_they_expire_or_are_unknown() {
     );
 
     // Fetched at once, but not again within 30 seconds.
-    assert_eq!(place.reason(&rotated).await, "its key is unknown");
+    assert_eq!(
+        place.reason(&rotated).await,
+        "it is signed with a key that Google doesn't list"
+    );
     place.seconds.fetch_add(29, Ordering::Relaxed);
-    assert_eq!(place.reason(&rotated).await, "its key is unknown");
+    assert_eq!(
+        place.reason(&rotated).await,
+        "it is signed with a key that Google doesn't list"
+    );
     assert_eq!(served(), 1);
     place.seconds.fetch_add(1, Ordering::Relaxed);
     assert!(place.verifier.verify(&rotated).await.is_ok());
@@ -332,7 +356,7 @@ async fn keys_are_renewed_when_they_expire_or_are_unknown() {
     place.fetched(3).await;
     assert_eq!(
         place.reason(&place.signed(&claims())).await,
-        "its key is unknown"
+        "it is signed with a key that Google doesn't list"
     );
     assert_eq!(served(), 3);
 }
@@ -381,7 +405,10 @@ async fn tokens_of_the_emulator_need_the_flag() {
         &with("exp", json!(NOW - 100)),
         None,
     );
-    assert_eq!(place.reason(&expired).await, "it has expired");
+    assert_eq!(
+        place.reason(&expired).await,
+        "it has expired: get a new one"
+    );
     let signed = token(&json!({"alg": "none"}), &claims(), Some(&place.key));
     assert_eq!(place.reason(&signed).await, "it is not signed with RS256");
     assert!(
@@ -454,7 +481,10 @@ async fn known_keys_serve_while_the_server_is_silent() {
         assert!(place.verifier.verify(&good).await.is_ok());
     }
     assert!(begun.elapsed().is_zero(), "no wait for the fetch");
-    assert_eq!(place.reason(&unknown).await, "its key is unknown");
+    assert_eq!(
+        place.reason(&unknown).await,
+        "it is signed with a key that Google doesn't list"
+    );
     assert!(begun.elapsed() <= FETCH_TIMEOUT + Duration::from_millis(1));
 }
 
@@ -466,7 +496,7 @@ async fn an_endless_answer_is_read_up_to_a_limit() {
     let Err(FirebaseError::Unavailable(trouble)) = result else {
         panic!("unavailable: {result:?}")
     };
-    assert_eq!(trouble, "the answer is too long");
+    assert_eq!(trouble, "the answer of the key server is too long");
     // The server accepts the next connection when the verifier has closed this one.
     place.publish(Answer::Keys(json!({"keys": [jwk("k1", &place.key)]})));
     place.seconds.fetch_add(1, Ordering::Relaxed);

@@ -4,23 +4,23 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::order_schemas::{Source, Status};
 
-/// What a stream says of an order.
+/// An order in the events of a stream.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary {
     /// The document's id.
     id: String,
-    /// The number that people use.
+    /// The order's number as people use it.
     order_id: String,
-    /// The sum to be paid; 0 where it can't be read.
+    /// The amount to be paid; 0 if it can't be read.
     total_amount: f64,
-    /// Where the order stands; see `Status`, other texts are possible.
+    /// The order's status; see `Status`. Other texts are possible.
     status: String,
     /// When the order was placed.
     timestamp: u64,
-    /// The customer's name, or nothing.
+    /// The customer's name; empty if unknown.
     customer_name: String,
-    /// How many entries the order has.
+    /// Number of the order's items.
     item_count: u64,
 }
 
@@ -45,7 +45,7 @@ fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
         ),
         (
             Some("order_update"),
-            "An order that the reader may know has changed.",
+            "An order that the reader may already have was changed.",
             true,
             summary(),
         ),
@@ -57,13 +57,13 @@ fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
         ),
         (
             Some("reset"),
-            "The reader's position is older than the window or can't be read: poll `/api/admin/orders/recent`, then go on.",
+            "The reader's position is older than the window, or can't be read: poll `/api/admin/orders/recent`, then read on.",
             false,
             object([("reason", text())]),
         ),
         (
             Some("batch"),
-            "With `batch`: the events of some time; `id` is the last one's.",
+            "With `batch`: the events that were collected; `id` is that of the last one.",
             true,
             ArrayBuilder::new()
                 .items(object([
@@ -75,19 +75,19 @@ fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
         ),
         (
             Some("heartbeat"),
-            "Nothing has happened for a while; a comment line `: heartbeat` comes with it.",
+            "Sent after a time without other events, with a comment line `: heartbeat`.",
             true,
             object([("serverTime", integer())]),
         ),
         (
             Some("source"),
-            "The store's watch has gone away or has come back.",
+            "The connection to the store was lost or restored.",
             false,
             Ref::from_schema_name("Source").into(),
         ),
         (
             Some("bye"),
-            "The server goes down or the stream has reached its age: come back after `retry` milliseconds.",
+            "The server shuts down, or the stream has reached its maximum age: reconnect after `retry` milliseconds.",
             false,
             object([("reason", text()), ("retry", integer())]),
         ),

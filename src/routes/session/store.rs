@@ -82,7 +82,7 @@ impl SessionStore for AccountSessions {
         let begun = begun.map_err(|error| UpdateError::Other(failed(error.into())))?;
         // The user is signed in by now. A session that couldn't be ended stays in the list of sessions, and ends when idle.
         if let Err(error) = self.end(&key).await {
-            tracing::warn!(%error, "the previous session of this browser couldn't be ended");
+            tracing::warn!(%error, "can't end the previous session of this browser");
         }
         Ok(begun)
     }
