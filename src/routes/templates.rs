@@ -1,6 +1,7 @@
 use actix_web::HttpResponse;
 use actix_web::HttpResponseBuilder;
 use actix_web::http::StatusCode;
+use actix_web::http::header::ContentType;
 use anyhow::Context as _;
 use rust_embed::RustEmbed;
 use serde::Serialize;
@@ -48,7 +49,9 @@ impl Templates {
         page: &impl Serialize,
     ) -> HttpResponse {
         match self.render(template, page) {
-            Ok(page) => html(status, page),
+            Ok(page) => HttpResponseBuilder::new(status)
+                .content_type(ContentType::html())
+                .body(page),
             Err(error) => {
                 tracing::error!(
                     template,
@@ -59,11 +62,4 @@ impl Templates {
             }
         }
     }
-}
-
-/// An HTML response.
-pub(super) fn html(status: StatusCode, page: String) -> HttpResponse {
-    HttpResponseBuilder::new(status)
-        .content_type("text/html; charset=utf-8")
-        .body(page)
 }

@@ -28,15 +28,12 @@ pub(super) struct Summary {
 pub(super) struct StreamEvent;
 
 /// Name, description, whether it has a cursor as its `id`, and the schema of its data.
-fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
-    let summary = || Ref::from_schema_name("Summary").into();
+type EventKind = (Option<&'static str>, &'static str, bool, RefOr<Schema>);
+
+/// Events about orders.
+fn order_events() -> [EventKind; 4] {
+    let summary = || RefOr::from(Ref::from_schema_name("Summary"));
     [
-        (
-            None,
-            "The first event of every connection; its `id` is where the stream starts, once the store has been read.",
-            true,
-            object([("type", constant("connected"))]),
-        ),
         (
             Some("new_order"),
             "An order was created after the reader's position.",
@@ -56,12 +53,6 @@ fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
             object([("id", text()), ("orderId", text())]),
         ),
         (
-            Some("reset"),
-            "The reader's position is older than the window, or can't be read: poll `/api/admin/orders/recent`, then read on.",
-            false,
-            object([("reason", text())]),
-        ),
-        (
             Some("batch"),
             "With `batch`: the events that were collected; `id` is that of the last one.",
             true,
@@ -69,9 +60,27 @@ fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
                 .items(object([
                     ("event", text()),
                     ("id", text()),
-                    ("data", Ref::from_schema_name("Summary").into()),
+                    ("data", summary()),
                 ]))
                 .into(),
+        ),
+    ]
+}
+
+/// Events about the connection itself.
+fn connection_events() -> [EventKind; 5] {
+    [
+        (
+            None,
+            "The first event of every connection; its `id` is where the stream starts, once the store has been read.",
+            true,
+            object([("type", constant("connected"))]),
+        ),
+        (
+            Some("reset"),
+            "The reader's position is older than the window, or can't be read: poll `/api/admin/orders/recent`, then read on.",
+            false,
+            object([("reason", text())]),
         ),
         (
             Some("heartbeat"),
@@ -96,8 +105,9 @@ fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
 
 impl PartialSchema for StreamEvent {
     fn schema() -> RefOr<Schema> {
-        events()
+        connection_events()
             .into_iter()
+            .chain(order_events())
             .fold(
                 OneOfBuilder::new(),
                 |events, (name, description, has_id, data)| {
