@@ -3,6 +3,7 @@
 //! A token is a JWT signed by Google with one of a few keys that change every few hours. Accepted are only RS256, a known key,
 //! this project in issuer and audience, valid times, and a user id.
 
+mod error;
 mod keys;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 
 use crate::clock::Clock;
+pub use error::FirebaseError;
 use keys::Keys;
 
 /// Where Google publishes the keys that it signs ID tokens with.
@@ -25,6 +27,7 @@ const LEEWAY: u64 = 60;
 const MAX_TOKEN: usize = 8 * 1024;
 /// Maximum length of a Firebase user id.
 const MAX_USER_ID: usize = 128;
+
 /// Settings of the token check.
 #[derive(Debug, Clone)]
 pub struct FirebaseSettings {
@@ -45,17 +48,6 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Why a token is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FirebaseError {
-    /// The token is invalid; the caller has to get another one.
-    #[error("the ID token is not valid: {0}")]
-    Invalid(&'static str),
-    /// Google's keys can't be fetched. Try again.
-    #[error("ID tokens can't be checked now: {0}")]
-    Unavailable(String),
 }
 
 /// Verifies ID tokens.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::say;
 use crate::app;
 use crate::auth::is_checkable;
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::embedded::EmbeddedStore;
 use crate::firestore::{FirestoreSettings, FirestoreStore};
 use crate::orders::{Change, HeldOrder, Snapshot, SourceState, WatchEvent, WindowLimits};
@@ -191,7 +191,7 @@ fn check_window(report: &mut Report, snapshot: &Snapshot, now_millis: u64) {
             "close old orders on the desk, or raise store.max_open",
         );
     }
-    let week_ago = now_millis.saturating_sub(OLD_ORDER.as_millis().try_into().unwrap_or(u64::MAX));
+    let week_ago = now_millis.saturating_sub(millis(OLD_ORDER));
     let is_old =
         |order: &&&HeldOrder| !order.is_finished() && order.placed_micros / 1_000 < week_ago;
     let old = orders.iter().filter(is_old).count();

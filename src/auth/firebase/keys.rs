@@ -10,7 +10,7 @@ use reqwest::header::CACHE_CONTROL;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use super::FirebaseError;
+use super::error::FirebaseError;
 use crate::clock::Clock;
 
 /// Minimum time between fetches, in milliseconds: any client can send a token with an unknown key id.

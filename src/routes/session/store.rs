@@ -5,8 +5,10 @@ use actix_web::cookie::time;
 use actix_web::web;
 use secrecy::ExposeSecret as _;
 
-use super::{ApiError, AppState, Away, BEGINS, Beginning, FAILURE, WORTH, Worth};
+use super::entries::{Away, BEGINS, Beginning, FAILURE, WORTH, Worth, internal};
 use crate::auth::AuthError;
+use crate::routes::error::ApiError;
+use crate::routes::state::AppState;
 use crate::store::SessionKind;
 
 /// Session storage of actix-session on the store's accounts. Its key is a session's secret, of which the store has only a
@@ -26,7 +28,7 @@ impl AccountSessions {
 
     async fn begin(&self, mut state: State) -> Result<SessionKey, AuthError> {
         let beginning = state.remove(BEGINS).unwrap_or_default();
-        let beginning: Beginning = serde_json::from_str(&beginning).map_err(super::internal)?;
+        let beginning: Beginning = serde_json::from_str(&beginning).map_err(internal)?;
         let Beginning {
             admin,
             client,
@@ -36,7 +38,7 @@ impl AccountSessions {
         let begun = auth.begin_session(&admin, &client, SessionKind::Browser);
         let secret = begun.await?.secret.expose_secret().to_owned();
         tracing::info!(admin = admin.email, %address, "signed in");
-        SessionKey::try_from(secret).map_err(super::internal)
+        SessionKey::try_from(secret).map_err(internal)
     }
 
     async fn end(&self, key: &SessionKey) -> Result<(), AuthError> {
