@@ -91,7 +91,7 @@ impl ApiError {
         Self::new(
             StatusCode::CONFLICT,
             "STATUS_CONFLICT",
-            "the order was changed by someone else: `order` has its current state",
+            "the order no longer has the expected status: `order` has its current state",
         )
         .with(|problem| problem.order = Some(order))
     }
