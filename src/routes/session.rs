@@ -26,7 +26,7 @@ use super::state::AppState;
 use crate::auth::{AuthError, Authenticated, Principal, SESSION_LIMIT};
 use crate::store::StoreError;
 use choice::SessionCookie;
-use entries::{Away, BEGINS, Beginning, FAILURE, WORTH, Worth, internal};
+use entries::{Away, BEGINS, Beginning, FAILURE, VALIDITY, Validity, internal};
 use store::AccountSessions;
 
 /// The session of a request behind [`DeskSession`]. [`StoreError::Unavailable`] while the key of the cookies can't be read.
@@ -39,11 +39,11 @@ pub(super) fn session(request: &HttpRequest) -> Result<Session, AuthError> {
 
 /// The admin of the session in the request's cookie.
 pub(super) fn principal(request: &HttpRequest, name: &str) -> Result<Principal, AuthError> {
-    let worth = session(request)?.get(WORTH).map_err(internal)?;
-    match worth {
-        Some(Worth::Good(principal)) => Ok(principal),
-        Some(Worth::Disabled) => Err(AuthError::Disabled),
-        Some(Worth::Unknown(away)) => Err(away.into()),
+    let validity = session(request)?.get(VALIDITY).map_err(internal)?;
+    match validity {
+        Some(Validity::Good(principal)) => Ok(principal),
+        Some(Validity::Disabled) => Err(AuthError::Disabled),
+        Some(Validity::Unknown(away)) => Err(away.into()),
         None if values(request.headers(), name).next().is_some() => Err(AuthError::Unknown),
         None => Err(AuthError::Missing),
     }

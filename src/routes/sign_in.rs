@@ -159,7 +159,7 @@ pub(super) async fn sign_out(
     session::session(&request)?.purge();
     let mut response = HttpResponse::SeeOther();
     if !has_session {
-        // The middleware takes away the cookie of a session only that it has loaded.
+        // The middleware removes the cookie only of a session that it has loaded.
         response.cookie(no_session_cookie(state.settings.secure_cookies()));
     }
     Ok(response

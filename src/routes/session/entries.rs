@@ -11,7 +11,7 @@ use crate::routes::error::ApiError;
 use crate::store::StoreError;
 
 /// State entry with the validity of the cookie; set when the session is loaded.
-pub(super) const WORTH: &str = "worth";
+pub(super) const VALIDITY: &str = "validity";
 /// State entry that makes a session begin; set by the sign-in.
 pub(super) const BEGINS: &str = "begins";
 
@@ -20,7 +20,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Validity of the session in a request's cookie. An ended session has no state.
 #[derive(Serialize, Deserialize)]
-pub(super) enum Worth {
+pub(super) enum Validity {
     Good(Principal),
     /// The admin is disabled.
     Disabled,

@@ -5,7 +5,7 @@ use actix_web::cookie::time;
 use actix_web::web;
 use secrecy::ExposeSecret as _;
 
-use super::entries::{Away, BEGINS, Beginning, FAILURE, WORTH, Worth, internal};
+use super::entries::{Away, BEGINS, Beginning, FAILURE, VALIDITY, Validity, internal};
 use crate::auth::AuthError;
 use crate::routes::error::ApiError;
 use crate::routes::state::AppState;
@@ -50,18 +50,18 @@ impl AccountSessions {
 
 impl SessionStore for AccountSessions {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
-        let worth = match self.state.auth.session(key.as_ref()).await {
-            Ok(principal) => Worth::Good(principal),
-            Err(AuthError::Disabled) => Worth::Disabled,
+        let validity = match self.state.auth.session(key.as_ref()).await {
+            Ok(principal) => Validity::Good(principal),
+            Err(AuthError::Disabled) => Validity::Disabled,
             Err(AuthError::Store(error)) => match Away::try_from(error) {
-                Ok(away) => Worth::Unknown(away),
+                Ok(away) => Validity::Unknown(away),
                 Err(error) => return Err(LoadError::Other(failed(error))),
             },
             Err(_) => return Ok(None),
         };
-        let worth = serde_json::to_string(&worth);
-        let worth = worth.map_err(|error| LoadError::Other(error.into()))?;
-        Ok(Some(HashMap::from([(WORTH.to_owned(), worth)])))
+        let validity = serde_json::to_string(&validity);
+        let validity = validity.map_err(|error| LoadError::Other(error.into()))?;
+        Ok(Some(HashMap::from([(VALIDITY.to_owned(), validity)])))
     }
 
     async fn save(&self, state: State, _: &time::Duration) -> Result<SessionKey, SaveError> {
