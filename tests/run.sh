@@ -15,6 +15,7 @@ install_packages() {
   command -v curl >/dev/null || missing+=(curl)
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   command -v chromium >/dev/null || missing+=(chromium)
+  [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
   if [ "${#missing[@]}" -gt 0 ]; then
     step "installing ${missing[*]}"
     local as_root=()

@@ -77,26 +77,20 @@ impl App {
         let begun = begin_watch(&*store, &hub);
         accounts.watch_accounts();
 
-        let streams = OpenStreams::new(StreamLimits {
-            connections: settings.stream.max_connections,
-            per_admin: settings.stream.max_per_admin,
-            per_address: settings.stream.max_per_address,
-        });
-        let submit_source = SubmitSource::new(Arc::clone(&accounts), clock.clone());
-        let auth = Arc::new(Auth::new(accounts, &settings.auth, streams, clock.clone()));
+        let auth = Arc::new(Auth::new(
+            Arc::clone(&accounts),
+            &settings.auth,
+            open_streams(&settings),
+            clock.clone(),
+        ));
         let first_admin = if is_local {
-            begun
-                .await
-                .context("the store's watch has ended before it began")?;
-            auth.ensure_first_admin(&settings.auth).await?
+            first_admin(begun, &auth, &settings.auth).await?
         } else {
             make_admin_when_possible(Arc::clone(&auth), settings.auth.clone());
             None
         };
 
-        let host = SocketAddr::new(settings.server.host, settings.server.port);
-        let listener = http::listen(host).with_context(|| format!("can't listen on {host}"))?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen(&settings)?;
         let admission = admission(&settings);
         let metrics = RouteMetrics::default();
         let registry = telemetry::registry(|registry| {
@@ -106,20 +100,14 @@ impl App {
             admission.register(registry);
             register(registry);
         });
-        let customers = match &settings.submit.auth {
-            SubmitAuth::Open => None,
-            SubmitAuth::Firebase(firebase) => {
-                Some(FirebaseVerifier::new(firebase.clone(), clock.clone()))
-            }
-        };
         let stream_tasks = TaskTracker::new();
         let state = web::Data::new(AppState {
             store: Arc::clone(&store),
             hub: Arc::clone(&hub),
             auth: Arc::clone(&auth),
-            customers,
+            customers: customers(&settings, &clock),
             submit_limits: SubmitLimits::new(&settings.submit),
-            submit_source,
+            submit_source: SubmitSource::new(accounts, clock.clone()),
             templates: Templates::load()?,
             assets: Assets::load(),
             settings,
@@ -171,15 +159,15 @@ impl App {
             () = shutdown.cancelled() => Ok(()),
             error = self.store.ended() => Err(error),
             error = self.hub.failed() => Err(error),
-            ended = &mut server => return Err(anyhow::anyhow!("the HTTP server has ended by itself: {ended:?}")),
+            ended = &mut server => return Err(anyhow::anyhow!("the HTTP server ended without a shutdown: {ended:?}")),
             never = recheck => match never {},
             never = deliver_open_orders(&*self.store, &self.hub) => match never {},
         };
         stop(stop_server, &self.hub, &self.stream_tasks).await;
         server
             .await
-            .context("the HTTP server has panicked")?
-            .context("the HTTP server has failed")?;
+            .context("the HTTP server panicked")?
+            .context("the HTTP server failed")?;
         result
     }
 }
@@ -202,6 +190,18 @@ fn begin_watch(store: &dyn OrderStore, hub: &Arc<Hub>) -> oneshot::Receiver<()> 
     begun
 }
 
+/// Waits until the local store has delivered its orders, and creates the first admin if the store has none.
+async fn first_admin(
+    begun: oneshot::Receiver<()>,
+    auth: &Auth,
+    settings: &AuthSettings,
+) -> anyhow::Result<Option<FirstAdmin>> {
+    begun
+        .await
+        .context("the store's watch ended before it delivered the orders")?;
+    Ok(auth.ensure_first_admin(settings).await?)
+}
+
 /// Creates the admin of the settings in a remote store that has none, as soon as it is reachable. Never generates a password,
 /// since it could be printed when no one is watching.
 fn make_admin_when_possible(auth: Arc<Auth>, settings: AuthSettings) {
@@ -210,10 +210,37 @@ fn make_admin_when_possible(auth: Arc<Auth>, settings: AuthSettings) {
     }
     tokio::spawn(async move {
         while let Err(error) = auth.ensure_first_admin(&settings).await {
-            tracing::debug!(%error, "the first admin can't be made yet");
+            tracing::debug!(%error, "can't create the first admin yet; trying again");
             tokio::time::sleep(ADMIN_RETRY).await;
         }
     });
+}
+
+/// Binds the address of the settings. Returns the actual one: the system chooses the port if the settings have port 0.
+fn listen(settings: &Settings) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let host = SocketAddr::new(settings.server.host, settings.server.port);
+    let listener = http::listen(host).with_context(|| format!("can't listen on {host}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// The registry of open streams, with the limits of the settings.
+fn open_streams(settings: &Settings) -> Arc<OpenStreams> {
+    OpenStreams::new(StreamLimits {
+        connections: settings.stream.max_connections,
+        per_admin: settings.stream.max_per_admin,
+        per_address: settings.stream.max_per_address,
+    })
+}
+
+/// The verifier of customers' ID tokens, if the settings require tokens.
+fn customers(settings: &Settings, clock: &Clock) -> Option<FirebaseVerifier> {
+    match &settings.submit.auth {
+        SubmitAuth::Open => None,
+        SubmitAuth::Firebase(firebase) => {
+            Some(FirebaseVerifier::new(firebase.clone(), clock.clone()))
+        }
+    }
 }
 
 fn hub_settings(settings: &Settings) -> HubSettings {
@@ -246,7 +273,7 @@ fn serve(
     let settings = &state.settings;
     if settings.cookies.insecure {
         tracing::warn!(
-            "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"
+            "auth.insecure_cookies is set: a session can be stolen by reading the network's traffic; use HTTPS instead"
         );
     }
     let server = ServerSettings {
@@ -293,7 +320,7 @@ fn application(
 
 /// Sends `bye` on streams, lets requests end, and cuts off the rest.
 async fn stop(server: impl Future<Output = ()>, hub: &Hub, streams: &TaskTracker) {
-    tracing::info!("stopping");
+    tracing::info!("shutting down");
     hub.close();
     streams.close();
     let patience = Duration::from_secs(SHUTDOWN_PATIENCE_SECONDS);
@@ -303,7 +330,7 @@ async fn stop(server: impl Future<Output = ()>, hub: &Hub, streams: &TaskTracker
     {
         tracing::info!(
             streams = streams.len(),
-            "cutting streams whose clients don't read"
+            "disconnecting streams whose clients don't read"
         );
     }
     // Ends the workers and the tasks they run.
@@ -330,7 +357,7 @@ async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert:
             tracing::warn!(
                 open = holding.open,
                 hidden = holding.hidden_open,
-                "there are more open orders than store.max_open: some are not on the desk"
+                "some open orders are not on the desk, since there are more than store.max_open: close old ones, or raise it"
             );
         }
     }

@@ -2,7 +2,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::sign_in::Authenticated;
 use crate::store::{Admin, Digest, Session, Token};
 
 /// A credential that a client has sent, without its secret.
@@ -44,6 +43,19 @@ pub struct Principal {
     pub credential: Credential,
     /// Key of the stream limit.
     pub(super) account: String,
+}
+
+/// An admin whose password was verified: the input of [`super::Auth::begin_session`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Authenticated {
+    /// The admin's id.
+    pub id: String,
+    /// Display name.
+    pub name: String,
+    /// The admin's e-mail address.
+    pub email: String,
+    /// Fingerprint of the password hash, stored with the session.
+    pub(super) password: Digest,
 }
 
 impl Principal {

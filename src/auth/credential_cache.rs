@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{AuthError, Credential, Principal, millis};
+use super::{AuthError, Credential, Principal};
+use crate::clock::millis;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How long a verdict is fresh when the store doesn't report changes.

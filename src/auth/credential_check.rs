@@ -3,8 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::credential_cache::{Refusal, Verdict};
+use super::digest::sha256;
 use super::session_key::SESSION_PREFIX;
-use super::{Auth, AuthError, Credential, Principal, SESSION_LIMIT, TOKEN_PREFIX, millis, sha256};
+use super::{Auth, AuthError, Credential, Principal, SESSION_LIMIT, TOKEN_PREFIX};
+use crate::clock::millis;
 use crate::store::{Admin, Digest, Session, SessionKind, SessionUse, StoreError};
 
 /// How often the use of a session or token is recorded. Each write may be billed, and is delivered to the watch of every

@@ -6,22 +6,22 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// The request has no credential.
-    #[error("sign in first")]
+    #[error("no credentials were sent: sign in, or send a bearer token")]
     Missing,
     /// The credential is unknown or has ended.
-    #[error("the credentials are unknown or have expired")]
+    #[error("the credentials are unknown or have expired: sign in again")]
     Unknown,
     /// No such admin, or a wrong password.
-    #[error("e-mail address or password is wrong")]
+    #[error("the e-mail address or the password is wrong")]
     WrongPassword,
     /// The admin is disabled.
-    #[error("this account is disabled")]
+    #[error("this account is disabled: another admin can enable it")]
     Disabled,
     /// Too many attempts; try again after this time.
-    #[error("too many attempts")]
+    #[error("too many failed attempts: try again later")]
     Throttled(Duration),
     /// The queue of password checks is full, or the check took too long; try again after this time.
-    #[error("too many people are signing in right now")]
+    #[error("the server is busy with other sign-ins: try again later")]
     Busy(Duration),
     /// The store failed.
     #[error(transparent)]

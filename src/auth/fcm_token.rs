@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Auth, AuthError, Principal, millis};
+use super::{Auth, AuthError, Principal};
+use crate::clock::millis;
 use crate::store::FcmToken;
 
 /// How long an unchanged FCM token is not written again. Apps send it at every start.

@@ -3,6 +3,7 @@
 //! A token is a JWT signed by Google with one of a few keys that change every few hours. Accepted are only RS256, a known key,
 //! this project in issuer and audience, valid times, and a user id.
 
+mod error;
 mod keys;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 
 use crate::clock::Clock;
+pub use error::FirebaseError;
 use keys::Keys;
 
 /// Where Google publishes the keys that it signs ID tokens with.
@@ -25,6 +27,7 @@ const LEEWAY: u64 = 60;
 const MAX_TOKEN: usize = 8 * 1024;
 /// Maximum length of a Firebase user id.
 const MAX_USER_ID: usize = 128;
+
 /// Settings of the token check.
 #[derive(Debug, Clone)]
 pub struct FirebaseSettings {
@@ -45,17 +48,6 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Why a token is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FirebaseError {
-    /// The token is invalid; the caller has to get another one.
-    #[error("the ID token is not valid: {0}")]
-    Invalid(&'static str),
-    /// Google's keys can't be fetched. Try again.
-    #[error("ID tokens can't be checked now: {0}")]
-    Unavailable(String),
 }
 
 /// Verifies ID tokens.
@@ -94,7 +86,7 @@ impl FirebaseVerifier {
     /// The user of a valid token.
     pub async fn verify(&self, token: &str) -> Result<UserId, FirebaseError> {
         if token.len() > MAX_TOKEN {
-            return Err(FirebaseError::Invalid("it is too long"));
+            return Err(FirebaseError::Invalid("it is longer than any ID token"));
         }
         let mut parts = token.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
@@ -116,7 +108,7 @@ impl FirebaseVerifier {
         rules.validate_exp = false;
         rules.validate_aud = false;
         let decoded = jsonwebtoken::decode::<Claims>(token, &key, &rules)
-            .map_err(|_| FirebaseError::Invalid("its signature or its claims are wrong"))?;
+            .map_err(|_| FirebaseError::Invalid("its signature or one of its claims is wrong"))?;
         self.judge(decoded.claims)
     }
 
@@ -124,15 +116,15 @@ impl FirebaseVerifier {
         let now = self.clock.millis() / 1_000;
         let project = &self.settings.project_id;
         let wrong = if claims.iss != format!("https://securetoken.google.com/{project}") {
-            "it is of another issuer"
+            "its issuer is not Firebase for this project"
         } else if claims.aud != *project {
-            "it is for another project"
+            "it was issued for another project"
         } else if claims.exp.saturating_add(LEEWAY) <= now {
-            "it has expired"
+            "it has expired: get a new one"
         } else if claims.iat > now + LEEWAY || claims.auth_time > now + LEEWAY {
-            "it is from the future"
+            "its time of issue is in the future"
         } else if claims.sub.is_empty() || claims.sub.len() > MAX_USER_ID {
-            "it names no user"
+            "its user id is empty or too long"
         } else {
             return Ok(UserId(claims.sub));
         };
@@ -144,8 +136,9 @@ fn read<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, FirebaseError> 
     let json = BASE64
         .decode(part)
         .map_err(|_| FirebaseError::Invalid("it is not a JWT"))?;
-    serde_json::from_slice(&json)
-        .map_err(|_| FirebaseError::Invalid("it lacks what an ID token has"))
+    serde_json::from_slice(&json).map_err(|_| {
+        FirebaseError::Invalid("a claim of an ID token is missing or has the wrong type")
+    })
 }
 
 #[cfg(test)]

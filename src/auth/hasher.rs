@@ -39,7 +39,7 @@ impl Default for Hasher {
             let waiting = Arc::clone(&waiting);
             let thread = std::thread::Builder::new().name(format!("password-{number}"));
             if let Err(error) = thread.spawn(move || work(&waiting)) {
-                tracing::error!(%error, "a thread that checks passwords can't be started");
+                tracing::error!(%error, "can't start a thread for password checks");
             }
         }
         Self { jobs }
@@ -103,7 +103,7 @@ impl Hasher {
         })?;
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(_)) => Err(broken("a check of a password has panicked")),
+            Ok(Err(_)) => Err(broken("a password check panicked")),
             Err(_) => Err(AuthError::Busy(RETRY_AFTER)),
         }
     }
@@ -126,7 +126,7 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
         };
         // One bad hash must not end the thread. No check relies on what the scratch memory holds.
         if catch_unwind(AssertUnwindSafe(|| job(&mut scratch))).is_err() {
-            tracing::error!("a check of a password has panicked");
+            tracing::error!("a password check panicked");
         }
     }
 }

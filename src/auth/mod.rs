@@ -7,6 +7,7 @@
 mod credential;
 mod credential_cache;
 mod credential_check;
+mod digest;
 mod error;
 mod fcm_token;
 pub mod firebase;
@@ -29,10 +30,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 
-pub use credential::{Credential, Principal};
+pub use credential::{Authenticated, Credential, Principal};
 use credential_cache::CredentialCache;
+use digest::sha256;
 pub use error::AuthError;
 pub use first_admin::FirstAdmin;
 use hasher::Hasher;
@@ -40,7 +41,7 @@ pub use password::{MIN_PASSWORD, hash_password, is_checkable};
 pub use session_key::CookieKey;
 use session_key::SessionKey;
 pub use settings::AuthSettings;
-pub use sign_in::{Authenticated, PasswordChecked, SignedIn};
+pub use sign_in::{PasswordChecked, SignedIn};
 pub use streams::{OpenStream, OpenStreams, StreamKind, StreamLimits, StreamRefusal};
 use throttle::Throttle;
 use touches::Touches;
@@ -145,12 +146,4 @@ pub fn new_token(
         used_at: None,
     };
     (token, sha256(&secret), secret.into())
-}
-
-fn sha256(secret: &str) -> Digest {
-    Sha256::digest(secret.as_bytes()).into()
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

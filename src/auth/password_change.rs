@@ -69,7 +69,7 @@ impl Auth {
         }
         // The password was changed, or its hash replaced, since the comparison.
         Err(AuthError::Store(StoreError::Unavailable {
-            reason: "the password was changed by another program meanwhile".to_owned(),
+            reason: "another program changed the password at the same time".to_owned(),
             retry_after: RETRY_AFTER,
         }))
     }
@@ -120,12 +120,16 @@ impl Auth {
         match tokio::time::timeout(REHASH_PATIENCE, replacing).await {
             Ok(Ok(true)) => tracing::info!(
                 admin = admin.email,
-                "the password's hash is one now that other programs know"
+                "replaced the password's hash by one that other programs can check"
             ),
             // Another instance was faster, or the password was changed.
             Ok(Ok(false)) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the password's hash stays as it is for now"),
-            Err(_) => tracing::debug!("replacing the password's hash takes too long"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the password's hash couldn't be replaced; the next sign-in tries again");
+            }
+            Err(_) => tracing::debug!(
+                "replacing the password's hash timed out; the next sign-in tries again"
+            ),
         }
     }
 }

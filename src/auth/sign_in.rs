@@ -1,24 +1,11 @@
 use std::net::IpAddr;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 
 use super::throttle::Attempt;
-use super::{Auth, AuthError, Credential, Principal, millis, password};
+use super::{Auth, AuthError, Authenticated, Credential, Principal, password};
+use crate::clock::millis;
 use crate::store::{self, Admin, Digest, NewSession, Session, SessionKind, StoreError};
-
-/// An admin whose password was verified: the input of [`Auth::begin_session`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Authenticated {
-    /// The admin's id.
-    pub id: String,
-    /// Display name.
-    pub name: String,
-    /// The admin's e-mail address.
-    pub email: String,
-    /// Fingerprint of the password hash, stored with the session.
-    pub(super) password: Digest,
-}
 
 /// Result of a successful password check.
 pub struct PasswordChecked {

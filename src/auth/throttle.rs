@@ -3,8 +3,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{millis, sha256};
-use crate::clock::Clock;
+use super::digest::sha256;
+use crate::clock::{Clock, millis};
 use crate::limits::network_of;
 use crate::store::Digest;
 

@@ -117,7 +117,7 @@ impl Drop for Touch {
 /// Logs a failed write. The credential stays valid.
 fn note(result: &Result<(), StoreError>) {
     if let Err(error) = result {
-        tracing::debug!(%error, "the use of a credential couldn't be written down");
+        tracing::debug!(%error, "the use of a credential couldn't be recorded");
     }
 }
 

@@ -10,20 +10,20 @@ use crate::store::{AccountStore, NewAdmin, NewPassword, StoreError};
 pub(super) enum AdminCommand {
     /// Add an admin; asks for the password, or reads it from standard input.
     Add {
-        /// E-mail address to sign in with.
+        /// E-mail address that the admin signs in with.
         email: String,
-        /// Name that other people see; what stands before the @ where it is left out.
+        /// Name that other people see. Default: the part of the address before the @.
         #[arg(long)]
         name: Option<String>,
     },
-    /// Set a new password for an admin; asks for it, or reads it from standard input. Sessions end within a minute.
+    /// Set a new password for an admin; asks for it, or reads it from standard input. The admin's sessions end within a minute.
     Password {
         /// E-mail address.
         email: String,
     },
     /// List all admins.
     List,
-    /// Disable an admin: sessions end at once, open streams within a minute.
+    /// Disable an admin. The admin's sessions and open streams end within a minute.
     Disable {
         /// E-mail address.
         email: String,
@@ -64,8 +64,8 @@ async fn add(
         email: email.clone(),
     };
     match accounts.add_admin(admin).await {
-        Ok(_) => say(&format!("{email} may use the desk now")),
-        Err(StoreError::Exists) => anyhow::bail!("there is an admin {email} already"),
+        Ok(_) => say(&format!("{email} can sign in now")),
+        Err(StoreError::Exists) => anyhow::bail!("there is already an admin {email}"),
         Err(error) => return Err(error.into()),
     }
     Ok(())
@@ -77,14 +77,14 @@ async fn read_new_password(accounts: &dyn AccountStore) -> anyhow::Result<String
     let length = password.expose_secret().chars().count();
     anyhow::ensure!(
         (MIN_PASSWORD..=128).contains(&length),
-        "a password has {MIN_PASSWORD} to 128 characters"
+        "a password must have {MIN_PASSWORD} to 128 characters"
     );
     Ok(hash_password(accounts.password_scheme(), &password).await?)
 }
 
 async fn set_password(accounts: &dyn AccountStore, email: &str) -> anyhow::Result<()> {
     let Some(admin) = accounts.admin_by_email(email).await? else {
-        anyhow::bail!("there is no admin {email}");
+        anyhow::bail!("there is no admin {email}: `orderbell admin list` shows all");
     };
     let new = NewPassword {
         hash: read_new_password(accounts).await?,
@@ -98,12 +98,12 @@ async fn set_password(accounts: &dyn AccountStore, email: &str) -> anyhow::Resul
         .await
         .with_context(|| {
             format!(
-                "{} has a new password, but its sessions couldn't be ended: set it once more",
+                "{} has a new password, but the admin's sessions couldn't be ended: set the password again",
                 admin.email
             )
         })?;
     say(&format!(
-        "{} has a new password; sessions end within a minute",
+        "{} has a new password; the admin's sessions end within a minute",
         admin.email
     ));
     Ok(())
@@ -123,7 +123,7 @@ async fn set_disabled(
     disabled: bool,
 ) -> anyhow::Result<()> {
     let Some(admin) = accounts.admin_by_email(email).await? else {
-        anyhow::bail!("there is no admin {email}");
+        anyhow::bail!("there is no admin {email}: `orderbell admin list` shows all");
     };
     accounts.set_admin_disabled(&admin.id, disabled).await?;
     say(&format!(

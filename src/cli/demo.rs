@@ -87,7 +87,9 @@ impl Demo {
             shutdown.clone(),
         ));
         say("");
-        say("  A demo: orders come and move along by themselves, and nothing is kept.");
+        say(
+            "  Demo: made-up orders arrive and change status. The store is deleted when the demo ends.",
+        );
         say(&format!("    desk      http://{}", app.address()));
         say(&format!("    e-mail    {EMAIL}"));
         {
@@ -141,7 +143,7 @@ async fn place(store: &dyn OrderStore) {
         return;
     };
     if let Err(error) = store.submit(draft, None).await {
-        tracing::warn!(%error, "the demo's order could not be placed");
+        tracing::warn!(%error, "the demo couldn't place an order");
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::say;
 use crate::app;
 use crate::auth::is_checkable;
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::embedded::EmbeddedStore;
 use crate::firestore::{FirestoreSettings, FirestoreStore};
 use crate::orders::{Change, HeldOrder, Snapshot, SourceState, WatchEvent, WindowLimits};
@@ -61,14 +61,14 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     }
     if settings.auth.accept_admin_ids {
         report.warn(
-            "admins' ids are accepted as bearer tokens (auth.accept_admin_ids), and an id can't be changed when it is known",
-            "give each client a token of its own (`orderbell token create NAME --admin EMAIL`), then set it to \"false\"",
+            "admins' ids are accepted as bearer tokens (auth.accept_admin_ids), and an id that leaks can't be changed",
+            "give each client its own token (`orderbell token create NAME --admin EMAIL`), then set this to \"false\"",
         );
     }
     if !settings.server.host.is_loopback() && settings.cookies.insecure {
         report.bad(
-            "sessions travel in the clear (auth.insecure_cookies)",
-            "put HTTPS before the server",
+            "session cookies are sent without encryption (auth.insecure_cookies)",
+            "put an HTTPS proxy in front of the server, then set auth.insecure_cookies to false",
         );
     }
     report.finish()
@@ -78,14 +78,14 @@ async fn check_address(report: &mut Report, address: SocketAddr) {
     match asks_ready(address).await {
         Ok(state) => report.check(
             state == "ready",
-            &format!("a server on {address} says it is {state}"),
-            "see its log",
+            &format!("the server on {address} reports the state {state}"),
+            "read the server's log",
         ),
         Err(_) => match TcpListener::bind(address) {
-            Ok(_) => report.good(&format!("{address} is free")),
+            Ok(_) => report.good(&format!("{address} is free to listen on")),
             Err(error) => report.bad(
                 &format!("can't listen on {address}: {error}"),
-                "stop what is there, or set server.port",
+                "stop the program that uses the address, or set another server.port",
             ),
         },
     }
@@ -120,15 +120,15 @@ async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
             for admin in admins.iter().filter(|admin| !admin.disabled) {
                 if !is_checkable(&admin.password_hash) {
                     report.warn(
-                        &format!("{} can't sign in: the password's hash is of an unknown kind, or too costly to check", admin.email),
-                        "set a new password with the program that has added the admin",
+                        &format!("{} can't sign in: the password's hash is unknown or too costly to check", admin.email),
+                        "set a new password with `orderbell admin password`",
                     );
                 }
             }
         }
         Err(error) => {
             return report.bad(
-                &format!("the store can't be read: {error}"),
+                &format!("the accounts in the store can't be read: {error}"),
                 "check its settings and permissions",
             );
         }
@@ -137,7 +137,7 @@ async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
         Ok(_) => report.good("the store can be written"),
         Err(error) => report.bad(
             &format!("the store can't be written: {error}"),
-            "free space, or correct permissions",
+            "free disk space, or correct the permissions",
         ),
     }
 }
@@ -160,7 +160,10 @@ async fn check_embedded(report: &mut Report, path: &Path, window: WindowLimits) 
     );
     match tokio::time::timeout(EMBEDDED_PATIENCE, receiver).await {
         Ok(Ok(snapshot)) => check_window(report, &snapshot, Clock::system().millis()),
-        _ => report.bad("the orders can't be read", "see the server's log"),
+        _ => report.bad(
+            "the orders can't be read",
+            "read the messages above, and check the disk",
+        ),
     }
 }
 
@@ -188,21 +191,21 @@ fn check_window(report: &mut Report, snapshot: &Snapshot, now_millis: u64) {
             "close old orders on the desk, or raise store.max_open",
         );
     }
-    let week_ago = now_millis.saturating_sub(OLD_ORDER.as_millis().try_into().unwrap_or(u64::MAX));
+    let week_ago = now_millis.saturating_sub(millis(OLD_ORDER));
     let is_old =
         |order: &&&HeldOrder| !order.is_finished() && order.placed_micros / 1_000 < week_ago;
     let old = orders.iter().filter(is_old).count();
     if old > 0 {
         report.warn(
             &format!("{old} open orders are older than a week"),
-            "close them on the desk: it offers that above the board",
+            "close them on the desk: the notice above the orders does it for all at once",
         );
     }
     let without_document = orders.iter().filter(|order| order.document().is_none());
     let without_document = without_document.count();
     if without_document > 0 {
         report.warn(
-            &format!("{without_document} documents don't fit into store.window_mib and are read when they are asked for"),
+            &format!("{without_document} documents don't fit into store.window_mib, and are read from the store when needed"),
             "raise store.window_mib, or lower store.window",
         );
     }
@@ -223,15 +226,15 @@ async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, wind
         }),
     );
     let deadline = tokio::time::Instant::now() + FIRESTORE_PATIENCE;
-    let mut said = "it did not answer".to_owned();
+    let mut said = "Firestore did not answer".to_owned();
     while tokio::time::Instant::now() < deadline {
         match receiver.try_recv() {
             Ok(WatchEvent::Snapshot(snapshot)) => {
-                report.good("the listener delivers");
+                report.good("the listener receives orders");
                 check_window(report, &snapshot, Clock::system().millis());
                 if let Ok(census) = store.census().await {
                     let untimed = census.without_time;
-                    let advice = "the desk doesn't show those: give them a number or a Timestamp";
+                    let advice = "lists don't show these orders: set `timestamp` to a number of milliseconds or a Timestamp";
                     let what = format!(
                         "{untimed} of {} documents have no usable `timestamp`",
                         census.documents
@@ -242,13 +245,13 @@ async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, wind
                 if unreadable > 0 {
                     report.bad(
                         &format!("{unreadable} documents can't be read as orders"),
-                        "see docs/firestore.md",
+                        "read docs/firestore.md",
                     );
                 }
                 return;
             }
             Ok(WatchEvent::Source(SourceState::Failed { message })) => {
-                return report.bad(&message, "see docs/firestore.md");
+                return report.bad(&message, "read docs/firestore.md");
             }
             Ok(WatchEvent::Source(SourceState::Away { message })) => said = message,
             Ok(WatchEvent::Source(SourceState::Live)) => {}
@@ -256,7 +259,7 @@ async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, wind
         }
     }
     report.bad(
-        &format!("the listener delivers nothing: {said}"),
+        &format!("the listener received nothing: {said}"),
         "check the network and the credentials",
     );
 }

@@ -22,12 +22,13 @@ const BAD_SETTINGS: u8 = 78;
 
 /// A live order desk for small shops.
 ///
-/// Without a command, orderbell serves. Settings come from config/default.toml beside the program, from --config, and from
-/// environment variables such as ORDERBELL_SERVER__PORT; config/default.toml in the sources explains them all.
+/// Without a command, orderbell serves the desk. Settings come from config/default.toml in the folder of the program, from the
+/// file of --config, and from environment variables such as ORDERBELL_SERVER__PORT; a later one overrides an earlier one.
+/// config/default.toml in the source code explains every setting.
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Cli {
-    /// Settings file, over the built-in defaults.
+    /// Settings file; its values override the built-in defaults.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -38,17 +39,17 @@ pub struct Cli {
 enum Command {
     /// Serve the desk (the default).
     Serve,
-    /// Serve a throw-away store in which orders come and move along by themselves.
+    /// Serve a temporary store with made-up orders that arrive and change status.
     Demo(demo::Demo),
-    /// Check settings, store and desk, and say what to do.
+    /// Check settings, store and address, and say how to fix problems.
     Doctor,
-    /// Add, list and disable the people who may use the desk.
+    /// Add, list, disable and enable admins, the people who may sign in; set their passwords.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
     /// Create, list and revoke bearer tokens for scripts.
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Follow the stream of orders in the terminal.
+    /// Print new and changed orders in the terminal as they arrive.
     Tail(tail::Tail),
 }
 
@@ -113,8 +114,8 @@ fn read_password() -> anyhow::Result<secrecy::SecretString> {
     }
     let password = rpassword::prompt_password("Password: ")?;
     anyhow::ensure!(
-        rpassword::prompt_password("The same again: ")? == password,
-        "these were two different passwords"
+        rpassword::prompt_password("Repeat the password: ")? == password,
+        "the two passwords differ: run the command again"
     );
     Ok(password.into())
 }

@@ -48,11 +48,11 @@ fn greet(app: &App, password_file: &Path) {
     let address = app.address();
     if let Some(admin) = app.first_admin() {
         say("");
-        say("  Welcome. This store is new; its first admin is");
+        say("  Welcome. The store is new, and has its first admin:");
         say(&format!("    e-mail    {}", admin.email));
         match &admin.made_up_password {
             Some(password) => hand_over(password, password_file),
-            None => say("    password  as set in auth.admin_password"),
+            None => say("    password  the one in auth.admin_password"),
         }
         say("  Open the desk, sign in, and place an order to see it arrive:");
         say(&format!(
@@ -79,12 +79,12 @@ fn hand_over(password: &SecretString, file: &Path) {
         Ok(()) => {
             let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
             say(&format!("    password  in the file {}", file.display()));
-            say("              (for its owner only; delete it when you have read it)");
-            tracing::warn!(file = %file.display(), "the first admin's password is in a file: read it, and delete it");
+            say("              (only its owner can read it; delete it after reading)");
+            tracing::warn!(file = %file.display(), "the first admin's password is in a file: read it, then delete the file");
         }
-        // Without the password, nobody can sign in.
+        // A password that was lost would leave the store without a way to sign in.
         Err(error) => {
-            tracing::error!(%error, file = %file.display(), "the first admin's password can't be written to a file");
+            tracing::error!(%error, file = %file.display(), "can't write the first admin's password to a file");
             say(&format!(
                 "    password  {password}   (shown only this once)"
             ));

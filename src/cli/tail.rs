@@ -22,13 +22,13 @@ const MAX_EVENT: usize = 16 << 20;
 
 #[derive(Args)]
 pub(super) struct Tail {
-    /// Address of the server; the one in the settings where left out.
+    /// Address of the server, such as https://desk.example.com. Default: server.host and server.port of the settings.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Environment variable with the bearer token; `auth.admin_token` of the settings where left out.
+    /// Environment variable that holds the bearer token. Default: auth.admin_token of the settings.
     #[arg(long, value_name = "NAME")]
     token_env: Option<String>,
-    /// Print the events' JSON data instead of a line for people.
+    /// Print each event's JSON data instead of a table row.
     #[arg(long)]
     json: bool,
     /// Start after this cursor instead of now.
@@ -55,7 +55,7 @@ impl Tail {
                 Ok(()) => {}
                 Err(error) if error.is::<Refused>() => return Err(error),
                 Err(error) => say_error(&format!(
-                    "{error:#}; coming back in {} s",
+                    "{error:#}; trying again in {} s",
                     position.retry.as_secs()
                 )),
             }
@@ -65,12 +65,14 @@ impl Tail {
 
     fn token(&self, settings: &Settings) -> anyhow::Result<SecretString> {
         match &self.token_env {
-            Some(name) => std::env::var(name).map(Into::into).with_context(|| format!("the environment variable {name}")),
+            Some(name) => std::env::var(name)
+.map(Into::into)
+.with_context(|| format!("can't read the token from the environment variable {name}")),
             None => settings
                 .auth
                 .admin_token
                 .clone()
-                .context("set auth.admin_token, or name an environment variable that holds a token with --token-env"),
+                .context("no bearer token: set auth.admin_token, or give the name of an environment variable with --token-env"),
         }
     }
 
@@ -90,16 +92,16 @@ impl Tail {
         let mut response = request
             .send()
             .await
-            .with_context(|| format!("{base} can't be reached"))?;
+            .with_context(|| format!("can't reach {base}"))?;
         let status = response.status();
         if status.is_client_error() && status != reqwest::StatusCode::TOO_MANY_REQUESTS {
             return Err(Refused(status).into());
         }
-        anyhow::ensure!(status.is_success(), "the server answers {status}");
+        anyhow::ensure!(status.is_success(), "the server answered {status}");
         let (mut decoder, mut bytes) = (russe::Decoder::default(), BytesMut::new());
         while let Some(chunk) = tokio::time::timeout(SILENCE, response.chunk())
             .await
-            .context("the server is silent")??
+            .with_context(|| format!("the server sent nothing for {} s", SILENCE.as_secs()))??
         {
             bytes.extend_from_slice(&chunk);
             while let Some(event) = decoder.decode(&mut bytes)? {
@@ -107,7 +109,7 @@ impl Tail {
             }
             anyhow::ensure!(
                 bytes.len() <= MAX_EVENT,
-                "an event of the server has no end"
+                "the server sent an event that is too long"
             );
         }
         Ok(())
@@ -177,7 +179,7 @@ struct Position {
 
 /// Errors that a reconnect can't fix.
 #[derive(Debug, thiserror::Error)]
-#[error("the server refuses: {0}")]
+#[error("the server refused the request ({0}): check the address and the token")]
 struct Refused(reqwest::StatusCode);
 
 #[cfg(test)]

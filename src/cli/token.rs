@@ -9,20 +9,20 @@ use crate::store::{AccountStore, Admin, StoreError, Token};
 
 #[derive(Subcommand)]
 pub(super) enum TokenCommand {
-    /// Create a token; it is shown only this once.
+    /// Create a token and print it. It can't be shown again.
     Create {
-        /// What the token is for; changes made with it are recorded under this name.
+        /// Name of the token, such as its use. Changes made with the token are recorded under this name.
         name: String,
-        /// E-mail address of the admin that the token acts as: changes are recorded under the admin's name, and the token ends
-        /// when the admin is disabled.
+        /// E-mail address of an admin. The token then acts as this admin: changes are recorded under the admin's name, and the
+        /// token ends when the admin is disabled.
         #[arg(long, value_name = "EMAIL")]
         admin: Option<String>,
     },
     /// List all tokens.
     List,
-    /// Revoke a token: its streams end within a minute.
+    /// Revoke a token. Its open streams end within a minute.
     Revoke {
-        /// The id that `token list` shows.
+        /// Id of the token, as `token list` shows it.
         id: String,
     },
 }
@@ -33,7 +33,7 @@ impl TokenCommand {
             Self::Create { name, admin } => {
                 anyhow::ensure!(
                     (1..=60).contains(&name.chars().count()),
-                    "a token's name has 1 to 60 characters"
+                    "a token's name must have 1 to 60 characters"
                 );
                 let admin_id = match admin {
                     Some(email) => Some(able_admin(accounts, &email).await?.id),
@@ -52,7 +52,7 @@ impl TokenCommand {
                     });
                     let acts_as = acts_as(&token, &admins);
                     say(&format!(
-                        "{}  {}{acts_as}  made {}, {used}",
+                        "{}  {}{acts_as}  created {}, {used}",
                         token.id,
                         token.name,
                         ago(now, token.created_at)
@@ -61,7 +61,9 @@ impl TokenCommand {
             }
             Self::Revoke { id } => match accounts.revoke_token(&id).await {
                 Ok(()) => say("revoked"),
-                Err(StoreError::NotFound) => anyhow::bail!("there is no token with the id {id}"),
+                Err(StoreError::NotFound) => anyhow::bail!(
+                    "there is no token with the id {id}: `orderbell token list` shows all"
+                ),
                 Err(error) => return Err(error.into()),
             },
         }
@@ -71,8 +73,13 @@ impl TokenCommand {
 
 async fn able_admin(accounts: &dyn AccountStore, email: &str) -> anyhow::Result<Admin> {
     let admin = accounts.admin_by_email(email).await?;
-    let admin = admin.with_context(|| format!("there is no admin {email}"))?;
-    anyhow::ensure!(!admin.disabled, "{} is disabled", admin.email);
+    let admin = admin
+        .with_context(|| format!("there is no admin {email}: `orderbell admin list` shows all"))?;
+    anyhow::ensure!(
+        !admin.disabled,
+        "the admin {} is disabled: enable it first with `orderbell admin enable`",
+        admin.email
+    );
     Ok(admin)
 }
 
@@ -83,7 +90,7 @@ fn acts_as(token: &Token, admins: &[Admin]) -> String {
     match admins.iter().find(|admin| admin.id == *id) {
         Some(admin) if admin.disabled => format!("  as {} (disabled)", admin.email),
         Some(admin) => format!("  as {}", admin.email),
-        None => "  as an admin who is gone".to_owned(),
+        None => "  as an admin who was removed".to_owned(),
     }
 }
 

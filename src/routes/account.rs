@@ -85,7 +85,7 @@ pub(super) async fn revoke_others(
 ) -> Result<HttpResponse, ApiError> {
     let ended = state.auth.sign_out_others(&admin).await?;
     state.hub.check_subscribers();
-    tracing::info!(admin = admin.email, ended, "signed out elsewhere");
+    tracing::info!(admin = admin.email, ended, "ended the other sessions");
     Ok(HttpResponse::Ok().json(json!({"success": true, "ended": ended})))
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn fcm_token(
     if acts_as_itself(&admin) {
         return Err(ApiError::forbidden(
             "NO_ADMIN",
-            "this token acts as itself, not as an admin whose phone could be reached",
+            "this token belongs to no admin, so no phone can be stored: use a token of an admin",
         ));
     }
     state.auth.keep_fcm_token(&admin, &token).await?;
@@ -136,7 +136,7 @@ pub(super) async fn change_password(
     if acts_as_itself(&admin) {
         return Err(ApiError::forbidden(
             "NO_PASSWORD",
-            "a token has no password to change",
+            "this token belongs to no admin, so there is no password to change",
         ));
     }
     let address = client(&request, &state.settings.server.trusted_proxies).counted;
@@ -147,7 +147,7 @@ pub(super) async fn change_password(
     {
         Ok(()) => {}
         Err(AuthError::WrongPassword) => {
-            return Err(ApiError::invalid("current", "is not your password"));
+            return Err(ApiError::invalid("current", "is not the current password"));
         }
         Err(error) => return Err(error.into()),
     }

@@ -16,6 +16,9 @@ use sha2::{Digest as _, Sha256};
 struct Files;
 
 /// Static files, compressed, under a path that changes whenever a file does.
+///
+/// Served by our own code: rust-embed 8 has no responder for actix, and `actix-files` serves folders on disk. Neither removes
+/// comments, nor compresses the files once at the start.
 pub struct Assets {
     version: String,
     files: HashMap<String, Asset>,

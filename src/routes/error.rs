@@ -91,7 +91,7 @@ impl ApiError {
         Self::new(
             StatusCode::CONFLICT,
             "STATUS_CONFLICT",
-            "the order has changed meanwhile",
+            "the order no longer has the expected status: `order` has its current state",
         )
         .with(|problem| problem.order = Some(order))
     }
@@ -100,7 +100,7 @@ impl ApiError {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "INTERNAL",
-            "something went wrong in the server",
+            "the server failed to handle the request: its log has the cause",
         )
         .with(|problem| problem.cause = Some(cause.into()))
     }
@@ -152,7 +152,7 @@ impl From<StoreError> for ApiError {
             StoreError::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "KEY_REUSED",
-                "this Idempotency-Key was used for another order: a new order needs a new key",
+                "this Idempotency-Key was used for another order: send a new order with a new key",
             ),
             StoreError::Exists => Self::new(StatusCode::CONFLICT, "EXISTS", error.to_string()),
             StoreError::Unavailable {
@@ -160,14 +160,14 @@ impl From<StoreError> for ApiError {
                 retry_after,
             } => Self::unavailable(
                 "STORE_UNAVAILABLE",
-                "the store can't take this now, try again later",
+                "the store is not available: try again later",
                 retry_after,
             )
             .with(|problem| problem.cause = Some(anyhow::anyhow!(reason))),
             StoreError::OutcomeUnknown { reason } => Self::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 "OUTCOME_UNKNOWN",
-                "the store did not say in time whether this was done; a submit can be repeated with the same Idempotency-Key",
+                "the store did not answer in time, so the outcome is unknown: repeat a submit with the same Idempotency-Key",
             )
             .with(|problem| problem.cause = Some(anyhow::anyhow!(reason))),
             StoreError::Internal(cause) => Self::internal(cause),

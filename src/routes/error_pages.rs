@@ -94,7 +94,7 @@ impl Refused {
         } else if status == StatusCode::NOT_FOUND {
             ApiError::not_found("address").error_response()
         } else if status == StatusCode::INTERNAL_SERVER_ERROR {
-            ApiError::internal(anyhow::anyhow!("a handler has failed")).error_response()
+            ApiError::internal(anyhow::anyhow!("a handler failed without a cause")).error_response()
         } else {
             let reason = status.canonical_reason().unwrap_or("error");
             ApiError::new(status, "HTTP_ERROR", reason).error_response()
@@ -117,16 +117,18 @@ impl Refused {
 
     fn page(&self, status: StatusCode, reported: Option<&Reported>) -> HttpResponse {
         let message = match (status, reported.map(|reported| reported.code)) {
-            (StatusCode::NOT_FOUND, _) => "There is nothing at this address.",
+            (StatusCode::NOT_FOUND, _) => "There is no page at this address.",
             (StatusCode::TOO_MANY_REQUESTS, _) => {
-                "That was too often. Wait a little and try again."
+                "Too many requests. Wait a little, then try again."
             }
             (StatusCode::FORBIDDEN, _) => "This is not allowed.",
             (StatusCode::SERVICE_UNAVAILABLE, _) => {
                 "The shop's data can't be reached right now. Try again in a moment."
             }
-            (status, _) if status.is_server_error() => "Something went wrong in the server.",
-            _ => "The request could not be understood.",
+            (status, _) if status.is_server_error() => {
+                "The server failed to handle the request. Try again; if it fails again, tell the person who runs the server."
+            }
+            _ => "The server could not understand the request.",
         };
         match &self.state {
             Some(state) => error_page(state, status, message),
@@ -155,9 +157,9 @@ impl Refused {
         let is_limit = status == StatusCode::SERVICE_UNAVAILABLE && cause.is_empty();
         let (status, method, path) = (status.as_u16(), &self.method, self.uri.path());
         if status >= 500 && !is_limit {
-            tracing::error!(status, code, cause, %method, path, "refused");
+            tracing::error!(status, code, cause, %method, path, "request refused");
         } else {
-            tracing::debug!(status, code, %method, path, "refused");
+            tracing::debug!(status, code, %method, path, "request refused");
         }
     }
 }

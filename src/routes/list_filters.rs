@@ -71,7 +71,10 @@ fn page_limit(text: &str) -> Result<usize, ApiError> {
     match text.parse() {
         Ok(limit) if limit >= 1 => Ok(limit),
         Err(error) if matches!(error.kind(), IntErrorKind::PosOverflow) => Ok(usize::MAX),
-        _ => Err(ApiError::invalid("limit", "must be a number from 1 on")),
+        _ => Err(ApiError::invalid(
+            "limit",
+            "must be a whole number, at least 1",
+        )),
     }
 }
 
@@ -91,7 +94,7 @@ fn time(name: &str, text: Option<&str>, zone: &Zone) -> Result<Option<Range<u64>
     time.map(Some).ok_or_else(|| {
         ApiError::invalid(
             name,
-            "must be a day such as 2026-02-23, or milliseconds since the epoch",
+            "must be a day such as 2026-02-23, or milliseconds since 1970",
         )
     })
 }

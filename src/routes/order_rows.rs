@@ -136,7 +136,7 @@ async fn read(state: web::Data<AppState>, held: Arc<HeldOrder>) -> Bytes {
         Ok(Some(order)) => order.whole_json(),
         outcome => {
             if let Err(error) = outcome {
-                tracing::warn!(%error, "a document that has left memory can't be read");
+                tracing::warn!(%error, "can't read a document that is no longer in memory");
             }
             let summary = held.summary();
             let mut partial = BytesMut::from(&summary[..summary.len() - 1]);

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::{Html, Redirect};
+use actix_web::{Either, HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,7 +10,6 @@ use serde_json::Value;
 use super::access::CookieAdmin;
 use super::error::ApiError;
 use super::state::AppState;
-use super::templates::html;
 use crate::auth::Principal;
 use crate::hub::{Item, Source};
 use crate::settings::StoreKind;
@@ -93,12 +93,12 @@ pub(super) async fn desk(
     admin: Result<CookieAdmin, ApiError>,
     request: HttpRequest,
     state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Either<Html, Redirect>, ApiError> {
     use actix_web::ResponseError as _;
     let admin = match admin {
         Ok(CookieAdmin(admin)) => admin,
         Err(error) if error.status_code() == StatusCode::UNAUTHORIZED => {
-            return Ok(to_sign_in(&request));
+            return Ok(Either::Right(to_sign_in(&request)));
         }
         Err(error) => return Err(error),
     };
@@ -108,7 +108,7 @@ pub(super) async fn desk(
         render_desk(&admin, &state)
     });
     let page = page.await.map_err(ApiError::internal)?;
-    Ok(html(StatusCode::OK, page.map_err(ApiError::internal)?))
+    Ok(Either::Left(Html::new(page.map_err(ApiError::internal)?)))
 }
 
 fn render_desk(admin: &Principal, state: &AppState) -> anyhow::Result<String> {
@@ -191,7 +191,7 @@ fn page_cards(items: &[Arc<Item>]) -> (Vec<Value>, bool) {
     (cards, more)
 }
 
-fn to_sign_in(request: &HttpRequest) -> HttpResponse {
+fn to_sign_in(request: &HttpRequest) -> Redirect {
     let wanted = request
         .uri()
         .path_and_query()
@@ -204,9 +204,7 @@ fn to_sign_in(request: &HttpRequest) -> HttpResponse {
             percent_encoding::utf8_percent_encode(wanted, percent_encoding::NON_ALPHANUMERIC)
         )
     };
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, location))
-        .finish()
+    Redirect::to(location).see_other()
 }
 
 /// The sign-in page.

@@ -4,6 +4,7 @@
 //! [`DeskSession`] builds it at the first request for which the key can be read.
 
 mod choice;
+mod entries;
 mod store;
 
 use std::cell::{OnceCell, RefCell};
@@ -11,7 +12,6 @@ use std::future::{Future, Ready, ready};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::Duration;
 
 use actix_session::config::{CookieContentSecurity, PersistentSession};
 use actix_session::{Session, SessionExt as _, SessionMiddleware};
@@ -19,83 +19,15 @@ use actix_web::body::MessageBody;
 use actix_web::cookie::{Key, SameSite, time};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::{Error, HttpMessage as _, HttpRequest, web};
-use serde::{Deserialize, Serialize};
 
 use super::bearer::bearer_secret;
 use super::cookies::{session_cookie_name, values};
-use super::error::ApiError;
 use super::state::AppState;
 use crate::auth::{AuthError, Authenticated, Principal, SESSION_LIMIT};
 use crate::store::StoreError;
 use choice::SessionCookie;
+use entries::{Away, BEGINS, Beginning, FAILURE, VALIDITY, Validity, internal};
 use store::AccountSessions;
-
-/// State entry with the validity of the cookie; set when the session is loaded.
-const WORTH: &str = "worth";
-/// State entry that makes a session begin; set by the sign-in.
-const BEGINS: &str = "begins";
-
-/// `Retry-After` if the store gives none.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Validity of the session in a request's cookie. An ended session has no state.
-#[derive(Serialize, Deserialize)]
-enum Worth {
-    Good(Principal),
-    /// The admin is disabled.
-    Disabled,
-    /// The store was unreachable.
-    Unknown(Away),
-}
-
-/// A session to begin, after a verified password.
-#[derive(Serialize, Deserialize)]
-struct Beginning {
-    admin: Authenticated,
-    /// Description of the client, shown to people.
-    client: String,
-    /// For the log.
-    address: IpAddr,
-}
-
-/// Why the store is unreachable. Stored in a request's extensions while the key of the cookies can't be read.
-#[derive(Clone, Serialize, Deserialize)]
-struct Away {
-    reason: String,
-    retry_after: Duration,
-}
-
-impl TryFrom<StoreError> for Away {
-    type Error = ApiError;
-
-    /// Converts temporary errors; returns permanent ones as errors.
-    fn try_from(error: StoreError) -> Result<Self, ApiError> {
-        match error {
-            StoreError::Unavailable {
-                reason,
-                retry_after,
-            } => Ok(Self {
-                reason,
-                retry_after,
-            }),
-            // From creating the key on the first run: the next request reads it.
-            StoreError::OutcomeUnknown { reason } => Ok(Self {
-                reason,
-                retry_after: RETRY_AFTER,
-            }),
-            error => Err(error.into()),
-        }
-    }
-}
-
-impl From<Away> for AuthError {
-    fn from(away: Away) -> Self {
-        Self::Store(StoreError::Unavailable {
-            reason: away.reason,
-            retry_after: away.retry_after,
-        })
-    }
-}
 
 /// The session of a request behind [`DeskSession`]. [`StoreError::Unavailable`] while the key of the cookies can't be read.
 pub(super) fn session(request: &HttpRequest) -> Result<Session, AuthError> {
@@ -107,17 +39,20 @@ pub(super) fn session(request: &HttpRequest) -> Result<Session, AuthError> {
 
 /// The admin of the session in the request's cookie.
 pub(super) fn principal(request: &HttpRequest, name: &str) -> Result<Principal, AuthError> {
-    let worth = session(request)?.get(WORTH).map_err(internal)?;
-    match worth {
-        Some(Worth::Good(principal)) => Ok(principal),
-        Some(Worth::Disabled) => Err(AuthError::Disabled),
-        Some(Worth::Unknown(away)) => Err(away.into()),
+    let validity = session(request)?.get(VALIDITY).map_err(internal)?;
+    match validity {
+        Some(Validity::Good(principal)) => Ok(principal),
+        Some(Validity::Disabled) => Err(AuthError::Disabled),
+        Some(Validity::Unknown(away)) => Err(away.into()),
         None if values(request.headers(), name).next().is_some() => Err(AuthError::Unknown),
         None => Err(AuthError::Missing),
     }
 }
 
 /// Begins a session with the response, under a new key, and ends that of the request's cookie.
+///
+/// Doesn't call `renew`: actix-session 0.11 then ends the old session before it saves the new one, and a store that fails in
+/// between signs the user out. The store of sessions does it in the safe order.
 pub(super) fn begin(
     session: &Session,
     admin: Authenticated,
@@ -130,19 +65,7 @@ pub(super) fn begin(
         address,
     };
     session.clear();
-    session.insert(BEGINS, beginning).map_err(internal)?;
-    session.renew();
-    Ok(())
-}
-
-/// Converts an error of actix-session, which isn't `Send`, to one of the store.
-fn internal(error: impl std::fmt::Display) -> AuthError {
-    AuthError::Store(anyhow::anyhow!("the session's state: {error}").into())
-}
-
-tokio::task_local! {
-    /// Why [`AccountSessions`] failed in this request: the middleware turns each error into an opaque 500.
-    static FAILURE: RefCell<Option<ApiError>>;
+    session.insert(BEGINS, beginning).map_err(internal)
 }
 
 /// Middleware that loads the session of a request's cookie.
@@ -266,7 +189,7 @@ where
         .build()
         .new_transform(Rc::clone(service))
         .await
-        .map_err(|()| anyhow::anyhow!("actix-session's middleware can't be built"))?;
+        .map_err(|()| anyhow::anyhow!("can't build actix-session's middleware"))?;
     // Another request may have built it first.
     Ok(sessions.get_or_init(|| Sessions {
         cookie: SessionCookie { name, secure, key },

@@ -104,14 +104,14 @@ pub(super) async fn form(
         Err(AuthError::Throttled(wait)) => Ok(try_later(
             &state,
             StatusCode::TOO_MANY_REQUESTS,
-            "Too many attempts.",
+            "Too many failed attempts.",
             wait,
             &form,
         )),
         Err(AuthError::Busy(wait)) => Ok(try_later(
             &state,
             StatusCode::SERVICE_UNAVAILABLE,
-            "Too many people are signing in right now.",
+            "The server is busy with other sign-ins.",
             wait,
             &form,
         )),
@@ -150,7 +150,7 @@ pub(super) async fn sign_out(
         ));
     }
     match admin {
-        Ok(CookieAdmin(admin)) => tracing::info!(admin = admin.email, "signs out"),
+        Ok(CookieAdmin(admin)) => tracing::info!(admin = admin.email, "signed out"),
         // The session may still exist: the store failed.
         Err(error) if error.status_code().is_server_error() => return Err(error),
         // There is no session, or its admin is disabled.
@@ -159,7 +159,7 @@ pub(super) async fn sign_out(
     session::session(&request)?.purge();
     let mut response = HttpResponse::SeeOther();
     if !has_session {
-        // The middleware takes away the cookie of a session only that it has loaded.
+        // The middleware removes the cookie only of a session that it has loaded.
         response.cookie(no_session_cookie(state.settings.secure_cookies()));
     }
     Ok(response

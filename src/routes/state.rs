@@ -68,7 +68,7 @@ impl AppState {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(ApiError::unavailable(
                 "BUSY",
-                "the server is busy with other large answers, try again later",
+                "the server is busy with other large answers: try again later",
                 LARGE_ANSWER_PATIENCE,
             )),
         }

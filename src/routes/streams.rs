@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::rt::spawn;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -63,54 +63,21 @@ fn open(
         .app_data::<Relay>()
         .ok_or_else(|| ApiError::internal(anyhow::anyhow!("this thread has no relay")))?;
     let options = options(request, query, state)?;
-    let name = query.name.as_ref().map(|name| {
-        name.chars()
-            .filter(|c| !c.is_control())
-            .take(60)
-            .collect::<String>()
-    });
+    let address = client_address(request, &state.settings.server.trusted_proxies);
     let place = state
         .auth
         .streams()
         .open(
             admin,
             kind,
-            name.filter(|name| !name.is_empty())
-                .unwrap_or_else(|| client_name(request)),
-            client_address(request, &state.settings.server.trusted_proxies),
+            screen_name(request, query),
+            address,
             state.clock.millis(),
         )
-        .map_err(|refusal| match refusal {
-            StreamRefusal::TooManyFromThere => ApiError::too_many(
-                "TOO_MANY_STREAMS",
-                "your address has as many streams as it may have",
-                RETRY_AFTER,
-            ),
-            StreamRefusal::Full => ApiError::unavailable(
-                "TOO_MANY_STREAMS",
-                "the server has as many streams as it may have",
-                RETRY_AFTER,
-            ),
-            StreamRefusal::TooManyOfOne => ApiError::too_many(
-                "TOO_MANY_STREAMS",
-                "you have as many streams as you may have",
-                RETRY_AFTER,
-            ),
-        })?;
-    let gzip = options.gzip;
-    let subscriber = Subscriber::new(relay.clone(), start(request, query), options);
-    let mut response = HttpResponse::Ok();
-    response
-        // Names the charset, which is always UTF-8, for clients that assume Latin-1 otherwise.
-        .content_type("text/event-stream; charset=utf-8")
-        .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
-        .insert_header((header::VARY, "accept-encoding"))
-        .insert_header(("x-accel-buffering", "no"));
-    if gzip {
-        response.insert_header((header::CONTENT_ENCODING, "gzip"));
-    }
+        .map_err(refused)?;
+    let response = head(options.gzip);
     let events = Events {
-        subscriber,
+        subscriber: Subscriber::new(relay.clone(), start(request, query), options),
         place,
         clock: state.clock.clone(),
     };
@@ -123,6 +90,53 @@ fn open(
         drop(spawn(streams.track_future(stream.run())));
     })
     .map_err(ApiError::internal)
+}
+
+/// The name that admins see for this stream.
+fn screen_name(request: &HttpRequest, query: &Query) -> String {
+    let given = query.name.as_deref().unwrap_or_default();
+    let name: String = given.chars().filter(|c| !c.is_control()).take(60).collect();
+    if name.is_empty() {
+        client_name(request)
+    } else {
+        name
+    }
+}
+
+fn refused(refusal: StreamRefusal) -> ApiError {
+    const CODE: &str = "TOO_MANY_STREAMS";
+    match refusal {
+        StreamRefusal::TooManyFromThere => ApiError::too_many(
+            CODE,
+            "too many streams are open from this address: close one",
+            RETRY_AFTER,
+        ),
+        StreamRefusal::Full => ApiError::unavailable(
+            CODE,
+            "too many streams are open on this server: try again later",
+            RETRY_AFTER,
+        ),
+        StreamRefusal::TooManyOfOne => ApiError::too_many(
+            CODE,
+            "too many streams are open for this admin or token: close one",
+            RETRY_AFTER,
+        ),
+    }
+}
+
+/// Status and headers of a stream.
+fn head(gzip: bool) -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response
+        // Names the charset, which is always UTF-8, for clients that assume Latin-1 otherwise.
+        .content_type("text/event-stream; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
+        .insert_header((header::VARY, "accept-encoding"))
+        .insert_header(("x-accel-buffering", "no"));
+    if gzip {
+        response.insert_header((header::CONTENT_ENCODING, "gzip"));
+    }
+    response
 }
 
 /// A subscriber's events, until its credential ends.

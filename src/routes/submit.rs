@@ -67,7 +67,7 @@ async fn customer(request: &HttpRequest, state: &AppState) -> Result<Option<User
             }
             FirebaseError::Unavailable(_) => ApiError::unavailable(
                 "TOKEN_KEYS_UNAVAILABLE",
-                "ID tokens can't be checked now, try again later",
+                "ID tokens can't be checked right now: try again later",
                 RETRY_AFTER,
             ),
         })

@@ -53,7 +53,7 @@ impl SubmitLimits {
             self.tell_busy(Instant::now());
             ApiError::unavailable(
                 SHOP_BUSY,
-                "the shop gets more orders than it can take, try again later",
+                "the shop receives too many orders right now: try again later",
                 refused.wait_time_from(self.clock.now()),
             )
         })
@@ -68,7 +68,7 @@ impl SubmitLimits {
         if told.is_none_or(|told| now.duration_since(told) >= BUSY_PAUSE) {
             *told = Some(now);
             tracing::warn!(
-                "orders are refused: more come than submit.total_per_minute allows; see orderbell_refusals_total"
+                "submits are refused: more arrive than submit.total_per_minute allows; orderbell_refusals_total counts them"
             );
         }
     }
@@ -87,7 +87,7 @@ impl SubmitLimits {
 fn too_many(wait: Duration) -> ApiError {
     ApiError::too_many(
         "TOO_MANY_SUBMITS",
-        "too many orders from this address, try again later",
+        "too many orders from this address: try again later",
         wait,
     )
 }

@@ -74,7 +74,7 @@ impl SubmitSource {
             Err(_) => "no answer".to_owned(),
         };
         self.next_try.store(now + RETRY_MILLIS, Ordering::Relaxed);
-        tracing::debug!(reason, "the secret for orders' sources can't be read");
+        tracing::debug!(reason, "can't read the key for submitSource");
         None
     }
 }

@@ -1,6 +1,7 @@
 use actix_web::HttpResponse;
 use actix_web::HttpResponseBuilder;
 use actix_web::http::StatusCode;
+use actix_web::http::header::ContentType;
 use anyhow::Context as _;
 use rust_embed::RustEmbed;
 use serde::Serialize;
@@ -48,22 +49,17 @@ impl Templates {
         page: &impl Serialize,
     ) -> HttpResponse {
         match self.render(template, page) {
-            Ok(page) => html(status, page),
+            Ok(page) => HttpResponseBuilder::new(status)
+                .content_type(ContentType::html())
+                .body(page),
             Err(error) => {
                 tracing::error!(
                     template,
                     error = format!("{error:#}"),
-                    "a page can't be rendered"
+                    "can't render a page"
                 );
                 HttpResponseBuilder::new(status).body(status.to_string())
             }
         }
     }
-}
-
-/// An HTML response.
-pub(super) fn html(status: StatusCode, page: String) -> HttpResponse {
-    HttpResponseBuilder::new(status)
-        .content_type("text/html; charset=utf-8")
-        .body(page)
 }

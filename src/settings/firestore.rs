@@ -55,7 +55,7 @@ impl RawFirestore {
             ("firestore.collection", &self.collection),
         ] {
             if value.is_empty() || value.contains('/') {
-                return Err(fields.bad(key, "must be set, without a slash"));
+                return Err(fields.bad(key, "must be set, and must not contain a slash"));
             }
         }
         let access = match (&google.emulator, &google.service_account) {
@@ -79,10 +79,13 @@ fn service_account(base64: &SecretString) -> Result<SecretString, SettingsError>
         ))
     };
     let compact: String = base64.expose_secret().split_whitespace().collect();
-    let bytes = BASE64.decode(compact).map_err(|_| bad("is not Base64"))?;
-    let text = String::from_utf8(bytes).map_err(|_| bad("is not text in Base64"))?;
+    let bytes = BASE64
+        .decode(compact)
+        .map_err(|_| bad("must be Base64, and isn't"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| bad("must be a JSON key in Base64: its content isn't text"))?;
     if !text.trim_start().starts_with('{') {
-        return Err(bad("is not the JSON key of a service account in Base64"));
+        return Err(bad("must be a JSON key in Base64: its content isn't JSON"));
     }
     Ok(text.into())
 }

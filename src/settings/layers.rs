@@ -102,7 +102,7 @@ impl Layers {
             known.dedup();
         }
         SettingsError(format!(
-            "unknown setting `{key}` in {origin}; known are {}",
+            "unknown setting `{key}` in {origin}; the known ones are {}",
             known.join(", ")
         ))
     }

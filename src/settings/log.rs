@@ -36,7 +36,9 @@ impl RawLog {
         if let Err(error) = self.level.parse::<Targets>() {
             return Err(fields.bad(
                 "log.level",
-                format_args!("is no level and no filter: {error}"),
+                format_args!(
+                    "must be a level such as \"info\" or a filter such as \"info,h2=off\": {error}"
+                ),
             ));
         }
         Ok(LogSettings {

@@ -123,7 +123,7 @@ fn public_url(fields: &Fields, text: &str) -> Result<Option<PublicUrl>, Settings
         None => Err(fields.bad(
             "server.public_url",
             format_args!(
-                "must be an address such as \"https://desk.example.com\", without a path, not {text:?}"
+                "must be an http or https address without a path, such as \"https://desk.example.com\", not {text:?}"
             ),
         )),
     }
@@ -143,7 +143,7 @@ fn allowed_origins(fields: &Fields, text: &str) -> Result<AllowedOrigins, Settin
                 fields.bad(
                     "server.allowed_origins",
                     format_args!(
-                        "has {part:?}, which is no origin such as \"https://shop.example.com\""
+                        "has {part:?}, which is not an origin; an origin looks like \"https://shop.example.com\""
                     ),
                 )
             })
@@ -159,7 +159,7 @@ fn trusted_proxies(fields: &Fields, text: &str) -> Result<Vec<IpNet>, SettingsEr
                 .map_err(|_| {
                     fields.bad(
                         "server.trusted_proxies",
-                        format_args!("has {part:?}, which is neither an address nor a network"),
+                        format_args!("has {part:?}, which is neither an IP address nor a network such as \"10.0.0.0/8\""),
                     )
                 })
         })

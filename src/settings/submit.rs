@@ -99,7 +99,7 @@ impl RawSubmit {
             project_id: project.map(str::to_owned).ok_or_else(|| {
                 fields.bad(
                     "submit.firebase_project_id",
-                    "must be set, or firestore.project_id",
+                    "must be set, unless firestore.project_id is",
                 )
             })?,
             keys_url: keys_url.unwrap_or(GOOGLE_KEYS_URL).to_owned(),

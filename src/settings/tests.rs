@@ -102,67 +102,70 @@ fn a_misspelt_key_is_named_with_its_source() {
     );
 }
 
+/// Variable, bad value, and the key that it sets.
+const BAD_VALUES: [(&str, &str, &str); 21] = [
+    ("ORDERBELL_SERVER__PORT", "eighty", "server.port"),
+    ("ORDERBELL_SERVER__PORT", "70000", "server.port"),
+    ("ORDERBELL_SERVER__HOST", "shop.example", "server.host"),
+    (
+        "ORDERBELL_SERVER__TRUSTED_PROXIES",
+        "10.0.0.0/8, x",
+        "server.trusted_proxies",
+    ),
+    ("ORDERBELL_STORE__KIND", "mysql", "store.kind"),
+    ("ORDERBELL_STORE__WINDOW", "0", "store.window"),
+    ("ORDERBELL_STREAM__RETRY_MS", "0", "stream.retry_ms"),
+    (
+        "ORDERBELL_STREAM__HEARTBEAT_SECONDS",
+        "-1",
+        "stream.heartbeat_seconds",
+    ),
+    (
+        "ORDERBELL_AUTH__ACCEPT_ADMIN_IDS",
+        "perhaps",
+        "auth.accept_admin_ids",
+    ),
+    (
+        "ORDERBELL_AUTH__ADMIN_TOKEN",
+        "only 23 characters long",
+        "auth.admin_token",
+    ),
+    (
+        "ORDERBELL_AUTH__SECURE_COOKIES",
+        "yes",
+        "auth.secure_cookies",
+    ),
+    (
+        "ORDERBELL_SERVER__PUBLIC_URL",
+        "desk.example.com",
+        "server.public_url",
+    ),
+    (
+        "ORDERBELL_SERVER__PUBLIC_URL",
+        "https://desk.example.com/path",
+        "server.public_url",
+    ),
+    (
+        "ORDERBELL_SERVER__ALLOWED_ORIGINS",
+        "https://a.example, *",
+        "server.allowed_origins",
+    ),
+    ("ORDERBELL_SUBMIT__PER_MINUTE", "0", "submit.per_minute"),
+    ("ORDERBELL_STORE__WINDOW_MIB", "0", "store.window_mib"),
+    ("ORDERBELL_SUBMIT__AUTH", "nobody", "submit.auth"),
+    ("ORDERBELL_SHOP__CURRENCY", "dollars", "shop.currency"),
+    (
+        "ORDERBELL_SHOP__TIME_ZONE",
+        "Africa/Algeria",
+        "shop.time_zone",
+    ),
+    ("ORDERBELL_LOG__FORMAT", "xml", "log.format"),
+    ("ORDERBELL_LOG__LEVEL", "orderbell=loud", "log.level"),
+];
+
 #[test]
 fn a_bad_value_is_named_with_its_source() {
-    for (name, value, key) in [
-        ("ORDERBELL_SERVER__PORT", "eighty", "server.port"),
-        ("ORDERBELL_SERVER__PORT", "70000", "server.port"),
-        ("ORDERBELL_SERVER__HOST", "shop.example", "server.host"),
-        (
-            "ORDERBELL_SERVER__TRUSTED_PROXIES",
-            "10.0.0.0/8, x",
-            "server.trusted_proxies",
-        ),
-        ("ORDERBELL_STORE__KIND", "mysql", "store.kind"),
-        ("ORDERBELL_STORE__WINDOW", "0", "store.window"),
-        ("ORDERBELL_STREAM__RETRY_MS", "0", "stream.retry_ms"),
-        (
-            "ORDERBELL_STREAM__HEARTBEAT_SECONDS",
-            "-1",
-            "stream.heartbeat_seconds",
-        ),
-        (
-            "ORDERBELL_AUTH__ACCEPT_ADMIN_IDS",
-            "perhaps",
-            "auth.accept_admin_ids",
-        ),
-        (
-            "ORDERBELL_AUTH__ADMIN_TOKEN",
-            "only 23 characters long",
-            "auth.admin_token",
-        ),
-        (
-            "ORDERBELL_AUTH__SECURE_COOKIES",
-            "yes",
-            "auth.secure_cookies",
-        ),
-        (
-            "ORDERBELL_SERVER__PUBLIC_URL",
-            "desk.example.com",
-            "server.public_url",
-        ),
-        (
-            "ORDERBELL_SERVER__PUBLIC_URL",
-            "https://desk.example.com/path",
-            "server.public_url",
-        ),
-        (
-            "ORDERBELL_SERVER__ALLOWED_ORIGINS",
-            "https://a.example, *",
-            "server.allowed_origins",
-        ),
-        ("ORDERBELL_SUBMIT__PER_MINUTE", "0", "submit.per_minute"),
-        ("ORDERBELL_STORE__WINDOW_MIB", "0", "store.window_mib"),
-        ("ORDERBELL_SUBMIT__AUTH", "nobody", "submit.auth"),
-        ("ORDERBELL_SHOP__CURRENCY", "dollars", "shop.currency"),
-        (
-            "ORDERBELL_SHOP__TIME_ZONE",
-            "Africa/Algeria",
-            "shop.time_zone",
-        ),
-        ("ORDERBELL_LOG__FORMAT", "xml", "log.format"),
-        ("ORDERBELL_LOG__LEVEL", "orderbell=loud", "log.level"),
-    ] {
+    for (name, value, key) in BAD_VALUES {
         let error = refused(&[(name, value)]);
         assert!(
             error.contains(&format!("`{key}`")) && error.contains(name),

@@ -1,7 +1,7 @@
 //! The service on a free port with a store of its own, and a verb for each thing that clients do.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use orderbell::app::App;
 use orderbell::clock::Clock;
@@ -16,13 +16,14 @@ use crate::sse::Stream;
 pub(crate) const EMAIL: &str = "ana@shop.example";
 pub(crate) const PASSWORD: &str = "correct horse";
 pub(crate) const TOKEN: &str = "a token for tests only, of 38 letters";
+const STORE: &str = "orders.db";
 
 pub(crate) struct TestApp {
     pub base: String,
     pub client: reqwest::Client,
     shutdown: CancellationToken,
     running: Option<JoinHandle<anyhow::Result<()>>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// The settings of all tests, as a service reads them from its environment.
@@ -63,7 +64,7 @@ impl TestApp {
     /// Starts with settings over those of all tests.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut environment = environment(&folder.path().join("orders.db"));
+        let mut environment = environment(&folder.path().join(STORE));
         environment.extend(
             settings
                 .iter()
@@ -81,8 +82,13 @@ impl TestApp {
             client: client(),
             shutdown,
             running: Some(running),
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The file of the embedded store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join(STORE)
     }
 
     pub(crate) async fn stop(mut self) {

@@ -282,7 +282,7 @@ async fn the_desk_starts_with_firestore_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_accepted_order_is_seen_exactly_once() {
     let (project, host) = (fresh_project(), emulator());
-    crate::process::exactly_once(&[
+    crate::lifecycle::exactly_once(&[
         ("ORDERBELL_STORE__KIND", "firestore"),
         ("ORDERBELL_FIRESTORE__PROJECT_ID", project.as_str()),
         ("FIRESTORE_EMULATOR_HOST", host.as_str()),

@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod app;
+mod commands;
 mod cors;
 mod desk;
 mod firestore;
@@ -11,6 +12,7 @@ mod firestore_open;
 mod firestore_sessions;
 mod gzip;
 mod legacy;
+mod lifecycle;
 mod limits;
 mod logs;
 mod open;

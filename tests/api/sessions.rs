@@ -1,6 +1,8 @@
 //! The sessions of browsers: when their cookie is set, and what ends them.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Response, StatusCode};
@@ -94,6 +96,44 @@ async fn signing_in_while_signed_in_ends_the_session_before() {
     let wrong = wrong.send().await.expect("an answer");
     assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
     assert!(!sets_cookie(&wrong), "{wrong:?}");
+    let answer = with_cookie(&app, RECENT, &second).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    app.stop().await;
+}
+
+/// The store accepts no write of this kind from now on.
+fn refuse_writes(store: &Path, kind: &str) {
+    let file = rusqlite::Connection::open(store).expect("the store");
+    file.busy_timeout(Duration::from_secs(5))
+        .expect("a timeout");
+    let trigger = format!(
+        "CREATE TRIGGER refusal BEFORE {kind} ON sessions BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"
+    );
+    file.execute_batch(&trigger).expect("a trigger");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_stays_when_the_one_after_it_cannot_be_stored() {
+    let app = TestApp::start().await;
+    let cookie = app.sign_in().await;
+    refuse_writes(&app.store(), "INSERT");
+    let failed = sign_in_again(&app.base, &cookie).await;
+    assert_eq!(failed.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!sets_cookie(&failed), "{failed:?}");
+    let answer = with_cookie(&app, RECENT, &cookie).await;
+    assert_eq!(answer.status(), StatusCode::OK, "still signed in");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_succeeds_when_the_session_before_it_cannot_be_ended() {
+    let app = TestApp::start().await;
+    let first = app.sign_in().await;
+    refuse_writes(&app.store(), "DELETE");
+    let begun = sign_in_again(&app.base, &first).await;
+    assert_eq!(begun.status(), StatusCode::SEE_OTHER);
+    let second = cookie_of(&begun);
+    assert_ne!(first, second);
     let answer = with_cookie(&app, RECENT, &second).await;
     assert_eq!(answer.status(), StatusCode::OK);
     app.stop().await;

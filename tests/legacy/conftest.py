@@ -17,6 +17,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 from werkzeug.security import generate_password_hash
 
+from nginx import NGINX
 from shop import ADMIN, EMAIL, PASSWORD, Shop
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -32,6 +33,8 @@ def pytest_configure():
         pytest.exit("the legacy suite needs the program: ORDERBELL_BIN must name it", 2)
     if shutil.which("curl") is None:
         pytest.exit("the legacy suite needs curl", 2)
+    if not os.access(NGINX, os.X_OK):
+        pytest.exit(f"the legacy suite needs nginx at {NGINX}: apt-get install nginx-light", 2)
 
 
 def fixture(name):
@@ -98,6 +101,19 @@ def old():
 @pytest.fixture(scope="session")
 def shop(old):
     shop = Shop(old)
+    yield shop
+    shop.stop()
+
+
+@pytest.fixture(scope="session")
+def quiet_shop(old):
+    """A second server on the same database, as docs/from-flask.md sets it up behind nginx. No heartbeat comes while a test waits."""
+    shop = Shop(
+        old,
+        orderbell_stream__heartbeat_seconds="300",
+        orderbell_server__public_url="https://desk.example.com",
+        orderbell_server__trusted_proxies="127.0.0.1",
+    )
     yield shop
     shop.stop()
 

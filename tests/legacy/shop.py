@@ -43,59 +43,21 @@ def same(left, right):
     return left == right
 
 
-class Shop:
-    """One server on one database of the emulator."""
+class Address:
+    """An address of a server, and the requests that clients send to it."""
 
-    def __init__(self, old, **settings):
+    def __init__(self, old, base=None, headers=None, verify=True):
         self.old = old
-        self.log = tempfile.TemporaryFile("w+")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "TZ": "UTC",
-            "FIRESTORE_EMULATOR_HOST": os.environ["FIRESTORE_EMULATOR_HOST"],
-            "ORDERBELL_SERVER__PORT": "0",
-            "ORDERBELL_STORE__KIND": "firestore",
-            "ORDERBELL_FIRESTORE__PROJECT_ID": old.project,
-            "ORDERBELL_STREAM__HEARTBEAT_SECONDS": str(HEARTBEAT),
-            # Admins are waited for with the id that they will have.
-            "ORDERBELL_AUTH__FAILURES_PER_MINUTE": "100000",
-            "ORDERBELL_LOG__LEVEL": "warn",
-            **{name.upper(): value for name, value in settings.items()},
-        }
-        binary = os.environ["ORDERBELL_BIN"]
-        self.process = subprocess.Popen(
-            [binary, "serve"], env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True
-        )
-        try:
-            self.base = self._address()
-            eventually("the listener", lambda: self.get("/health/ready").status_code == 200)
-        except BaseException:
-            self.process.kill()
-            self.process.wait()
-            raise
-
-    def _address(self):
-        mark = "listening on "
-        for line in self.process.stdout:
-            if line.startswith(mark):
-                return line.removeprefix(mark).strip()
-        self.log.seek(0)
-        raise AssertionError(f"the server does not start: {self.log.read()}")
-
-    def stop(self):
-        """Ends the server, which must not have failed meanwhile."""
-        self.process.terminate()
-        assert self.process.wait(PATIENCE) == 0
-        self.log.seek(0)
-        log = self.log.read()
-        assert "panicked" not in log, log
+        self.base = base
+        self.headers = headers or {}
+        self.verify = verify
 
     def call(self, method, path, bearer=ADMIN, **options):
         """Sends a request as the old dashboard does, which presents an admin's id unless it has a token."""
-        headers = options.pop("headers", {})
+        headers = {**self.headers, **options.pop("headers", {})}
         if bearer is not None:
             headers = {"Authorization": f"Bearer {bearer}", **headers}
-        return requests.request(method, self.base + path, headers=headers, timeout=30, **options)
+        return requests.request(method, self.base + path, headers=headers, timeout=30, verify=self.verify, **options)
 
     def get(self, path, **options):
         return self.call("GET", path, **options)
@@ -151,6 +113,54 @@ class Shop:
     def resumed(self, last):
         """Opens a stream where another one has ended."""
         return Stream(self, STREAM, headers={"Last-Event-ID": last})
+
+
+class Shop(Address):
+    """One server on one database of the emulator."""
+
+    def __init__(self, old, **settings):
+        super().__init__(old)
+        self.log = tempfile.TemporaryFile("w+")
+        environment = {
+            "PATH": os.environ["PATH"],
+            "TZ": "UTC",
+            "FIRESTORE_EMULATOR_HOST": os.environ["FIRESTORE_EMULATOR_HOST"],
+            "ORDERBELL_SERVER__PORT": "0",
+            "ORDERBELL_STORE__KIND": "firestore",
+            "ORDERBELL_FIRESTORE__PROJECT_ID": old.project,
+            "ORDERBELL_STREAM__HEARTBEAT_SECONDS": str(HEARTBEAT),
+            # Admins are waited for with the id that they will have.
+            "ORDERBELL_AUTH__FAILURES_PER_MINUTE": "100000",
+            "ORDERBELL_LOG__LEVEL": "warn",
+            **{name.upper(): value for name, value in settings.items()},
+        }
+        binary = os.environ["ORDERBELL_BIN"]
+        self.process = subprocess.Popen(
+            [binary, "serve"], env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True
+        )
+        try:
+            self.base = self._address()
+            eventually("the listener", lambda: self.get("/health/ready").status_code == 200)
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _address(self):
+        mark = "listening on "
+        for line in self.process.stdout:
+            if line.startswith(mark):
+                return line.removeprefix(mark).strip()
+        self.log.seek(0)
+        raise AssertionError(f"the server does not start: {self.log.read()}")
+
+    def stop(self):
+        """Ends the server, which must not have failed meanwhile."""
+        self.process.terminate()
+        assert self.process.wait(PATIENCE) == 0
+        self.log.seek(0)
+        log = self.log.read()
+        assert "panicked" not in log, log
 
 
 def refusal(answer, status, field=None, code=None):

@@ -10,7 +10,7 @@ use reqwest::header::CACHE_CONTROL;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use super::FirebaseError;
+use super::error::FirebaseError;
 use crate::clock::Clock;
 
 /// Minimum time between fetches, in milliseconds: any client can send a token with an unknown key id.
@@ -82,7 +82,7 @@ impl Keys {
         if let Some(mut fetching) = fetching {
             let Ok(_place) = self.waiting.try_acquire() else {
                 return Err(FirebaseError::Unavailable(
-                    "too many wait for Google's keys".to_owned(),
+                    "too many requests wait for Google's keys".to_owned(),
                 ));
             };
             // An error means that the fetch has ended.
@@ -90,10 +90,9 @@ impl Keys {
         }
         let known = self.known();
         match known.usable(self.clock.millis()) {
-            Some(keys) => keys
-                .get(id)
-                .cloned()
-                .ok_or(FirebaseError::Invalid("its key is unknown")),
+            Some(keys) => keys.get(id).cloned().ok_or(FirebaseError::Invalid(
+                "it is signed with a key that Google doesn't list",
+            )),
             None => Err(FirebaseError::Unavailable(known.trouble.clone())),
         }
     }
@@ -120,7 +119,7 @@ impl Keys {
             let ending = Ending(&keys);
             let fetched = timeout(FETCH_TIMEOUT, keys.fetch())
                 .await
-                .unwrap_or_else(|_| Err("no answer in time".to_owned()));
+                .unwrap_or_else(|_| Err("the key server did not answer in time".to_owned()));
             keys.take(fetched, now);
             drop(ending);
             drop(ended);
@@ -136,7 +135,7 @@ impl Keys {
                 known.trouble.clear();
             }
             Err(error) => {
-                tracing::warn!(error, "Google's keys for ID tokens can't be fetched");
+                tracing::warn!(error, "can't fetch Google's keys for ID tokens");
                 known.trouble = error;
             }
         }
@@ -151,7 +150,7 @@ impl Keys {
             .filter_map(|key| Some((key.common.key_id.clone()?, DecodingKey::from_jwk(key).ok()?)))
             .collect();
         if keys.is_empty() {
-            return Err("the answer has no keys".to_owned());
+            return Err("the answer of the key server has no keys".to_owned());
         }
         Ok((keys, max_age.clamp(60, 24 * 3_600)))
     }
@@ -173,7 +172,7 @@ impl Keys {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(text)? {
             if body.len() + chunk.len() > MAX_BYTES {
-                return Err("the answer is too long".to_owned());
+                return Err("the answer of the key server is too long".to_owned());
             }
             body.extend_from_slice(&chunk);
         }

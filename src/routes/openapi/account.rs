@@ -5,7 +5,7 @@ use super::refusals::{OfAdmins, OfBodies, OfSigningIn};
 /// E-mail address and password.
 #[derive(ToSchema)]
 pub(super) struct Credentials {
-    /// Compared without regard to case.
+    /// Upper and lower case are equal.
     #[schema(example = "ana@shop.example")]
     email: String,
     #[schema(format = Password, write_only, example = "correct horse")]
@@ -18,7 +18,7 @@ pub(super) struct Credentials {
 pub(super) struct SignedIn {
     /// Always true.
     success: bool,
-    /// To be sent as `Authorization: Bearer TOKEN`.
+    /// Send it as `Authorization: Bearer TOKEN`.
     token: String,
     admin_id: String,
     email: String,
@@ -36,17 +36,17 @@ pub(super) struct Screens {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Screen {
     id: String,
-    /// What the client calls itself.
+    /// Name that the client gave, or a description of it.
     name: String,
     /// Name of the admin or token.
     admin: String,
     /// When the stream was opened.
     since: u64,
-    /// When something was last sent.
+    /// When the server last sent something.
     last_delivered: u64,
     /// The client's IP address.
     address: String,
-    /// Whether it uses the credentials of this request.
+    /// Whether the stream uses the credentials of this request.
     current: bool,
     kind: ScreenKind,
 }
@@ -66,18 +66,18 @@ pub(super) struct Sessions {
     sessions: Vec<Session>,
 }
 
-/// Where the admin is signed in.
+/// A device or program where the admin is signed in.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Session {
     id: String,
-    /// What the client called itself when it signed in.
+    /// Description of the client when it signed in.
     name: String,
     created_at: u64,
-    /// When it was last used; up to an hour behind where another instance has seen it, or this one before a restart.
+    /// When it was last used. May be up to an hour too early if another instance was used, or before a restart of this one.
     last_seen_at: u64,
     kind: SessionKind,
-    /// Whether it is the session of this request.
+    /// Whether this request uses the session.
     current: bool,
 }
 
@@ -95,22 +95,22 @@ pub(super) enum SessionKind {
 pub(super) struct Revoked {
     /// Always true.
     success: bool,
-    /// How many there were.
+    /// Number of sessions that were ended.
     ended: u64,
 }
 
-/// The password to change.
+/// A change of the password.
 #[derive(ToSchema)]
 pub(super) struct PasswordChange {
-    /// The password as it is.
+    /// The current password.
     #[schema(format = Password, write_only)]
     current: String,
-    /// The password to be.
+    /// The new password.
     #[schema(format = Password, write_only, min_length = 8, max_length = 128)]
     new: String,
 }
 
-/// What Firebase Cloud Messaging has given to the phone app. Other fields are ignored.
+/// The token that the phone app got from Firebase Cloud Messaging. Other fields are ignored.
 #[derive(ToSchema)]
 pub(super) struct FcmToken {
     /// Text that isn't blank.
@@ -118,7 +118,7 @@ pub(super) struct FcmToken {
     token: String,
 }
 
-/// It is done.
+/// The request succeeded.
 #[derive(ToSchema)]
 pub(super) struct Done {
     /// Always true.
@@ -127,10 +127,10 @@ pub(super) struct Done {
 
 /// Sign in
 ///
-/// Begins a session for a program; a browser signs in at `/login`. The token ends when it wasn't used for 90 days, with *sign out
-/// elsewhere*, and when the password changes. Existing dashboards keep the token and show an empty list when it has ended, so it
-/// lasts longer than a browser's session. An admin has 50 such tokens at most: a new one takes the place of the one that was used
-/// longest ago; one that was used after its first minute counts as used a day later. Repeated attempts are slowed down.
+/// Begins a session for a program; a browser signs in at `/login`. The token ends after 90 days without use, when the admin signs
+/// out elsewhere, and when the password changes. An admin has at most 50 such tokens: a new one replaces the least recently used
+/// one. A token that was used again after its first minute counts as used a day later, so that a script that signs in each time
+/// replaces its own tokens. After several failed attempts, further ones get a 429.
 #[utoipa::path(
     post,
     path = "/api/admin/login",
@@ -158,7 +158,10 @@ pub(super) fn screens() {}
     path = "/api/admin/sessions",
     operation_id = "listSessions",
     tag = "account",
-    responses((status = 200, description = "The admin's sessions; none for a token.", body = Sessions), OfAdmins),
+    responses(
+        (status = 200, description = "The admin's sessions; none for a token without an admin.", body = Sessions),
+        OfAdmins,
+    ),
     security(("bearer" = []), ("session" = []))
 )]
 pub(super) fn sessions() {}
@@ -178,8 +181,8 @@ pub(super) fn revoke_others() {}
 
 /// Change the password
 ///
-/// Also ends all other sessions of the admin, tokens of `/api/admin/login` among them. A password that another program changes in
-/// the store ends all of them within a minute.
+/// Also ends all other sessions of the admin, including the tokens of `/api/admin/login`. If another program changes the password
+/// in the store, all sessions of the admin end within a minute.
 #[utoipa::path(
     post,
     path = "/api/admin/password",
@@ -191,17 +194,17 @@ pub(super) fn revoke_others() {}
 )]
 pub(super) fn change_password() {}
 
-/// Keep a phone's FCM token
+/// Store a phone's FCM token
 ///
-/// Keeps the token by which Firebase Cloud Messaging reaches the admin's phone app, in place of the last one. The same token is
-/// written once a day at most.
+/// Stores the token with which Firebase Cloud Messaging reaches the admin's phone app. Replaces the previous one. The same token
+/// is written at most once a day.
 #[utoipa::path(
     post,
     path = "/api/admin/fcm-token",
     operation_id = "keepFcmToken",
     tag = "account",
     request_body = FcmToken,
-    responses((status = 200, description = "The token is kept.", body = Done), OfBodies, OfAdmins),
+    responses((status = 200, description = "The token is stored.", body = Done), OfBodies, OfAdmins),
     security(("bearer" = []), ("session" = []))
 )]
 pub(super) fn fcm_token() {}

@@ -17,34 +17,34 @@ pub(super) enum CancelReason {
     Other,
 }
 
-/// The fields of a change. Any other field is refused with its name, but for the order's id as `id` or `orderId`.
+/// The fields of a change. An unknown field is refused with its name. `id` and `orderId` are accepted if they are the order's.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ChangeFields {
-    /// The new status. `cancelReason` and `cancelNote` of the one before are removed.
+    /// The new status. Removes `cancelReason` and `cancelNote` of the previous status.
     status: Option<Status>,
-    /// Whether an admin has taken note of the order; who and when are kept with it.
+    /// Whether an admin has acknowledged the order; the admin and the time are stored.
     acknowledged: Option<bool>,
-    /// The status that the order must still have.
+    /// The status that the order must have; otherwise the change is refused with a 409.
     expected_status: Option<String>,
     /// When the order will be ready, in milliseconds since 1970. Null removes it.
     #[schema(minimum = 946_684_800_000_u64, maximum = 4_102_444_799_999_u64)]
     ready_at: Option<u64>,
-    /// Why it was cancelled: for a cancelled order, or beside the status `CANCELLED`. Null removes it.
+    /// Why the order was cancelled. Only for a cancelled order, or together with the status `CANCELLED`. Null removes it.
     cancel_reason: Option<CancelReason>,
-    /// The same in the shop's words; under the same condition. Null or empty text removes it.
+    /// Why the order was cancelled, in the shop's words; under the same condition. Null or empty text removes it.
     #[schema(max_length = 1_000)]
     cancel_note: Option<String>,
     /// A note for the shop's staff. Null or empty text removes it.
     #[schema(max_length = 1_000)]
     staff_note: Option<String>,
-    /// Who brings it. Null or empty text removes it.
+    /// Id of the driver. Null or empty text removes it.
     #[schema(max_length = 128)]
     driver_id: Option<String>,
-    /// Who brings it. Null or empty text removes it.
+    /// Name of the driver. Null or empty text removes it.
     #[schema(max_length = 200)]
     driver_name: Option<String>,
-    /// Indexes of the items that are ticked off, from 0 on and below the number of `items`; kept in ascending order. Null or an
+    /// Indexes of the items that are ticked off, from 0 to the number of `items` minus 1; stored in ascending order. Null or an
     /// empty array removes it.
     items_done: Option<ItemIndexes>,
 }

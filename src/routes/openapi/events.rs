@@ -4,23 +4,23 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::order_schemas::{Source, Status};
 
-/// What a stream says of an order.
+/// An order in the events of a stream.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary {
     /// The document's id.
     id: String,
-    /// The number that people use.
+    /// The order's number as people use it.
     order_id: String,
-    /// The sum to be paid; 0 where it can't be read.
+    /// The amount to be paid; 0 if it can't be read.
     total_amount: f64,
-    /// Where the order stands; see `Status`, other texts are possible.
+    /// The order's status; see `Status`. Other texts are possible.
     status: String,
     /// When the order was placed.
     timestamp: u64,
-    /// The customer's name, or nothing.
+    /// The customer's name; empty if unknown.
     customer_name: String,
-    /// How many entries the order has.
+    /// Number of the order's items.
     item_count: u64,
 }
 
@@ -28,15 +28,12 @@ pub(super) struct Summary {
 pub(super) struct StreamEvent;
 
 /// Name, description, whether it has a cursor as its `id`, and the schema of its data.
-fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
-    let summary = || Ref::from_schema_name("Summary").into();
+type EventKind = (Option<&'static str>, &'static str, bool, RefOr<Schema>);
+
+/// Events about orders.
+fn order_events() -> [EventKind; 4] {
+    let summary = || RefOr::from(Ref::from_schema_name("Summary"));
     [
-        (
-            None,
-            "The first event of every connection; its `id` is where the stream starts, once the store has been read.",
-            true,
-            object([("type", constant("connected"))]),
-        ),
         (
             Some("new_order"),
             "An order was created after the reader's position.",
@@ -45,7 +42,7 @@ fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
         ),
         (
             Some("order_update"),
-            "An order that the reader may know has changed.",
+            "An order that the reader may already have was changed.",
             true,
             summary(),
         ),
@@ -56,38 +53,50 @@ fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
             object([("id", text()), ("orderId", text())]),
         ),
         (
-            Some("reset"),
-            "The reader's position is older than the window or can't be read: poll `/api/admin/orders/recent`, then go on.",
-            false,
-            object([("reason", text())]),
-        ),
-        (
             Some("batch"),
-            "With `batch`: the events of some time; `id` is the last one's.",
+            "With `batch`: the events that were collected; `id` is that of the last one.",
             true,
             ArrayBuilder::new()
                 .items(object([
                     ("event", text()),
                     ("id", text()),
-                    ("data", Ref::from_schema_name("Summary").into()),
+                    ("data", summary()),
                 ]))
                 .into(),
         ),
+    ]
+}
+
+/// Events about the connection itself.
+fn connection_events() -> [EventKind; 5] {
+    [
+        (
+            None,
+            "The first event of every connection; its `id` is where the stream starts, once the store has been read.",
+            true,
+            object([("type", constant("connected"))]),
+        ),
+        (
+            Some("reset"),
+            "The reader's position is older than the window, or can't be read: poll `/api/admin/orders/recent`, then read on.",
+            false,
+            object([("reason", text())]),
+        ),
         (
             Some("heartbeat"),
-            "Nothing has happened for a while; a comment line `: heartbeat` comes with it.",
+            "Sent after a time without other events, with a comment line `: heartbeat`.",
             true,
             object([("serverTime", integer())]),
         ),
         (
             Some("source"),
-            "The store's watch has gone away or has come back.",
+            "The connection to the store was lost or restored.",
             false,
             Ref::from_schema_name("Source").into(),
         ),
         (
             Some("bye"),
-            "The server goes down or the stream has reached its age: come back after `retry` milliseconds.",
+            "The server shuts down, or the stream has reached its maximum age: reconnect after `retry` milliseconds.",
             false,
             object([("reason", text()), ("retry", integer())]),
         ),
@@ -96,8 +105,9 @@ fn events() -> [(Option<&'static str>, &'static str, bool, RefOr<Schema>); 9] {
 
 impl PartialSchema for StreamEvent {
     fn schema() -> RefOr<Schema> {
-        events()
+        connection_events()
             .into_iter()
+            .chain(order_events())
             .fold(
                 OneOfBuilder::new(),
                 |events, (name, description, has_id, data)| {

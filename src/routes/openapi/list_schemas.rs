@@ -5,7 +5,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::order_schemas::Cursor;
 use crate::routes::list_filters::MAX_MILLIS;
 
-/// A day in the shop's time zone, or milliseconds since the epoch. Empty: no filter.
+/// A day in the shop's time zone, or milliseconds since 1970. Empty: no filter.
 pub(super) struct DayOrTime;
 
 impl PartialSchema for DayOrTime {
@@ -27,7 +27,7 @@ impl PartialSchema for DayOrTime {
             .item(millis)
             .item(no_filter())
             .description(Some(
-                "A day in the shop's time zone (`shop.time_zone`), or milliseconds since the epoch. Empty: no filter.",
+                "A day in the shop's time zone (`shop.time_zone`), or milliseconds since 1970. Empty: no filter.",
             ))
             .into()
     }
@@ -53,7 +53,7 @@ impl PartialSchema for AmountFilter {
 
 impl ToSchema for AmountFilter {}
 
-/// Most orders of a page, from 1 on. Empty counts as absent.
+/// Maximum number of orders on a page, at least 1. Empty counts as absent.
 pub(super) struct PageLimit;
 
 impl PartialSchema for PageLimit {
@@ -64,7 +64,9 @@ impl PartialSchema for PageLimit {
         AnyOfBuilder::new()
             .item(limit)
             .item(no_filter())
-            .description(Some("Most orders of a page. Empty counts as absent."))
+            .description(Some(
+                "Maximum number of orders on a page. Empty counts as absent.",
+            ))
             .into()
     }
 }
@@ -80,7 +82,7 @@ impl PartialSchema for PageStart {
             .item(Cursor::schema())
             .item(no_filter())
             .description(Some(
-                "The `next` of the page before. Empty counts as absent.",
+                "The `next` of the previous page. Empty counts as absent.",
             ))
             .into()
     }

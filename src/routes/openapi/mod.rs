@@ -42,9 +42,9 @@ use crate::settings::Settings;
         title = "orderbell",
         description = "A live order desk for small shops: customers place orders, and every open desk shows them at once.\n\n\
             Times are milliseconds since the Unix epoch unless a field says otherwise. A *cursor* is the position of a change: \
-            a client keeps the last one it saw and sends it back to get what has changed since, also after a restart of the \
-            server and on another instance.\n\n\
-            `HEAD` is answered wherever `GET` is, with the same headers and no body, but not by the two streams.",
+            a client stores the last one that it received, and sends it to get all later changes. Cursors stay valid after a \
+            restart of the server, and on other instances.\n\n\
+            `HEAD` is supported wherever `GET` is, except on the two streams. It returns the same headers without a body.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
@@ -53,7 +53,7 @@ use crate::settings::Settings;
         (name = "streams", description = "Orders as server-sent events."),
         (name = "account", description = "Signing in, sessions and passwords."),
         (name = "service", description = "State of the server."),
-        (name = "pages", description = "What browsers show."),
+        (name = "pages", description = "Pages and forms for browsers."),
     ),
     paths(
         submit::submit,
@@ -95,13 +95,13 @@ use crate::settings::Settings;
 )]
 struct Description;
 
-/// The description as it is sent.
+/// The description as sent to clients.
 struct Document {
     json: Bytes,
     tag: EntityTag,
 }
 
-/// The description, made when it is first asked for.
+/// The description, built on the first request for it.
 #[derive(Default)]
 pub(super) struct Cache(OnceCell<Document>);
 
@@ -113,14 +113,14 @@ impl Document {
         let digest = Sha256::digest(json.as_bytes());
         let digest = hex::encode(&digest[..8]);
         Self {
-            // Weak: the answer may be compressed on its way, and is then not the same byte for byte.
+            // Weak: the response may be compressed on its way, which changes its bytes.
             tag: EntityTag::new_weak(digest),
             json: json.into(),
         }
     }
 }
 
-/// What this server answers to: its settings decide on cookies and on customers' tokens.
+/// The description of this server. Cookie names, customers' tokens and limits depend on its settings.
 fn describe(settings: &Settings) -> utoipa::openapi::OpenApi {
     let mut description = Description::openapi();
     description.openapi = OpenApiVersion::Version32;
@@ -128,17 +128,17 @@ fn describe(settings: &Settings) -> utoipa::openapi::OpenApi {
     refusals::register(components);
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.description = Some(
-        "A token of `orderbell token create`, `auth.admin_token`, the `token` that `POST /api/admin/login` answers with, or an \
-         admin's id where `auth.accept_admin_ids` allows it."
+        "A token from `orderbell token create`, `auth.admin_token`, the `token` from `POST /api/admin/login`, or an admin's id \
+         if `auth.accept_admin_ids` allows it."
             .to_owned(),
     );
     let mut customer = Http::new(HttpAuthScheme::Bearer);
     customer.description =
-        Some("A customer's Firebase ID token, where `submit.auth` is `firebase`.".to_owned());
+        Some("A customer's Firebase ID token, if `submit.auth` is `firebase`.".to_owned());
     let cookie = ApiKeyValue::with_description(
         cookies::session_cookie_name(settings.secure_cookies()),
-        "The session of a browser that has signed in. A request that changes something must also come from the desk's own \
-         pages: `Sec-Fetch-Site: same-origin`, or an `Origin` that is the server's.",
+        "The session of a browser. A request that changes something must also come from the desk's own pages: with \
+         `Sec-Fetch-Site: same-origin`, or with the server's own `Origin`.",
     );
     for (name, scheme) in [
         ("bearer", SecurityScheme::Http(bearer)),
@@ -152,7 +152,7 @@ fn describe(settings: &Settings) -> utoipa::openapi::OpenApi {
     description
 }
 
-/// The API's description. It changes with the program only, so that clients ask with `If-None-Match`.
+/// The API's description. It changes only with the program, so clients can revalidate it with `If-None-Match`.
 pub(super) async fn openapi(
     request: HttpRequest,
     cache: web::Data<Cache>,

@@ -5,8 +5,8 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A status that an order can be set to, and that lists and streams can be narrowed to. Orders of other writers may have
-/// any other text.
+/// A status that an order can be set to, and that lists and streams can be filtered by. Orders that other programs wrote may
+/// have any other text.
 #[derive(ToSchema)]
 #[schema(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum Status {
@@ -21,18 +21,18 @@ pub(super) enum Status {
     Completed,
     Cancelled,
     Returned,
-    /// Found in older orders.
+    /// Only in older orders.
     Preparing,
-    /// Found in older orders.
+    /// Only in older orders.
     Delivering,
 }
 
-/// Statuses separated by commas, such as `PENDING,CONFIRMED`, in any case of letters. Nothing between two commas is passed over.
+/// Statuses separated by commas, such as `PENDING,CONFIRMED`. Upper and lower case are equal; empty parts are ignored.
 pub(super) struct StatusFilter;
 
 impl PartialSchema for StatusFilter {
     fn schema() -> RefOr<Schema> {
-        // An array in the `form` style would not say which spaces and empty parts are taken.
+        // An array in the `form` style couldn't describe which spaces and empty parts are accepted.
         let status = format!(
             r"\s*({})?\s*",
             crate::orders::Status::ALL.map(in_any_case).join("|")
@@ -40,7 +40,7 @@ impl PartialSchema for StatusFilter {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .description(Some(
-                "Statuses separated by commas, in any case of letters; see `Status`.",
+                "Statuses separated by commas; see `Status`. Upper and lower case are equal.",
             ))
             .pattern(Some(format!("^{status}(,{status})*$")))
             .examples(["PENDING,CONFIRMED"])
@@ -59,71 +59,71 @@ fn in_any_case(status: &str) -> String {
     status.chars().map(letter).collect()
 }
 
-/// The position of a change: `<commit time in microseconds>-<percent-encoded document id>`. Clients keep it as it is.
+/// The position of a change: `<commit time in microseconds>-<percent-encoded document id>`. Clients must not change it.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = "cursor", example = "1795441115179803-ORD1")]
 pub(super) struct Cursor(String);
 
 /// A whole order: every field of its document.
 ///
-/// Only `id` is certain. Orders that were placed through this API have the other fields as described; other writers of the
-/// store may have left them out or written them in another type, and any number of fields beside them.
+/// Only `id` is always there. Orders that were placed through this API have the other fields as described. Orders that other
+/// programs wrote may lack them, may have them in another type, and may have further fields.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Order {
     /// The document's id.
     #[schema(example = "ORD123")]
     id: String,
-    /// The number that people use: text, such as `ORD123`.
+    /// The order's number as people use it: text, such as `ORD123`.
     #[schema(required = false, nullable = false)]
     order_id: Value,
     /// The customer's id: text.
     #[schema(required = false)]
     user_id: Value,
-    /// Where the order stands: text, see `Status`.
+    /// The order's status: text, see `Status`.
     #[schema(required = false)]
     status: Value,
     /// When the order was placed: an integer.
     #[schema(required = false)]
     timestamp: Value,
-    /// The sum to be paid: a number.
+    /// The amount to be paid: a number.
     #[schema(required = false)]
     total_amount: Value,
     /// What is ordered: an array of objects with `quantity`, `name` or `productName`, `price` or `productPrice`.
     #[schema(required = false)]
     items: Value,
-    /// Whether an admin has taken note of the order: true or false.
+    /// Whether an admin has acknowledged the order: true or false.
     #[schema(required = false)]
     acknowledged: Value,
-    /// When: an integer.
+    /// When it was acknowledged: an integer.
     #[schema(required = false)]
     acknowledged_at: Value,
-    /// Name of the admin: text.
+    /// Name of the admin who acknowledged it: text.
     #[schema(required = false)]
     acknowledged_by: Value,
-    /// The last 50 statuses that were set through this API: an array of `{status, at, by}`. Other writers of the store may have
+    /// The last 50 statuses that were set through this API: an array of `{status, at, by}`. Other programs may have
     /// set the status since.
     #[schema(required = false)]
     status_history: Value,
-    /// Name of the admin who has changed the order last through this API: text.
+    /// Name of the admin who last changed the order through this API: text.
     #[schema(required = false)]
     updated_by: Value,
     /// When the order will be ready: an integer.
     #[schema(required = false)]
     ready_at: Value,
-    /// Why it was cancelled: text, see `CancelReason`.
+    /// Why the order was cancelled: text, see `CancelReason`.
     #[schema(required = false)]
     cancel_reason: Value,
-    /// The same in the shop's words: text.
+    /// Why the order was cancelled, in the shop's words: text.
     #[schema(required = false)]
     cancel_note: Value,
     /// A note for the shop's staff: text.
     #[schema(required = false)]
     staff_note: Value,
-    /// Who brings it: text.
+    /// Id of the driver: text.
     #[schema(required = false)]
     driver_id: Value,
-    /// Who brings it: text.
+    /// Name of the driver: text.
     #[schema(required = false)]
     driver_name: Value,
     /// Indexes of the items that are ticked off: an array of integers.
@@ -131,86 +131,86 @@ pub(super) struct Order {
     items_done: Value,
 }
 
-/// An order as the desk shows it: the many shapes that writers use, read into one.
+/// An order as the desk shows it, in one shape for all programs that write orders.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Card {
     /// The document's id.
     id: String,
-    /// The number that people use.
+    /// The order's number as people use it.
     order_id: String,
     /// Cursor of the last change.
     #[schema(value_type = Cursor)]
     position: String,
-    /// When the store has committed the order's creation.
+    /// When the store committed the order's creation.
     created_at: u64,
-    /// When the store has committed the last change.
+    /// When the store committed the last change.
     updated_at: u64,
-    /// When the order was placed; never ahead of the store's clock.
+    /// When the order was placed; never later than the store's clock.
     timestamp: u64,
-    /// Where the order stands; unknown values are shown as they are.
+    /// The order's status; may be a text that isn't in `Status`.
     status: String,
-    /// Whether an admin has taken note of the order.
+    /// Whether an admin has acknowledged the order.
     acknowledged: bool,
-    /// When.
+    /// When it was acknowledged.
     #[schema(required = true)]
     acknowledged_at: Option<u64>,
-    /// Name of the admin.
+    /// Name of the admin who acknowledged it.
     #[schema(required = true)]
     acknowledged_by: Option<String>,
-    /// Name of the admin who has set the status; null where that isn't certain.
+    /// Name of the admin who set the status; null if that isn't certain.
     #[schema(required = true)]
     changed_by: Option<String>,
-    /// Present, and true, where another writer of the store has set the status, or may have.
+    /// True if another program set the status, or may have set it; otherwise absent.
     #[schema(value_type = bool, required = false)]
     changed_elsewhere: Option<bool>,
-    /// Empty where it is not known, like the texts that follow.
+    /// The customer's name. This and the next two texts are empty if unknown.
     customer_name: String,
     phone: String,
     email: String,
-    /// The sum to be paid, where it can be read.
+    /// The amount to be paid; null if it can't be read.
     #[schema(required = true)]
     total: Option<f64>,
-    /// How many entries the order has.
+    /// Number of the order's items.
     item_count: u64,
-    /// The first entries.
+    /// The first items.
     items: Vec<CardItem>,
-    /// What the customer wants the shop to know.
+    /// Notes of the customer for the shop.
     notes: String,
-    /// Where to bring it, as text.
+    /// Address to deliver to, as text.
     address: String,
-    /// Where to bring it, on the map.
+    /// Place to deliver to, as a point on the map.
     #[schema(required = true)]
     location: Option<Location>,
     /// When the order will be ready.
     #[schema(value_type = u64, required = false)]
     ready_at: Option<u64>,
-    /// Why it was cancelled; see `CancelReason`. Only of a cancelled order.
+    /// Why the order was cancelled; see `CancelReason`. Only in a cancelled order.
     #[schema(value_type = String, required = false)]
     cancel_reason: Option<String>,
-    /// The same in the shop's words, at most 250 bytes of it.
+    /// Why the order was cancelled, in the shop's words; the first 250 bytes.
     #[schema(value_type = String, required = false)]
     cancel_note: Option<String>,
-    /// A note for the shop's staff, at most 250 bytes of it.
+    /// A note for the shop's staff; the first 250 bytes.
     #[schema(value_type = String, required = false)]
     staff_note: Option<String>,
-    /// Who brings it.
+    /// Name of the driver.
     #[schema(value_type = String, required = false)]
     driver_name: Option<String>,
-    /// Indexes of those of `items` that are ticked off, ascending.
+    /// Indexes of the `items` that are ticked off, in ascending order.
     #[schema(value_type = Vec<u64>, required = false)]
     items_done: Option<Vec<u64>>,
 }
 
-/// One entry of an order.
+/// One item of an order.
 #[derive(ToSchema)]
 pub(super) struct CardItem {
     /// The product's name.
     name: String,
-    /// How much of it; may be fractional.
+    /// Quantity; may be fractional.
     #[schema(required = true)]
     quantity: Option<f64>,
-    /// The price of one, as it was written.
+    /// The price of one unit, as it was sent.
     price: String,
 }
 
@@ -223,7 +223,7 @@ pub(super) struct Location {
     longitude: f64,
 }
 
-/// An order that was removed, in an answer to `since`.
+/// An order that was removed, in a response to `since`.
 #[derive(ToSchema)]
 pub(super) struct RemovedOrder {
     id: String,
@@ -235,22 +235,22 @@ pub(super) struct RemovedOrder {
 #[derive(ToSchema)]
 pub(super) struct OrderPage {
     orders: Vec<Order>,
-    /// Send it as `before`, with the same filters, to get the next page. The list ends where it is null, and only there: a page
-    /// before may be short or empty.
+    /// Send it as `before`, with the same filters, to get the next page. The list has ended only when it is null: an earlier page
+    /// may be short or empty.
     #[schema(required = true, value_type = Option<Cursor>)]
     next: Option<String>,
 }
 
-/// What a poll gets.
+/// The response to a poll.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Recent {
-    /// Whole orders, or cards with `view=desk`; removed ones only in an answer to `since`.
+    /// Whole orders, or cards with `view=desk`; removed orders only in a response to `since`.
     orders: Vec<RecentOrder>,
-    /// Send it as `since` to go on from here.
+    /// Send it as `since` to get later changes.
     #[schema(value_type = Cursor)]
     cursor: String,
-    /// Present, and true, where `since` is older than the window: the orders are the whole window.
+    /// True if `since` is older than the window, and the response has the whole window; otherwise absent.
     #[schema(value_type = bool, required = false)]
     reset: Option<bool>,
     /// With `view=desk`: the server's time.
@@ -259,10 +259,10 @@ pub(super) struct Recent {
     /// With `view=desk`: the state of the store's watch.
     #[schema(value_type = Source, required = false)]
     source: Option<Source>,
-    /// With `view=desk`: path of the files that the desk's page loads.
+    /// With `view=desk`: path of the scripts and styles of the desk. It changes with each version.
     #[schema(value_type = String, required = false)]
     assets: Option<String>,
-    /// With `view=desk`: what the store bills; null where it costs nothing.
+    /// With `view=desk`: documents that the store has billed; null for a store without costs.
     usage: Option<Usage>,
 }
 
@@ -273,9 +273,9 @@ pub(super) struct RecentOrder;
 #[derive(ToSchema)]
 pub(super) struct Source {
     state: SourceState,
-    /// Since when.
+    /// When this state began.
     since: u64,
-    /// Why they don't, for people; empty while they do.
+    /// Why changes don't arrive, as text for people; empty in the state `live`.
     message: String,
 }
 
@@ -284,13 +284,13 @@ pub(super) struct Source {
 pub(super) enum SourceState {
     /// Changes arrive.
     Live,
-    /// They don't, and the server tries again by itself.
+    /// The store can't be reached; the server tries again.
     Away,
-    /// They don't, and the operator has to do something.
+    /// Changes can't arrive until the operator fixes the cause.
     Failed,
 }
 
-/// Documents that the store has billed today, and how many are free.
+/// Documents that the store has billed today, and the number of free ones.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Usage {
@@ -332,7 +332,7 @@ macro_rules! any_of {
 any_of!(RecentOrder: "A card, a removed order, or a whole order." = Card | RemovedOrder | Order);
 any_of!(ChangedOrder: "A card, or a whole order." = Card | Order);
 
-/// The order after the change: whole, or as a card with `view=desk`.
+/// The changed order: whole, or as a card with `view=desk`.
 #[derive(ToSchema)]
 pub(super) struct Changed {
     /// Always true.
@@ -360,7 +360,7 @@ pub(super) struct Stats {
     total_orders: u64,
     /// Sum of their amounts.
     total_revenue: f64,
-    /// How many have which status.
+    /// Number of orders by status.
     #[schema(example = json!({"PENDING": 3, "DELIVERED": 12}))]
     status_counts: BTreeMap<String, u64>,
 }

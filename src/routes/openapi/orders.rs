@@ -14,10 +14,10 @@ use super::refusals::{OfAdmins, OfBodies, OfConflicts, OfMissing, OfParameters};
 pub(super) struct ListQuery {
     /// Only orders with one of these statuses.
     status: Option<StatusFilter>,
-    /// Most orders of the page; more than the window's size counts as that. If absent, the page has all orders in memory, or
-    /// with `before` as many as the window.
+    /// Maximum number of orders on the page; the size of the window is the upper limit. If absent, the page has all orders in
+    /// memory, or with `before` as many as the window.
     limit: Option<PageLimit>,
-    /// Only orders after this place in the list: the `next` of the page before.
+    /// Only orders after this place in the list: the `next` of the previous page.
     before: Option<PageStart>,
     /// Only orders that were placed on this day of the shop or later, or at this millisecond or later.
     date_from: Option<DayOrTime>,
@@ -27,8 +27,8 @@ pub(super) struct ListQuery {
     min_amount: Option<AmountFilter>,
     /// Only orders of this amount or less.
     max_amount: Option<AmountFilter>,
-    /// Only orders that have this text in their number, their id, the customer's name or phone number, or the name of an item.
-    /// The case of letters doesn't count, nor how a phone number is punctuated.
+    /// Only orders that contain this text in their number, their id, the customer's name or phone number, or the name of an item.
+    /// Upper and lower case are equal, and only the digits of a phone number are compared.
     #[param(max_length = 100, example = "tomato")]
     q: Option<String>,
 }
@@ -36,7 +36,7 @@ pub(super) struct ListQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RecentQuery {
-    /// Most orders of the answer: 10 if absent, or as many as there are with `since`. The window's size is the most.
+    /// Maximum number of orders in the response. If absent: 10, or all of them with `since`. At most the size of the window.
     #[param(minimum = 1)]
     limit: Option<u32>,
     /// Only orders that have changed after this cursor, oldest change first.
@@ -44,7 +44,7 @@ pub(super) struct RecentQuery {
     since: Option<String>,
     /// Only orders with one of these statuses.
     status: Option<StatusFilter>,
-    /// `desk`: orders as cards, and the state of the server beside them.
+    /// `desk`: the response has cards instead of whole orders, and the state of the server.
     view: Option<View>,
 }
 
@@ -57,7 +57,7 @@ pub(super) enum View {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(super) struct Conditional {
-    /// The `ETag` of an earlier answer: 304 where nothing has changed since.
+    /// The `ETag` of an earlier response. If nothing has changed since, the answer is a 304.
     #[param(rename = "If-None-Match", nullable = false)]
     if_none_match: Option<String>,
 }
@@ -78,14 +78,14 @@ pub(super) struct OrderPath {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ChangeQuery {
-    /// `desk`: the answer holds the order as a card.
+    /// `desk`: the response has the order as a card.
     view: Option<View>,
 }
 
 /// List orders
 ///
-/// From newest to oldest by the time of placing, page by page. The list ends where `next` is null, and only there: a page before
-/// may be short or empty. Where the store has to be searched for an amount or a text, a request looks through 500 orders.
+/// From newest to oldest by the time of placing, page by page. The list has ended only when `next` is null: an earlier page may
+/// be short or empty. A search for an amount or a text in the store reads at most 500 orders for each page.
 #[utoipa::path(
     get,
     path = "/api/admin/orders",
@@ -99,7 +99,7 @@ pub(super) fn list() {}
 
 /// Poll orders
 ///
-/// The newest orders, or with `since` those that have changed. Answered from memory: polling costs the store nothing.
+/// The newest orders, or with `since` the orders that have changed. Served from memory, so polling causes no load on the store.
 #[utoipa::path(
     get,
     path = "/api/admin/orders/recent",
@@ -111,9 +111,9 @@ pub(super) fn list() {}
             status = 200,
             description = "The orders.",
             body = Recent,
-            headers(("ETag" = String, description = "The answer's cursor, in quotes."))
+            headers(("ETag" = String, description = "The response's cursor, in quotes."))
         ),
-        (status = 304, description = "Nothing has changed since the answer with this `ETag`."),
+        (status = 304, description = "Nothing has changed since the response with this `ETag`."),
         OfParameters,
         OfAdmins,
     ),
@@ -135,8 +135,8 @@ pub(super) fn get() {}
 
 /// Change an order
 ///
-/// Sets the status, takes note of the order, or sets what else admins write. Only the fields of the body are written, and those
-/// that record who has changed the order. A change that changes nothing succeeds.
+/// Sets the status, acknowledges the order, or sets other fields of admins. Writes only the fields in the body, and those that
+/// record who changed the order. A change to the values that the order already has succeeds.
 #[utoipa::path(
     put,
     path = "/api/admin/orders/{id}",
@@ -157,7 +157,7 @@ pub(super) fn change() {}
 
 /// Remove an order
 ///
-/// The removal is recorded with its time and the admin's name.
+/// The time and the admin's name are recorded.
 #[utoipa::path(
     delete,
     path = "/api/admin/orders/{id}",
@@ -180,9 +180,9 @@ pub(super) fn remove() {}
 )]
 pub(super) fn stats() {}
 
-/// Count orders, under the name that existing clients use
+/// Count orders (older address)
 ///
-/// The same answer as `/api/admin/dashboard-stats`.
+/// The same response as `/api/admin/dashboard-stats`, for existing clients.
 #[utoipa::path(
     get,
     path = "/api/admin/analytics",

@@ -6,25 +6,25 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, PartialSchema as _, ToSchema};
 
-/// An answer that refuses.
+/// An error response.
 #[derive(ToSchema)]
 #[schema(as = Error)]
 pub(super) struct Error {
     /// Always `error`.
     #[schema(example = "error", pattern = "^error$")]
     status: String,
-    /// What is wrong, for people.
+    /// What is wrong, as text for people.
     message: String,
-    /// The answer's HTTP status.
+    /// The HTTP status of the response.
     #[schema(minimum = 400, maximum = 599, example = 400)]
     #[serde(rename = "statusCode")]
     status_code: u16,
-    /// What is wrong, for programs.
+    /// What is wrong, as a code for programs.
     #[schema(example = "INVALID_ORDER")]
     code: String,
-    /// The fields, parameters or headers that are wrong; empty where none is to blame.
+    /// The fields, parameters or headers that are wrong; empty if the error is not about one of them.
     details: Vec<FieldError>,
-    /// With a 409 only: the order as it is now.
+    /// Only with a 409: the current order.
     #[schema(required = false)]
     order: Option<Value>,
 }
@@ -45,23 +45,27 @@ const REFUSALS: [(u16, &str, &str); 13] = [
     (
         400,
         "BadRequest",
-        "The request can't be understood; `details` names the field.",
+        "A field, parameter or header is wrong; `details` names it.",
     ),
-    (401, "Unauthorized", "No credentials, or unknown ones."),
+    (
+        401,
+        "Unauthorized",
+        "No credentials were sent, or they are unknown or have expired.",
+    ),
     (
         403,
         "Forbidden",
         "The credentials are known but don't allow this: the account is disabled (`ACCOUNT_DISABLED`), the request comes from \
-         another site (`CROSS_SITE`), or a token that acts as itself has no password (`NO_PASSWORD`) and no admin (`NO_ADMIN`).",
+         another site (`CROSS_SITE`), or a token without an admin has no password (`NO_PASSWORD`) and no phone (`NO_ADMIN`).",
     ),
     (404, "NotFound", "There is no such order."),
-    (408, "RequestTimeout", "The body has not arrived in time."),
+    (408, "RequestTimeout", "The body did not arrive in time."),
     (
         409,
         "Conflict",
-        "The order has changed meanwhile; `order` holds it as it is now.",
+        "The order no longer has the expected status; `order` has its current state.",
     ),
-    (413, "ContentTooLarge", "The body is larger than allowed."),
+    (413, "ContentTooLarge", "The body is too large."),
     (415, "UnsupportedMediaType", "The body is not JSON."),
     (
         422,
@@ -71,12 +75,12 @@ const REFUSALS: [(u16, &str, &str); 13] = [
     (
         429,
         "TooManyRequests",
-        "Too often; `Retry-After` says when to try again.",
+        "A limit is reached; `Retry-After` says when to try again.",
     ),
     (
         500,
         "InternalServerError",
-        "Something went wrong in the server; its log says what.",
+        "The server failed to handle the request; its log has the cause.",
     ),
     (
         503,
@@ -87,8 +91,8 @@ const REFUSALS: [(u16, &str, &str); 13] = [
     (
         504,
         "GatewayTimeout",
-        "The store has not said whether the order was placed (`OUTCOME_UNKNOWN`). Repeat the request with the same \
-         `Idempotency-Key` to find out.",
+        "The store did not answer in time, so the outcome is unknown (`OUTCOME_UNKNOWN`). Repeat the request with the \
+         same `Idempotency-Key`.",
     ),
 ];
 
@@ -98,7 +102,7 @@ pub(super) fn register(components: &mut Components) {
         let error = Ref::from_schema_name("Error").into();
         let mut response = refusal(status, description, "application/json", error);
         if status == 401 {
-            let challenge = header("The scheme that is understood: `Bearer`.", Type::String);
+            let challenge = header("The accepted scheme: `Bearer`.", Type::String);
             response = response.header("WWW-Authenticate", challenge);
         }
         components

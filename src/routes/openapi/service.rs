@@ -3,7 +3,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::orders::Conditional;
 use super::refusals::{OfDesk, OfMetrics, OfSignInForm, OfSignInPage, OfSigningOut};
 
-/// The server answers.
+/// State and version of the server.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Health {
@@ -18,7 +18,7 @@ pub(super) struct Health {
     timestamp: u64,
 }
 
-/// The process runs.
+/// State of the process.
 #[derive(ToSchema)]
 pub(super) struct Live {
     /// Always `live`.
@@ -29,7 +29,7 @@ pub(super) struct Live {
 #[derive(ToSchema)]
 pub(super) struct Ready {
     status: Readiness,
-    /// Since when.
+    /// When this state began.
     since: u64,
 }
 
@@ -38,19 +38,19 @@ pub(super) struct Ready {
 pub(super) enum Readiness {
     /// Changes arrive.
     Ready,
-    /// They don't, and the server tries again by itself.
+    /// The store can't be reached; the server tries again.
     Away,
-    /// They don't, and the operator has to do something.
+    /// Changes can't arrive until the operator fixes the cause.
     Failed,
 }
 
-/// What the page to sign in sends.
+/// The form of the sign-in page.
 #[derive(ToSchema)]
 pub(super) struct SignInForm {
     email: String,
     #[schema(format = Password, write_only)]
     password: String,
-    /// Path on this server to go to afterwards.
+    /// Path on this server that the browser opens after the sign-in.
     #[schema(value_type = String, required = false)]
     next: Option<String>,
 }
@@ -58,39 +58,39 @@ pub(super) struct SignInForm {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SignInQuery {
-    /// Path on this server to go to afterwards.
+    /// Path on this server that the browser opens after the sign-in.
     next: Option<String>,
 }
 
-/// Ask whether the server answers
+/// Check whether the server answers
 #[utoipa::path(
     get,
     path = "/api/health",
     operation_id = "health",
     tag = "service",
-    responses((status = 200, description = "It does.", body = Health)),
+    responses((status = 200, description = "The server answers.", body = Health)),
 )]
 pub(super) fn health() {}
 
-/// Ask whether the process runs
+/// Check whether the process runs
 #[utoipa::path(
     get,
     path = "/health/live",
     operation_id = "live",
     tag = "service",
-    responses((status = 200, description = "It does.", body = Live)),
+    responses((status = 200, description = "The process runs.", body = Live)),
 )]
 pub(super) fn live() {}
 
-/// Ask whether changes of the store arrive
+/// Check whether changes of the store arrive
 #[utoipa::path(
     get,
     path = "/health/ready",
     operation_id = "ready",
     tag = "service",
     responses(
-        (status = 200, description = "They do.", body = Ready),
-        (status = 503, description = "They don't.", body = Ready),
+        (status = 200, description = "Changes arrive.", body = Ready),
+        (status = 503, description = "Changes don't arrive; `status` says whether the server tries again.", body = Ready),
     ),
 )]
 pub(super) fn ready() {}
@@ -104,7 +104,7 @@ pub(super) fn ready() {}
     responses(
         (
             status = 200,
-            description = "All figures, as Prometheus reads them.",
+            description = "All metrics, in the format that Prometheus reads.",
             body = String,
             content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"
         ),
@@ -128,7 +128,7 @@ pub(super) fn metrics() {}
             body = serde_json::Value,
             headers(("ETag" = String, description = "Changes whenever the description does."))
         ),
-        (status = 304, description = "It has not changed since the answer with this `ETag`."),
+        (status = 304, description = "The description is the same as in the response with this `ETag`."),
     ),
 )]
 pub(super) fn description() {}
@@ -140,11 +140,11 @@ pub(super) fn description() {}
     operation_id = "desk",
     tag = "pages",
     responses(
-        (status = 200, description = "The desk with the orders as they are.", body = String, content_type = "text/html"),
+        (status = 200, description = "The desk with the current orders.", body = String, content_type = "text/html"),
         (
             status = 303,
-            description = "Not signed in.",
-            headers(("Location" = String, description = "The page to sign in."))
+            description = "The browser is not signed in.",
+            headers(("Location" = String, description = "The sign-in page."))
         ),
         OfDesk,
     ),
@@ -152,7 +152,7 @@ pub(super) fn description() {}
 )]
 pub(super) fn desk() {}
 
-/// Show the page to sign in
+/// Show the sign-in page
 #[utoipa::path(
     get,
     path = "/login",
@@ -163,7 +163,7 @@ pub(super) fn desk() {}
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
         (
             status = 303,
-            description = "Signed in already.",
+            description = "The browser is already signed in.",
             headers(("Location" = String, description = "The desk."))
         ),
         OfSignInPage,
@@ -174,7 +174,7 @@ pub(super) fn sign_in_page() {}
 
 /// Sign a browser in
 ///
-/// Forms of other sites are refused.
+/// A form that another site sends is refused.
 #[utoipa::path(
     post,
     path = "/login",
@@ -186,8 +186,8 @@ pub(super) fn sign_in_page() {}
             status = 303,
             description = "Signed in.",
             headers(
-                ("Location" = String, description = "Where `next` says, or the desk."),
-                ("Set-Cookie" = String, description = "The session."),
+                ("Location" = String, description = "The path in `next`, or the desk."),
+                ("Set-Cookie" = String, description = "The cookie of the session."),
             )
         ),
         OfSignInForm,
@@ -206,9 +206,9 @@ pub(super) fn sign_in_form() {}
             status = 303,
             description = "Signed out.",
             headers(
-                ("Location" = String, description = "The page to sign in."),
-                ("Set-Cookie" = String, description = "Takes the session's cookie away, where it had one."),
-                ("Clear-Site-Data" = String, description = "Has the browser drop the answers that it keeps: `\"cache\"`."),
+                ("Location" = String, description = "The sign-in page."),
+                ("Set-Cookie" = String, description = "Removes the session's cookie, if the browser sent one."),
+                ("Clear-Site-Data" = String, description = "Tells the browser to delete cached responses: `\"cache\"`."),
             )
         ),
         OfSigningOut,

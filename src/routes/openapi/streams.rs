@@ -7,30 +7,30 @@ use super::refusals::{OfAdmins, OfParameters};
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StreamQuery {
-    /// Go on after this cursor. `Last-Event-ID` wins where both are there. A cursor that can't be read is answered with a
-    /// `reset` event, because browsers give up for good on any status but 200.
+    /// Resume after this cursor. If `Last-Event-ID` is sent as well, `since` is ignored. A cursor that can't be read gets a
+    /// `reset` event and not an error, because browsers never reconnect after a status other than 200.
     since: Option<String>,
-    /// Only orders that come into one of these statuses, are in it, or leave it.
+    /// Only orders that have one of these statuses, get one, or lose one.
     status: Option<StatusFilter>,
-    /// Gather events for so many milliseconds and send them as one `batch`.
+    /// Collect events for this many milliseconds, and send them as one `batch`.
     #[param(minimum = 50, maximum = 60_000)]
     batch: Option<u32>,
-    /// What the client calls itself, shown to the admins; the first 60 characters are kept.
+    /// Name of the client, shown to admins. The first 60 characters count.
     name: Option<String>,
 }
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(super) struct StreamHeaders {
-    /// The `id` of the last event that was seen.
+    /// The `id` of the last event that the client received.
     #[param(rename = "Last-Event-ID", nullable = false)]
     last_event_id: Option<String>,
 }
 
 /// Follow orders with a token
 ///
-/// Server-sent events, without an end. After a cut, send the last `id` as `Last-Event-ID` to miss nothing. The answer is
-/// compressed for clients that accept gzip; every event can be read as soon as it arrives.
+/// An endless stream of server-sent events. After a lost connection, send the last `id` as `Last-Event-ID`: no change is missed
+/// then. The stream is compressed for clients that accept gzip; each event can still be read as soon as it arrives.
 #[utoipa::path(
     get,
     path = "/api/admin/stream/orders",

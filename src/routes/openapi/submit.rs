@@ -8,12 +8,12 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use super::refusals::{OfBodies, OfSubmits};
 use crate::settings::{SubmitAuth, SubmitSettings};
 
-/// An order to be placed, and who places it.
+/// An order, and the customer who places it.
 ///
-/// Other fields beside `userId` and `order` are kept with the order.
+/// Other fields beside `userId` and `order` are stored with the order.
 #[derive(ToSchema)]
 pub(super) struct Submit {
-    /// The customer. Where customers send an ID token, it is the token's, and what stands here is not looked at.
+    /// Id of the customer. Ignored if customers send ID tokens: the token names the customer then.
     #[schema(value_type = String, required = false, min_length = 1, max_length = 128, example = "u1")]
     #[serde(rename = "userId")]
     user_id: Option<String>,
@@ -22,36 +22,37 @@ pub(super) struct Submit {
 
 /// What is ordered.
 ///
-/// Unknown fields are kept as they are; as text, `phone` has at most 60 characters, `email` 254, any other 4,000. `id`, `orderId`, `status`, `timestamp`, `userId`, `acknowledged`, `acknowledgedAt`,
-/// `acknowledgedBy`, `statusHistory`, `historyCheckedAt`, `updatedBy`, `readyAt`, `cancelReason`, `cancelNote`, `staffNote`, `driverId`,
-/// `driverName` and `itemsDone` are the server's: what is sent for them is dropped.
+/// Unknown fields are stored as they are. Texts in them have at most 4,000 characters, in `phone` 60 and in `email` 254. The
+/// server ignores these fields, since it sets them itself: `id`, `orderId`, `status`, `timestamp`, `userId`, `acknowledged`,
+/// `acknowledgedAt`, `acknowledgedBy`, `statusHistory`, `historyCheckedAt`, `updatedBy`, `readyAt`, `cancelReason`,
+/// `cancelNote`, `staffNote`, `driverId`, `driverName` and `itemsDone`.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SubmitOrder {
     /// What is ordered.
     #[schema(min_items = 1)]
     items: Vec<SubmitItem>,
-    /// The sum to be paid.
+    /// The amount to be paid.
     total_amount: Total,
     /// The customer's name.
     #[schema(max_length = 200)]
     customer_name: Option<String>,
-    /// Where to bring it, as text or in parts.
+    /// Address to deliver to, as text or in parts.
     delivery_address: Option<DeliveryAddress>,
-    /// Where to bring it, on the map or as text.
+    /// Place to deliver to, as a point on the map or as text.
     delivery_location: Option<DeliveryLocation>,
-    /// What the customer wants the shop to know.
+    /// Notes of the customer for the shop.
     #[schema(max_length = 2_000)]
     notes: Option<String>,
 }
 
-/// One entry of an order. Unknown fields are kept as they are.
+/// One item of an order. Unknown fields are stored as they are.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SubmitItem {
-    /// How much of it; may be fractional. One if absent.
+    /// Quantity; may be fractional. 1 if absent.
     quantity: Option<Quantity>,
-    /// The product's name. `productName` is read as well.
+    /// The product's name; `productName` is another name for this field.
     #[schema(max_length = 200, example = "Apple")]
     name: Option<String>,
     /// The same as `name`, as the phone app sends it.
@@ -59,7 +60,7 @@ pub(super) struct SubmitItem {
     product_name: Option<String>,
     /// The product's id in the shop's own list.
     product_id: Option<ProductId>,
-    /// The price of one. `productPrice` is read as well.
+    /// The price of one unit; `productPrice` is another name for this field.
     price: Option<Price>,
     /// The same as `price`, as the phone app sends it.
     product_price: Option<Price>,
@@ -83,7 +84,7 @@ pub(super) struct DeliveryAddress;
 /// A point on the map, or an address.
 pub(super) struct DeliveryLocation;
 
-/// Any JSON, as deep as a store holds it: objects and arrays are nested 20 levels deep at most.
+/// Any JSON. Objects and arrays are nested at most 20 levels deep, as deep as a store can hold them.
 pub(super) struct FieldValue;
 
 impl PartialSchema for Price {
@@ -196,7 +197,7 @@ impl PartialSchema for FieldValue {
             .collect::<SchemaType>();
         OneOfBuilder::new()
             .description(Some(
-                "Any JSON. Objects and arrays are nested 20 levels deep at most, texts have 4,000 characters at most.",
+                "Any JSON. Objects and arrays are nested at most 20 levels deep; texts have at most 4,000 characters.",
             ))
             .item(ObjectBuilder::new().schema_type(plain).max_length(Some(4_000)))
             .item(ArrayBuilder::new().items(itself()))
@@ -244,8 +245,8 @@ pub(super) struct Placed {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(super) struct SubmitHeaders {
-    /// Makes a repeat harmless for 24 hours: the same key with the same body returns the first answer and places nothing.
-    /// Printable ASCII characters.
+    /// Makes it safe to repeat the request for 24 hours: the same key with the same body returns the first response, and places
+    /// no second order. Printable ASCII characters.
     #[param(
         rename = "Idempotency-Key",
         nullable = false,
@@ -258,8 +259,8 @@ pub(super) struct SubmitHeaders {
 
 /// Place an order
 ///
-/// 200 means that the order is durable. After a 4xx or a 503 it was not placed; after a 504 a repeat with the same
-/// `Idempotency-Key` tells.
+/// 200 means that the order is stored durably. After a 4xx or a 503 the order was not placed. After a 504 the outcome is unknown:
+/// repeat the request with the same `Idempotency-Key`.
 #[utoipa::path(
     post,
     path = "/api/order/submit",
@@ -276,7 +277,7 @@ pub(super) fn submit() {}
 fn unread() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(SchemaType::AnyValue)
-        .description(Some("Not read: the customer is the ID token's."))
+        .description(Some("Ignored: the ID token names the customer."))
         .into()
 }
 

@@ -71,13 +71,13 @@ fn every_page_renders_and_keeps_text_as_text() -> anyhow::Result<()> {
     let sign_in = SignInPage {
         shop_name: "Corner <Shop>",
         assets: "/static/x",
-        error: "e-mail address or password is wrong",
+        error: "the e-mail address or the password is wrong",
         email: "\"><script>",
         next: "/?q=<b>",
     };
     let text = templates.render("login.html", &sign_in)?;
     assert!(
-        text.contains("e-mail address or password is wrong")
+        text.contains("the e-mail address or the password is wrong")
             && !text.contains("\"><script>")
             && !text.contains("<b>")
     );

@@ -5,8 +5,10 @@ use actix_web::cookie::time;
 use actix_web::web;
 use secrecy::ExposeSecret as _;
 
-use super::{ApiError, AppState, Away, BEGINS, Beginning, FAILURE, WORTH, Worth};
+use super::entries::{Away, BEGINS, Beginning, FAILURE, VALIDITY, Validity, internal};
 use crate::auth::AuthError;
+use crate::routes::error::ApiError;
+use crate::routes::state::AppState;
 use crate::store::SessionKind;
 
 /// Session storage of actix-session on the store's accounts. Its key is a session's secret, of which the store has only a
@@ -26,7 +28,7 @@ impl AccountSessions {
 
     async fn begin(&self, mut state: State) -> Result<SessionKey, AuthError> {
         let beginning = state.remove(BEGINS).unwrap_or_default();
-        let beginning: Beginning = serde_json::from_str(&beginning).map_err(super::internal)?;
+        let beginning: Beginning = serde_json::from_str(&beginning).map_err(internal)?;
         let Beginning {
             admin,
             client,
@@ -36,24 +38,30 @@ impl AccountSessions {
         let begun = auth.begin_session(&admin, &client, SessionKind::Browser);
         let secret = begun.await?.secret.expose_secret().to_owned();
         tracing::info!(admin = admin.email, %address, "signed in");
-        SessionKey::try_from(secret).map_err(super::internal)
+        SessionKey::try_from(secret).map_err(internal)
+    }
+
+    async fn end(&self, key: &SessionKey) -> Result<(), AuthError> {
+        self.state.auth.sign_out(key.as_ref()).await?;
+        self.state.hub.check_subscribers();
+        Ok(())
     }
 }
 
 impl SessionStore for AccountSessions {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
-        let worth = match self.state.auth.session(key.as_ref()).await {
-            Ok(principal) => Worth::Good(principal),
-            Err(AuthError::Disabled) => Worth::Disabled,
+        let validity = match self.state.auth.session(key.as_ref()).await {
+            Ok(principal) => Validity::Good(principal),
+            Err(AuthError::Disabled) => Validity::Disabled,
             Err(AuthError::Store(error)) => match Away::try_from(error) {
-                Ok(away) => Worth::Unknown(away),
+                Ok(away) => Validity::Unknown(away),
                 Err(error) => return Err(LoadError::Other(failed(error))),
             },
             Err(_) => return Ok(None),
         };
-        let worth = serde_json::to_string(&worth);
-        let worth = worth.map_err(|error| LoadError::Other(error.into()))?;
-        Ok(Some(HashMap::from([(WORTH.to_owned(), worth)])))
+        let validity = serde_json::to_string(&validity);
+        let validity = validity.map_err(|error| LoadError::Other(error.into()))?;
+        Ok(Some(HashMap::from([(VALIDITY.to_owned(), validity)])))
     }
 
     async fn save(&self, state: State, _: &time::Duration) -> Result<SessionKey, SaveError> {
@@ -61,14 +69,24 @@ impl SessionStore for AccountSessions {
         begun.map_err(|error| SaveError::Other(failed(error.into())))
     }
 
-    /// Writes nothing, so that a session revoked during the request stays revoked.
+    /// Replaces the session with one that begins, if the state says so. Otherwise writes nothing, so that a session revoked
+    /// during the request stays revoked.
     async fn update(
         &self,
         key: SessionKey,
-        _: State,
+        state: State,
         _: &time::Duration,
     ) -> Result<SessionKey, UpdateError> {
-        Ok(key)
+        if !state.contains_key(BEGINS) {
+            return Ok(key);
+        }
+        let begun = self.begin(state).await;
+        let begun = begun.map_err(|error| UpdateError::Other(failed(error.into())))?;
+        // The user is signed in by now. A session that couldn't be ended stays in the list of sessions, and ends when idle.
+        if let Err(error) = self.end(&key).await {
+            tracing::warn!(%error, "can't end the previous session of this browser");
+        }
+        Ok(begun)
     }
 
     async fn update_ttl(&self, _: &SessionKey, _: &time::Duration) -> anyhow::Result<()> {
@@ -76,13 +94,8 @@ impl SessionStore for AccountSessions {
     }
 
     async fn delete(&self, key: &SessionKey) -> anyhow::Result<()> {
-        self.state
-            .auth
-            .sign_out(key.as_ref())
-            .await
-            .map_err(|error| failed(error.into()))?;
-        self.state.hub.check_subscribers();
-        Ok(())
+        let ended = self.end(key).await;
+        ended.map_err(|error| failed(error.into()))
     }
 }
 
