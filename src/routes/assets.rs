@@ -119,7 +119,12 @@ pub(super) fn takes_gzip(request: &HttpRequest) -> bool {
 }
 
 fn gzip(plain: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    compressed(plain, Compression::best())
+}
+
+/// The bytes as gzip.
+pub(super) fn compressed(plain: &[u8], level: Compression) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(plain).ok()?;
     encoder.finish().ok().map(Bytes::from)
 }

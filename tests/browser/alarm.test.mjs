@@ -44,7 +44,7 @@ test('the alarm goes on until the order is acknowledged on another device, then 
       await page.locator('#alarm:not([hidden])').waitFor();
       await press(cardOf(other.page, id, 'new'), 'ack');
       await page.locator('#alarm').waitFor({ state: 'hidden' });
-      await cardOf(page, id).locator('[data-f=by]', { hasText: 'Noticed' }).waitFor();
+      await cardOf(page, id).locator('[data-f=by]', { hasText: 'Seen' }).waitFor();
       assert.doesNotMatch(await page.title(), /^\(/);
     } finally {
       await other.context.close();
