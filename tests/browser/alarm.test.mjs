@@ -118,7 +118,7 @@ test('nobody looks: a notification, the count in the title and on the app, until
     await page.reload();
     await ready(page);
     await openDialog(page, 'settings');
-    await page.getByLabel('Desktop notifications').check();
+    await page.getByLabel('Notifications', { exact: true }).check();
     await page.keyboard.press('Escape');
     const outside = () => page.evaluate(() => /** @type {any} */ (window).outside);
     await showHidden(page, true);

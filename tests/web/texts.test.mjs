@@ -44,6 +44,25 @@ test('no text is left that nobody says, and scripts get only their own', () => {
   for (const key of Object.keys(en.scripts)) assert.ok(isSaid(key, scripts, BUILT.scripts), key);
 });
 
+/** What a text fills in. @param {string} text */
+const values = (text) => [...new Set(text.match(/\{\w+\}/g))].sort();
+
+for (const name of readdirSync(join(root, 'languages'))) {
+  test(`${name} has every text, in every plural form of its language`, () => {
+    const texts = JSON.parse(readFileSync(join(root, 'languages', name), 'utf8'));
+    const forms = new Intl.PluralRules(name.replace('.json', '')).resolvedOptions().pluralCategories.sort();
+    for (const part of /** @type {const} */ (['pages', 'scripts'])) {
+      assert.deepEqual(Object.keys(texts[part]).sort(), Object.keys(en[part]).sort());
+      for (const [key, text] of Object.entries(en[part])) {
+        const other = texts[part][key];
+        assert.equal(typeof other, typeof text, key);
+        if (typeof text === 'string') assert.deepEqual(values(other), values(text), key);
+        else assert.deepEqual(Object.keys(other).sort(), forms, key);
+      }
+    }
+  });
+}
+
 test('markup has no words of its own', () => {
   const bare = pages.replace(/\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<title>.*?<\/title>|<kbd>.*?<\/kbd>/gs, '').replace(/<[^>]*>/g, ' ');
   assert.deepEqual(bare.match(/\p{L}{2,}/gu) ?? [], []);
