@@ -62,7 +62,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 ",
     "
-    -- Open orders stay in memory however old they are. The statuses are those of orders::FINISHED.
+    -- Open orders stay in memory however old they are. The statuses are those of orders::finished.
     CREATE INDEX orders_open ON orders (placed_micros DESC, id DESC)
         WHERE status NOT IN ('DELIVERED', 'COMPLETED', 'CANCELLED', 'RETURNED');
     CREATE INDEX orders_changed ON orders (updated_micros DESC, id DESC);

@@ -10,7 +10,7 @@ use firestore::gcloud_sdk::prost_types::Timestamp;
 
 use super::list::Chunk;
 use super::value;
-use crate::orders::FINISHED;
+use crate::orders::finished;
 
 /// Field path of a document's name.
 const NAME: &str = "__name__";
@@ -99,7 +99,7 @@ pub(super) fn newest(collection: &str, name: &str, of: TimeType, limit: usize) -
 
 /// Orders that are not finished, including unknown statuses but not a missing one. Needs no composite index.
 pub(super) fn open(collection: &str, limit: usize) -> StructuredQuery {
-    let values = FINISHED.map(value::text).to_vec();
+    let values = finished().map(value::text).collect();
     let finished = value::wire(ValueType::ArrayValue(ArrayValue { values }));
     query(
         collection,

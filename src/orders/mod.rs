@@ -32,5 +32,7 @@ pub use order::{Order, Summary};
 pub use patch::{CancelReason, Details, OrderPatch};
 pub use position::{InvalidCursor, Position};
 pub use search::Search;
-pub use status::{FINISHED, Status, UnknownStatus, is_finished};
+pub use status::{
+    Lane, STATUSES, Status, StatusFacts, UnknownStatus, facts_of, finished, is_finished,
+};
 pub use watch::{SourceState, WatchEvent};

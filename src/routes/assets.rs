@@ -117,15 +117,19 @@ pub(super) fn takes_gzip(request: &HttpRequest) -> bool {
 }
 
 fn gzip(plain: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    compressed(plain, Compression::best())
+}
+
+/// The bytes as gzip.
+pub(super) fn compressed(plain: &[u8], level: Compression) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(plain).ok()?;
     encoder.finish().ok().map(Bytes::from)
 }
 
-/// Removes comment lines and indentation from code.
+/// Removes comment lines, types and indentation from code.
 ///
-/// Works line by line, which is enough for our own files: none has a text that spans lines. Comments at the end of a line of
-/// code stay.
+/// Works line by line, which is enough for our own files: none has a text that spans lines. Other comments beside code stay.
 fn without_comments(code: &str) -> String {
     let mut kept = String::with_capacity(code.len());
     let mut in_comment = false;
@@ -142,10 +146,21 @@ fn without_comments(code: &str) -> String {
         if line.is_empty() || line.starts_with("//") || (opens && line.ends_with("*/")) {
             continue;
         }
-        kept.push_str(line);
+        push_without_types(&mut kept, line);
         kept.push('\n');
     }
     kept
+}
+
+/// Types are comments such as `/** @type {Element} */` before a value or a parameter.
+fn push_without_types(kept: &mut String, line: &str) {
+    let mut rest = line;
+    while let Some((code, comment)) = rest.split_once("/** @") {
+        kept.push_str(code);
+        let (_, after) = comment.split_once("*/").unwrap_or_default();
+        rest = after.strip_prefix(' ').unwrap_or(after);
+    }
+    kept.push_str(rest);
 }
 
 #[cfg(test)]
@@ -157,7 +172,7 @@ mod tests {
         let code = "/**\n * Doc.\n * @type {X}\n */\nexport const a = '/* no */'; // why\n\n  /** one line */\n  // gone\n  const b = /** @type {T} */ (c);\n/* cast */ d();\n";
         assert_eq!(
             without_comments(code),
-            "export const a = '/* no */'; // why\nconst b = /** @type {T} */ (c);\n/* cast */ d();\n"
+            "export const a = '/* no */'; // why\nconst b = (c);\n/* cast */ d();\n"
         );
     }
 

@@ -31,6 +31,7 @@ mod submit;
 mod submit_limits;
 mod submit_source;
 mod templates;
+mod texts;
 
 use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};

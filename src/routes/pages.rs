@@ -1,17 +1,22 @@
 use std::sync::Arc;
 
-use actix_web::http::{StatusCode, header};
-use actix_web::web::{Html, Redirect};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ContentType, HeaderValue};
+use actix_web::web::Redirect;
 use actix_web::{Either, HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
+use flate2::Compression;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::access::CookieAdmin;
+use super::assets::{compressed, takes_gzip};
 use super::error::ApiError;
 use super::state::AppState;
+use super::texts::json_in_page;
 use crate::auth::Principal;
 use crate::hub::{Item, Source};
+use crate::orders::{Lane, STATUSES, StatusFacts, facts_of};
 use crate::settings::StoreKind;
 use crate::store::Usage;
 
@@ -35,9 +40,26 @@ struct SignInPage<'a> {
 struct DeskPage<'a> {
     shop_name: &'a str,
     assets: &'a str,
-    desk: &'a Desk,
-    /// `desk` as JSON, for scripts.
-    state_json: String,
+    /// The columns of the board.
+    lanes: Vec<LaneCards<'a>>,
+    /// [`PageData`] as JSON, for scripts.
+    data_json: String,
+}
+
+/// A column of the board.
+#[derive(Debug, Serialize)]
+struct LaneCards<'a> {
+    name: Lane,
+    /// Cards, oldest first.
+    orders: Vec<&'a Value>,
+}
+
+/// What scripts read from the page.
+#[derive(Debug, Serialize)]
+struct PageData<'a> {
+    state: &'a Desk,
+    lanes: [Lane; Lane::BOARD.len()],
+    statuses: [StatusFacts; STATUSES.len()],
 }
 
 /// Initial state of the desk. The stream continues from its cursor.
@@ -82,6 +104,35 @@ struct DeskAdmin {
     email: String,
 }
 
+impl<'a> DeskPage<'a> {
+    fn of(desk: &'a Desk, assets: &'a str) -> serde_json::Result<Self> {
+        let data = PageData {
+            state: desk,
+            lanes: Lane::BOARD,
+            statuses: STATUSES,
+        };
+        Ok(Self {
+            shop_name: &desk.shop.name,
+            assets,
+            lanes: Lane::BOARD
+                .map(|lane| LaneCards::of(lane, &desk.orders))
+                .into(),
+            data_json: json_in_page(&data)?,
+        })
+    }
+}
+
+impl<'a> LaneCards<'a> {
+    fn of(name: Lane, newest_first: &'a [Value]) -> Self {
+        let is_here = |card: &&Value| {
+            let status = card["status"].as_str().unwrap_or_default();
+            facts_of(status).lane == name
+        };
+        let orders = newest_first.iter().rev().filter(is_here).collect();
+        Self { name, orders }
+    }
+}
+
 #[derive(Deserialize)]
 pub(super) struct SignInQuery {
     #[serde(default)]
@@ -93,7 +144,7 @@ pub(super) async fn desk(
     admin: Result<CookieAdmin, ApiError>,
     request: HttpRequest,
     state: web::Data<AppState>,
-) -> Result<Either<Html, Redirect>, ApiError> {
+) -> Result<Either<HttpResponse, Redirect>, ApiError> {
     use actix_web::ResponseError as _;
     let admin = match admin {
         Ok(CookieAdmin(admin)) => admin,
@@ -103,22 +154,32 @@ pub(super) async fn desk(
         Err(error) => return Err(error),
     };
     let permit = state.large_answer(&state.pages).await?;
+    let takes_gzip = takes_gzip(&request);
     let page = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        render_desk(&admin, &state)
+        let page = render_desk(&admin, &state)?;
+        // The middleware would compress it less: a first visit over a slow network waits for this.
+        let gzip = takes_gzip.then(|| compressed(page.as_bytes(), Compression::default()));
+        anyhow::Ok((page, gzip.flatten()))
     });
     let page = page.await.map_err(ApiError::internal)?;
-    Ok(Either::Left(Html::new(page.map_err(ApiError::internal)?)))
+    let (page, gzip) = page.map_err(ApiError::internal)?;
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type(ContentType::html())
+        .insert_header((header::VARY, HeaderValue::from_static("accept-encoding")));
+    Ok(Either::Left(match gzip {
+        None => response.body(page),
+        Some(gzip) => response
+            .insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")))
+            .body(gzip),
+    }))
 }
 
 fn render_desk(admin: &Principal, state: &AppState) -> anyhow::Result<String> {
     let desk = desk_of(admin, state);
-    let page = DeskPage {
-        shop_name: &state.settings.shop.name,
-        assets: &state.assets.prefix(),
-        state_json: serde_json::to_string(&desk)?,
-        desk: &desk,
-    };
+    let assets = state.assets.prefix();
+    let page = DeskPage::of(&desk, &assets)?;
     state.templates.render("dashboard.html", &page)
 }
 

@@ -7,18 +7,21 @@ use rust_embed::RustEmbed;
 use serde::Serialize;
 use tera::Tera;
 
+use super::texts::Texts;
+
 /// The template files, built into the program; a debug build reads them from disk each time.
 #[derive(RustEmbed)]
 #[folder = "templates/"]
 struct Files;
 
-/// The parsed templates.
+/// The parsed templates, and the texts that they show.
 pub struct Templates {
     tera: Tera,
+    texts: Texts,
 }
 
 impl Templates {
-    /// Parses all templates.
+    /// Parses all templates and texts.
     pub fn load() -> anyhow::Result<Self> {
         let mut files = Vec::new();
         for name in Files::iter() {
@@ -29,15 +32,22 @@ impl Templates {
         }
         let mut tera = Tera::default();
         tera.add_raw_templates(files)?;
-        Ok(Self { tera })
+        let texts = Texts::load("en")?;
+        Ok(Self { tera, texts })
     }
 
-    /// Renders a page as text.
+    /// Renders a page as text. Templates find the texts in `t`, and those for scripts, as JSON, in `texts_json`.
     pub(super) fn render(&self, name: &str, page: &impl Serialize) -> anyhow::Result<String> {
-        let context = tera::Context::from_serialize(page)?;
         if cfg!(debug_assertions) {
-            return Ok(Self::load()?.tera.render(name, &context)?);
+            return Self::load()?.render_loaded(name, page);
         }
+        self.render_loaded(name, page)
+    }
+
+    fn render_loaded(&self, name: &str, page: &impl Serialize) -> anyhow::Result<String> {
+        let mut context = tera::Context::from_serialize(page)?;
+        context.insert("t", &self.texts.of_pages());
+        context.insert("texts_json", &self.texts.of_scripts()?);
         Ok(self.tera.render(name, &context)?)
     }
 

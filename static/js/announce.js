@@ -4,7 +4,7 @@
 /** @import { Floods } from './order/piles.js' */
 /** @import { Toasts } from './view/toasts.js' */
 import { numberOf, plain } from './order/card.js';
-import { statusName, t } from './text/index.js';
+import { floodTitle, statusName, t } from './text/index.js';
 import { sayPolitely } from './view/say.js';
 
 /** Missed orders within this time are announced together. */
@@ -94,15 +94,4 @@ export class Announcer {
       total: card.total === null ? t('card.nototal') : this.formats.money(card.total),
     };
   }
-}
-
-/** The message for a change that was refused. @param {Card} card as it was changed here @param {Card} now */
-export function conflictText(card, now) {
-  const facts = { number: numberOf(card), status: statusName(plain(now.status, 60)), name: plain(now.changedBy, 60) };
-  return t(facts.name ? 'conflict' : 'conflict.elsewhere', facts);
-}
-
-/** @param {number} n @param {number} minutes */
-export function floodTitle(n, minutes) {
-  return t('flood.title', { n, minutes: t('flood.minutes', { n: minutes }) });
 }

@@ -31,10 +31,8 @@ import { Follower } from './tabs/follow.js';
  * @property {import('./feed/types.js').Source} source
  * @property {string} version
  * @property {string} store
- * @property {Usage | null} usage
+ * @property {import('./feed/types.js').Usage | null} usage
  * @property {Card[]} orders
- *
- * @typedef {{reads: number, writes: number, readLimit: number, writeLimit: number}} Usage
  *
  * @typedef {object} Happenings         what to announce, beside showing it
  * @property {Card[]} arrived           new, just placed

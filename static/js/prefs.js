@@ -95,3 +95,33 @@ export function remember(key, value) {
     // The desk works without it.
   }
 }
+
+/** The preferences in use. */
+export class DevicePrefs {
+  constructor() {
+    this.now = stored();
+    /** @type {(prefs: Prefs) => void} */
+    this.changed = () => {};
+  }
+
+  /** @param {Partial<Prefs>} change */
+  set(change) {
+    this.#use({ ...this.now, ...change });
+    remember('prefs', this.now);
+  }
+
+  /** Another tab has changed them. */
+  reload() {
+    this.#use(stored());
+  }
+
+  /** @param {Prefs} prefs */
+  #use(prefs) {
+    this.now = prefs;
+    this.changed(prefs);
+  }
+}
+
+function stored() {
+  return readPrefs(JSON.stringify(recall('prefs', {})));
+}

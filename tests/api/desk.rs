@@ -34,24 +34,15 @@ async fn nothing_falls_between_the_page_and_its_stream() {
     app.stop().await;
 }
 
-/// What the page hands to its scripts.
+/// The desk's state, which the page hands to its scripts.
 fn desk_state(page: &str) -> Value {
-    let start = page.find("data-desk=\"").expect("the state") + "data-desk=\"".len();
-    let end = start + page[start..].find('"').expect("the end of the state");
-    let entities = [
-        ("&quot;", "\""),
-        ("&#x27;", "'"),
-        ("&#x2F;", "/"),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&amp;", "&"),
-    ];
-    let text = entities
-        .into_iter()
-        .fold(page[start..end].to_owned(), |text, (entity, plain)| {
-            text.replace(entity, plain)
-        });
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    let mark = "id=\"page-data\">";
+    let start = page.find(mark).expect("the data") + mark.len();
+    let end = start + page[start..].find("</script>").expect("its end");
+    let text = &page[start..end];
+    let mut data: Value =
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    data["state"].take()
 }
 
 #[tokio::test(flavor = "multi_thread")]

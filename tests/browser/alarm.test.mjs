@@ -44,7 +44,7 @@ test('the alarm goes on until the order is acknowledged on another device, then 
       await page.locator('#alarm:not([hidden])').waitFor();
       await press(cardOf(other.page, id, 'new'), 'ack');
       await page.locator('#alarm').waitFor({ state: 'hidden' });
-      await cardOf(page, id).locator('[data-f=by]', { hasText: 'Noticed' }).waitFor();
+      await cardOf(page, id).locator('[data-f=by]', { hasText: 'Seen' }).waitFor();
       assert.doesNotMatch(await page.title(), /^\(/);
     } finally {
       await other.context.close();
@@ -118,7 +118,7 @@ test('nobody looks: a notification, the count in the title and on the app, until
     await page.reload();
     await ready(page);
     await openDialog(page, 'settings');
-    await page.getByLabel('Desktop notifications').check();
+    await page.getByLabel('Notifications', { exact: true }).check();
     await page.keyboard.press('Escape');
     const outside = () => page.evaluate(() => /** @type {any} */ (window).outside);
     await showHidden(page, true);

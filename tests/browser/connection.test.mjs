@@ -73,9 +73,9 @@ test('the store goes away behind a living server: it is said, since when, and th
       /** @type {any} */ (window).stream.dispatchEvent(new MessageEvent('source', { data }));
     });
     await condition(page, 'away');
-    await page.locator('#banner-connection', { hasText: 'has not answered for 3 min' }).waitFor();
+    await page.locator('#banner-connection', { hasText: 'has not been updated for 3 min' }).waitFor();
     await page.waitForSelector('body[data-stale]');
-    await page.locator('#say-now', { hasText: 'order store is away' }).waitFor({ state: 'attached' });
+    await page.locator('#say-now', { hasText: 'order list is not updating' }).waitFor({ state: 'attached' });
     assert.equal(await cardOf(page, id).isVisible(), true);
     // The next answer of the server says that its source is live.
     await stage.place();

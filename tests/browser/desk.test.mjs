@@ -47,7 +47,7 @@ test('a conflict shows what the other one did', () =>
       await route.continue();
     });
     await press(card, 'next');
-    await page.locator('.toast[data-kind=bad]', { hasText: /: \S.* set it to Cancelled meanwhile/ }).waitFor();
+    await page.locator('.toast[data-kind=bad]', { hasText: /: \S.* has just set it to Cancelled/ }).waitFor();
     await page.waitForFunction((cardId) => !document.querySelector(`[data-list="preparing"] [data-id="${cardId}"]`), id);
     assert.equal((await stage.server.order(id)).status, 'CANCELLED');
   }));
@@ -155,7 +155,16 @@ test('on a phone: one column at a time, no sideways scrolling, big targets', () 
     await press(cardOf(page, id, 'new'), 'next', 'tap');
     await page.locator('#tab-preparing').tap();
     await cardOf(page, id, 'preparing').waitFor();
-    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+    const width = (/** @type {string} */ dir) =>
+      page.evaluate((value) => {
+        document.dir = value;
+        return document.documentElement.scrollWidth;
+      }, dir);
+    for (const dir of ['rtl', 'ltr']) assert.equal(await width(dir), 360, dir);
+    await page.locator('.to-history').tap();
+    await page.locator('#history-rows tr').first().waitFor();
+    for (const dir of ['rtl', 'ltr']) assert.equal(await width(dir), 360, `history, ${dir}`);
+    await page.locator('#tab-preparing').tap();
     const small = await page.evaluate(() =>
       [...document.querySelectorAll('button, a, input, select, summary')]
         .filter((element) => /** @type {HTMLElement} */ (element).offsetParent !== null && !element.closest('.visually-hidden, .skip'))

@@ -129,19 +129,13 @@ export async function rewriteState(page, change) {
   await page.route((url) => url.pathname === '/', async (route) => {
     const answer = await route.fetch({ maxRedirects: 0 });
     const html = await answer.text();
-    const body = html.replace(/data-desk="([^"]*)"/, (_, text) => {
-      const state = JSON.parse(unescapeAttribute(text));
-      change(state);
-      return `data-desk="${JSON.stringify(state).replaceAll('&', '&amp;').replaceAll('"', '&quot;')}"`;
+    const body = html.replace(/(id="page-data">)(.*?)(<\/script>)/s, (_, before, text, after) => {
+      const data = JSON.parse(text);
+      change(data.state);
+      return `${before}${JSON.stringify(data).replaceAll('<', '\\u003c')}${after}`;
     });
     await route.fulfill({ response: answer, body });
   });
-}
-
-/** @param {string} text as an attribute holds it */
-function unescapeAttribute(text) {
-  const named = /** @type {Record<string, string>} */ ({ quot: '"', amp: '&', lt: '<', gt: '>', '#x27': "'", '#x2F': '/', '#39': "'" });
-  return text.replace(/&([#\w]+);/g, (whole, name) => named[name] ?? whole);
 }
 
 /** @param {Page} page */

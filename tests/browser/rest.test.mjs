@@ -28,14 +28,14 @@ test('a page without room for all orders fetches the rest once, and tells no fig
     await ready(page);
     await cardOf(page, waiting[0], 'new').waitFor();
     assert.equal(await page.textContent('#day-orders'), '…');
-    assert.equal(await page.textContent('#day-note'), 'Fetching earlier orders…');
+    assert.equal(await page.textContent('#day-note'), 'Loading earlier orders…');
     await page.fill('#search', 'zoe');
-    await page.locator('#count', { hasText: 'Fetching earlier orders…' }).waitFor();
+    await page.locator('#count', { hasText: 'Loading earlier orders…' }).waitFor();
     await page.click('.views [data-view=history]');
-    await page.locator('#history-empty', { hasText: 'Fetching earlier orders…' }).waitFor();
+    await page.locator('#history-empty', { hasText: 'Loading earlier orders…' }).waitFor();
     await page.click('#menu summary');
     await page.click('#csv');
-    await page.locator('.toast', { hasText: 'Fetching earlier orders…' }).waitFor();
+    await page.locator('.toast', { hasText: 'Loading earlier orders…' }).waitFor();
     release();
     await page.locator(`#history-rows tr[data-id="${done}"]`).waitFor();
     await page.locator('#count', { hasText: '1 order' }).waitFor();

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { conflictText } from '../../static/js/announce.js';
+import { conflictText } from '../../static/js/outcomes.js';
 import { Actions } from '../../static/js/actions.js';
 import { Desk } from '../../static/js/desk.js';
-import { moveAll as moveMany } from '../../static/js/order/bulk.js';
+import { moveAll as moveMany } from '../../static/js/bulk.js';
 import { UNDO_MS } from '../../static/js/order/edits.js';
 import { card, cursor, T0 } from './fixtures.mjs';
 
@@ -216,7 +216,7 @@ test('a tap does not bear the name of whoever set the status before', async () =
 test('a conflict names an admin only where the server does', () => {
   const was = card('B');
   const said = (/** @type {Partial<import('../../static/js/order/card.js').Card>} */ change) => conflictText(was, card('B', { status: 'CANCELLED', ...change }));
-  assert.equal(said({ changedBy: 'Omar' }), 'B was not changed: Omar set it to Cancelled meanwhile.');
-  assert.equal(said({ changedElsewhere: true }), 'B was not changed: it is Cancelled now, changed elsewhere.');
+  assert.equal(said({ changedBy: 'Omar' }), 'B not changed: Omar has just set it to Cancelled.');
+  assert.equal(said({ changedElsewhere: true }), 'B not changed: it is already Cancelled.');
   assert.equal(said({ changedElsewhere: true, acknowledgedBy: 'Omar' }).includes('Omar'), false);
 });

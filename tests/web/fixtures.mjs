@@ -1,4 +1,14 @@
 /** @import { Card } from '../../static/js/order/card.js' */
+import { readFileSync } from 'node:fs';
+import { useStatuses } from '../../static/js/order/status.js';
+import { useTexts } from '../../static/js/text/index.js';
+
+/** @param {string} path @returns {any} */
+const json = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
+
+// What the page brings in a browser; a test of the server holds the table against its own.
+useStatuses(json('statuses.json'));
+useTexts(json('../../languages/en.json').scripts, 'en');
 
 export const T0 = Date.UTC(2026, 10, 23, 18, 0, 0);
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Desk } from '../../static/js/desk.js';
-import { Bulk } from '../../static/js/order/bulk.js';
+import { Bulk } from '../../static/js/bulk.js';
 import { matcher, NO_FILTER } from '../../static/js/order/filter.js';
 import { Floods, isLongOpen } from '../../static/js/order/piles.js';
 import { STEADY_MS } from '../../static/js/order/places.js';

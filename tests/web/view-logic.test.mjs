@@ -7,7 +7,7 @@ import { isNarrow, matcher, NO_FILTER, readFilter, writeFilter } from '../../sta
 import { fieldsOf, itemsOf, staffTexts, timelineOf } from '../../static/js/order/whole.js';
 import { DEFAULTS, readPrefs } from '../../static/js/prefs.js';
 import { formats, shortAge } from '../../static/js/text/format.js';
-import { commandFor } from '../../static/js/view/keys.js';
+import { commandFor } from '../../static/js/controls/keys.js';
 import { card, T0 } from './fixtures.mjs';
 import { byLine } from '../../static/js/view/card.js';
 
@@ -197,7 +197,7 @@ test('a card names an admin only where the server does', () => {
   assert.equal(byLine(card('A', { status: 'CONFIRMED', changedBy: 'Sara' })), 'Accepted by Sara');
   const noticed = { acknowledged: true, acknowledgedBy: 'Sara' };
   assert.equal(byLine(card('A', { status: 'CANCELLED', changedElsewhere: true, ...noticed })), 'Changed elsewhere');
-  assert.equal(byLine(card('A', { status: 'PENDING', changedElsewhere: true, ...noticed })), 'Noticed by Sara');
+  assert.equal(byLine(card('A', { status: 'PENDING', changedElsewhere: true, ...noticed })), 'Seen by Sara');
   assert.equal(byLine(card('A', { status: 'CONFIRMED' })), '');
 });
 

@@ -56,12 +56,7 @@ fn every_page_renders_and_keeps_text_as_text() -> anyhow::Result<()> {
     let templates = Templates::load()?;
     for orders in [Vec::new(), vec![hostile()]] {
         let desk = desk(orders);
-        let page = DeskPage {
-            shop_name: &desk.shop.name,
-            assets: "/static/x",
-            state_json: serde_json::to_string(&desk)?,
-            desk: &desk,
-        };
+        let page = DeskPage::of(&desk, "/static/x")?;
         let text = templates.render("dashboard.html", &page)?;
         assert!(
             !text.contains("<Shop>") && !text.contains("</script><b>") && !text.contains("\"><i>")
@@ -82,4 +77,13 @@ fn every_page_renders_and_keeps_text_as_text() -> anyhow::Result<()> {
             && !text.contains("<b>")
     );
     Ok(())
+}
+
+#[test]
+fn the_tests_of_scripts_use_the_same_statuses() {
+    let lanes = Lane::BOARD;
+    let table = json!({"lanes": lanes, "statuses": STATUSES});
+    let used: Value = serde_json::from_str(include_str!("../../../tests/web/statuses.json"))
+        .expect("tests/web/statuses.json is JSON");
+    assert_eq!(used, table, "tests/web/statuses.json has to be:\n{table}");
 }

@@ -4,6 +4,7 @@
 /**
  * @typedef {'idle' | 'connecting' | 'open' | 'waiting' | 'ended'} Phase
  * @typedef {{state: string, since: number, message: string}} Source
+ * @typedef {{reads: number, writes: number, readLimit: number, writeLimit: number}} Usage   of the store, today
  *
  * @typedef {object} Status             state of the connection, for the screen
  * @property {Phase} phase
@@ -15,7 +16,7 @@
  * @property {number} skew              server time minus the reader's monotonic clock, ms
  * @property {Source} source
  * @property {string | null} assets     address prefix of the server's current scripts
- * @property {import('../desk.js').Usage | null} usage
+ * @property {Usage | null} usage
  * @property {{total: number, hidden: number} | null} open   open orders of the server, and those left out; null while unknown
  *
  * @typedef {'retry' | 'watchdog' | 'poll' | 'details'} TimerName

@@ -1,107 +1,79 @@
 /** @import { Card } from './card.js' */
 import { isDelivery } from './card.js';
 
-/** @typedef {'new' | 'preparing' | 'ready' | 'done'} Lane */
-
-/** The columns of the board, in the order of the work. @type {Exclude<Lane, 'done'>[]} */
-export const LANES = ['new', 'preparing', 'ready'];
-
-/** @type {Record<string, Lane>} */
-const LANE_OF = {
-  PENDING: 'new',
-  CONFIRMED: 'preparing',
-  PREPARING: 'preparing',
-  PREPARING_ORDER: 'preparing',
-  READY_FOR_PICKUP: 'ready',
-  ON_WAY: 'ready',
-  OUT_FOR_DELIVERY: 'ready',
-  DELIVERING: 'ready',
-  DELIVERY_ATTEMPT_FAILED: 'ready',
-  DELIVERED: 'done',
-  COMPLETED: 'done',
-  CANCELLED: 'done',
-  RETURNED: 'done',
-};
-
-/** Every status that the server lets the desk set. */
-export const SETTABLE = [
-  'PENDING', 'CONFIRMED', 'PREPARING_ORDER', 'READY_FOR_PICKUP', 'ON_WAY', 'OUT_FOR_DELIVERY',
-  'DELIVERED', 'DELIVERY_ATTEMPT_FAILED', 'COMPLETED', 'CANCELLED', 'RETURNED',
-];
-
 /**
- * The column of a status; an unknown status is in the first one, where it is seen.
- * @param {string} status
- * @returns {Lane}
+ * The server's table of statuses, which comes with the page.
+ *
+ * @typedef {'new' | 'preparing' | 'ready'} BoardLane   a column of the board
+ * @typedef {BoardLane | 'done'} Lane
+ *
+ * @typedef {object} Facts
+ * @property {string} name
+ * @property {Lane} lane
+ * @property {string | null} next           the next step; null at the end
+ * @property {string} [nextDelivery]        the next step of a delivery, if it is another one
+ * @property {string | null} previous       the step before, to correct a mistake
+ * @property {boolean} [isVoid]             brings no revenue
+ * @property {boolean} [isOutdated]         only older documents hold it: it is shown but not offered
  */
+
+export const CANCELLED = 'CANCELLED';
+export const COMPLETED = 'COMPLETED';
+
+/** The columns of the board, in the order of the work. @type {BoardLane[]} */
+export let lanes = [];
+
+/** Every status that the desk offers. @type {string[]} */
+export let offered = [];
+
+/** @type {Map<string, Facts>} */
+let known = new Map();
+
+/** What an unknown status is treated like: in the first column, it is seen. @type {Facts} */
+let first;
+
+/** Must be called before all other functions. @param {{lanes: BoardLane[], statuses: Facts[]}} table */
+export function useStatuses(table) {
+  lanes = table.lanes;
+  offered = table.statuses.filter(({ isOutdated }) => !isOutdated).map(({ name }) => name);
+  known = new Map(table.statuses.map((facts) => [facts.name, facts]));
+  first = table.statuses[0];
+}
+
+/** @param {string} status */
+function factsOf(status) {
+  return known.get(status) ?? first;
+}
+
+/** @param {string} status @returns {Lane} */
 export function laneOf(status) {
-  return Object.hasOwn(LANE_OF, status) ? LANE_OF[status] : 'new';
+  return factsOf(status).lane;
 }
 
 /** @param {string} status */
 export function isKnown(status) {
-  return Object.hasOwn(LANE_OF, status);
+  return known.has(status);
 }
 
 /** Whether the order brings no revenue: cancelled or returned. @param {string} status */
 export function isVoid(status) {
-  return status === 'CANCELLED' || status === 'RETURNED';
+  return factsOf(status).isVoid === true;
 }
 
-/**
- * The status of the button to the next step, or null after the last one.
- * @param {Card} card
- * @returns {string | null}
- */
+/** Whether it has the status of an order that was just placed. @param {Card} card */
+export function isUntouched(card) {
+  return card.status === first.name;
+}
+
+/** The status of the button to the next step, or null after the last one. @param {Card} card */
 export function nextStatus(card) {
-  switch (card.status) {
-    case 'CONFIRMED':
-      return 'PREPARING_ORDER';
-    case 'PREPARING':
-    case 'PREPARING_ORDER':
-      return 'READY_FOR_PICKUP';
-    case 'READY_FOR_PICKUP':
-      return isDelivery(card) ? 'OUT_FOR_DELIVERY' : 'COMPLETED';
-    case 'ON_WAY':
-    case 'OUT_FOR_DELIVERY':
-    case 'DELIVERING':
-      return 'DELIVERED';
-    case 'DELIVERY_ATTEMPT_FAILED':
-      return 'OUT_FOR_DELIVERY';
-    default:
-      return laneOf(card.status) === 'done' ? null : 'CONFIRMED';
-  }
+  const { next, nextDelivery } = factsOf(card.status);
+  return (isDelivery(card) && nextDelivery) || next;
 }
 
-/**
- * The previous step, to correct a mistake.
- * @param {Card} card
- * @returns {string | null}
- */
+/** The previous step, to correct a mistake. @param {Card} card */
 export function previousStatus(card) {
-  switch (card.status) {
-    case 'CONFIRMED':
-      return 'PENDING';
-    case 'PREPARING':
-    case 'PREPARING_ORDER':
-      return 'CONFIRMED';
-    case 'READY_FOR_PICKUP':
-      return 'PREPARING_ORDER';
-    case 'ON_WAY':
-    case 'OUT_FOR_DELIVERY':
-    case 'DELIVERING':
-    case 'DELIVERY_ATTEMPT_FAILED':
-    case 'COMPLETED':
-      return 'READY_FOR_PICKUP';
-    case 'DELIVERED':
-      return 'OUT_FOR_DELIVERY';
-    case 'CANCELLED':
-      return 'PENDING';
-    case 'RETURNED':
-      return 'DELIVERED';
-    default:
-      return null;
-  }
+  return factsOf(card.status).previous;
 }
 
 /** Whether it is new and not acknowledged. @param {Card} card */

@@ -1,5 +1,5 @@
 /** @import { ToHub } from './hub.js' */
-/** @import { Line, LinkOptions } from './link.js' */
+/** @import { Line, LinkOptions } from './line.js' */
 import { monotonic } from '../clock.js';
 import { Hub, realWorld } from './hub.js';
 import { Timers } from './timers.js';

@@ -1,20 +1,6 @@
-/** @import { FromHub, Hello, ToHub } from './hub.js' */
+/** @import { Line, LinkOptions } from './line.js' */
 import { monotonic } from '../clock.js';
 import { Watch } from './watch.js';
-
-/**
- * A tab's connection to the owner of the stream.
- *
- * @typedef {object} Line
- * @property {(message: ToHub) => void} post
- * @property {(now: number) => void} check   must be called about once a second, with monotonic ms
- * @property {() => void} close
- *
- * @typedef {object} LinkOptions
- * @property {() => Hello} hello
- * @property {(message: FromHub) => void} hear
- * @property {string} [force] the way to share, for tests: worker, leader or solo
- */
 
 const GENERATIONS = 3;
 

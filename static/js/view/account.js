@@ -3,7 +3,6 @@
 import { call } from '../api.js';
 import { plain } from '../order/card.js';
 import { t } from '../text/index.js';
-import '../text/later.js';
 import { byId, make, setAttribute } from './dom.js';
 
 /**
@@ -15,9 +14,9 @@ export function wireAccount(desk, formats) {
   const { admin, version } = desk.state;
   byId('account-who').textContent = t('account.signedin', { name: admin.name ? `${plain(admin.name, 80)} (${plain(admin.email, 120)})` : plain(admin.email, 120) });
   byId('account-version').textContent = t('account.version', { version });
-  byId('password-user').value = admin.email;
+  byId('password-user', HTMLInputElement).value = admin.email;
   byId('revoke').addEventListener('click', () => void revoke());
-  const form = /** @type {HTMLFormElement} */ (byId('password-form'));
+  const form = byId('password-form', HTMLFormElement);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     void changePassword(form);
@@ -43,7 +42,7 @@ export function wireAccount(desk, formats) {
     const { body } = await call('GET', '/api/admin/sessions');
     const list = byId('sessions');
     if (!Array.isArray(body?.sessions)) return list.replaceChildren(make('li', { text: t('account.failed') }));
-    byId('revoke').disabled = body.sessions.length < 2;
+    byId('revoke', HTMLButtonElement).disabled = body.sessions.length < 2;
     list.replaceChildren(
       ...body.sessions.map((/** @type {any} */ session) => {
         const facts = { since: formats.moment(session.createdAt, desk.now()), seen: formats.moment(session.lastSeenAt, desk.now()) };

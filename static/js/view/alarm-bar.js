@@ -1,6 +1,6 @@
 /** @import { Verdict } from '../alarm/plan.js' */
 import { t } from '../text/index.js';
-import { byId, setText } from './dom.js';
+import { byId, part, setText } from './dom.js';
 
 /** @param {Verdict} verdict */
 export function drawAlarm({ waiting, urgent, snoozed }) {
@@ -8,15 +8,16 @@ export function drawAlarm({ waiting, urgent, snoozed }) {
   bar.hidden = waiting === 0;
   bar.toggleAttribute('data-urgent', urgent);
   setText(byId('alarm-text'), waiting === 0 ? '' : t(urgent ? 'alarm.urgent' : 'alarm.waiting', { n: waiting }));
-  const snooze = byId('alarm-snooze');
+  const snooze = byId('alarm-snooze', HTMLButtonElement);
   snooze.disabled = snoozed;
   setText(snooze, t(snoozed ? 'alarm.snoozed' : 'alarm.snooze'));
 }
 
 /** @param {{audible: boolean, muted: boolean}} sound */
 export function drawSound({ audible, muted }) {
-  byId('banner-sound').hidden = audible;
-  setText(byId('banner-sound').querySelector('[data-f="text"]'), t(muted ? 'banner.muted' : 'banner.sound'));
+  const banner = byId('banner-sound');
+  banner.hidden = audible;
+  setText(part(banner, 'text'), t(muted ? 'banner.muted' : 'banner.sound'));
   setText(byId('start-shift'), t(muted ? 'banner.unmute' : 'banner.start'));
   byId('mute').setAttribute('aria-pressed', String(muted));
 }

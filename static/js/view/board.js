@@ -1,12 +1,13 @@
 /** @import { Shown } from '../desk.js' */
 /** @import { Formats } from '../text/format.js' */
+/** @import { BoardLane } from '../order/status.js' */
 /** @import { Prefs } from '../prefs.js' */
 import { newestFirst, oldestFirst } from '../order/book.js';
 import { Places, STEADY_MS } from '../order/places.js';
-import { isWaiting, LANES } from '../order/status.js';
+import { isWaiting, lanes } from '../order/status.js';
 import { t } from '../text/index.js';
 import { blankCard, fillAge, fillCard } from './card.js';
-import { arrange, byId, placeOf, setText } from './dom.js';
+import { all, arrange, byId, one, placeOf, setText } from './dom.js';
 
 /** The columns, and on a phone the tabs that choose one of them. */
 export class Board {
@@ -15,14 +16,16 @@ export class Board {
     this.clock = clock;
     this.chosen = chosen;
     this.root = byId('board');
+    /** The column that a phone shows. @type {BoardLane} */
+    this.lane = lanes[0];
     this.places = new Places();
     /** @type {Map<string, HTMLElement>} */
     this.elements = new Map();
-    for (const element of this.root.querySelectorAll('.card')) this.elements.set(element.dataset.id, element);
+    for (const card of all(this.root, '.card')) this.elements.set(card.dataset.id ?? '', card);
     /** @type {Shown[]} */
     this.shown = [];
     // A card that changes columns is inserted again, which would restart its highlight.
-    this.root.addEventListener('animationend', (/** @type {AnimationEvent} */ event) => {
+    this.root.addEventListener('animationend', (event) => {
       /** @type {Element} */ (event.target).classList.remove('arrived');
     });
     this.#tabs();
@@ -38,13 +41,13 @@ export class Board {
     this.shown = all.filter(({ card }) => !isFolded(card.id));
     // Cards hidden by a filter are kept: making hundreds again when it is cleared would be slow.
     for (const id of this.elements.keys()) if (!isHeld(id)) this.elements.delete(id);
-    for (const lane of LANES) {
+    for (const lane of lanes) {
       const inLane = this.shown.filter((shown) => shown.lane === lane).sort(laneOrder(prefs));
       const elements = inLane.map((shown) => this.#element(shown, { formats, prefs, now, arrived }));
-      arrange(this.root.querySelector(`[data-list="${lane}"]`), elements);
+      arrange(one(this.root, `[data-list="${lane}"]`), elements);
       const held = all.filter((shown) => shown.lane === lane);
       this.#count(lane, held);
-      const empty = this.root.querySelector(`[data-empty="${lane}"]`);
+      const empty = one(this.root, `[data-empty="${lane}"]`);
       empty.hidden = held.length > 0;
       setText(empty, t(!complete ? 'loading.rest' : narrow ? 'lane.empty.filtered' : `lane.empty.${lane}`));
     }
@@ -67,8 +70,9 @@ export class Board {
 
   /** @param {string} lane */
   select(lane) {
-    this.root.dataset.lane = lane;
-    for (const tab of byId('tabs').children) {
+    this.lane = /** @type {BoardLane} */ (lane);
+    for (const column of all(this.root, '.lane')) column.toggleAttribute('data-chosen', column.dataset.lane === lane);
+    for (const tab of all(byId('tabs'), '[data-lane]')) {
       const chosen = tab.dataset.lane === lane;
       tab.setAttribute('aria-selected', String(chosen));
       tab.tabIndex = chosen ? 0 : -1;
@@ -79,7 +83,7 @@ export class Board {
   reveal(id, focus) {
     const element = this.elements.get(id);
     if (!element?.isConnected) return;
-    this.select(element.dataset.lane ?? 'new');
+    this.select(element.dataset.lane ?? '');
     element.scrollIntoView({ block: 'center' });
     if (focus) element.focus({ preventScroll: true });
     element.classList.remove('arrived');
@@ -89,8 +93,8 @@ export class Board {
 
   /** Scrolls to the rows of floods. */
   revealFloods() {
-    this.select('new');
-    const row = /** @type {HTMLElement | null} */ (byId('floods').querySelector('button'));
+    this.select(lanes[0]);
+    const row = byId('floods').querySelector('button');
     row?.scrollIntoView({ block: 'center' });
     row?.focus({ preventScroll: true });
   }
@@ -104,7 +108,7 @@ export class Board {
 
   /** The cards in the order of the screen, column by column. @returns {HTMLElement[]} */
   inSight() {
-    return [...this.root.querySelectorAll('.card')].filter((element) => element.offsetParent !== null);
+    return all(this.root, '.card').filter((element) => element.offsetParent !== null);
   }
 
   /** @returns {Iterable<[string, import('../order/places.js').Place]>} */
@@ -168,17 +172,17 @@ export class Board {
 
   #tabs() {
     const tabs = byId('tabs');
-    tabs.addEventListener('click', (/** @type {Event} */ event) => {
-      const tab = /** @type {HTMLElement} */ (event.target).closest('[data-lane]');
-      if (!tab) return;
-      this.select(tab.getAttribute('data-lane') ?? 'new');
+    tabs.addEventListener('click', (event) => {
+      const lane = /** @type {HTMLElement} */ (event.target).closest('[data-lane]')?.getAttribute('data-lane');
+      if (!lane) return;
+      this.select(lane);
       this.chosen();
     });
-    tabs.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
-      const at = LANES.indexOf(this.root.dataset.lane);
-      const lane = LANES[(at + step + LANES.length) % LANES.length];
+    tabs.addEventListener('keydown', (event) => {
+      if (event.key !== 'ArrowRight' && event.key !== 'ArrowLeft') return;
+      const forward = event.key === (document.dir === 'rtl' ? 'ArrowLeft' : 'ArrowRight');
+      const at = lanes.indexOf(this.lane);
+      const lane = lanes[(at + (forward ? 1 : -1) + lanes.length) % lanes.length];
       this.select(lane);
       this.chosen();
       byId(`tab-${lane}`).focus();

@@ -4,7 +4,7 @@
 /** @import { Prefs } from '../prefs.js' */
 import { formatAge, urgencyOf } from '../order/age.js';
 import { isDelivery, mapLink, numberOf, placeOf, plain, telephone } from '../order/card.js';
-import { isKnown, isWaiting, nextStatus, previousStatus } from '../order/status.js';
+import { isKnown, isUntouched, isWaiting, nextStatus, previousStatus } from '../order/status.js';
 import { statusName, stepName, t } from '../text/index.js';
 import { byId, make, part, setAttribute, setText } from './dom.js';
 
@@ -12,7 +12,8 @@ const ITEMS_SHOWN = 6;
 
 /** @returns {HTMLElement} */
 export function blankCard() {
-  return byId('card-template').content.firstElementChild.cloneNode(true);
+  const card = byId('card-template', HTMLTemplateElement).content.firstElementChild;
+  return /** @type {HTMLElement} */ (card?.cloneNode(true));
 }
 
 /** @type {WeakMap<Element, string>} what an element shows */
@@ -46,7 +47,7 @@ function fillHead(element, card) {
   const number = numberOf(card);
   setText(part(element, 'number'), number);
   element.setAttribute('aria-label', t('detail.title', { number }));
-  part(element, 'number').parentElement.setAttribute('aria-label', t('card.open', { number }));
+  part(element, 'number').parentElement?.setAttribute('aria-label', t('card.open', { number }));
   const way = card.partial ? '' : t(isDelivery(card) ? 'card.delivery' : 'card.pickup');
   setText(part(element, 'way'), isKnown(card.status) ? way : statusName(plain(card.status, 40)));
 }
@@ -131,7 +132,7 @@ function fillFoot(element, { card, mark }, formats) {
 
 /** The last action and its admin, for a team that shares the screen. @param {Card} card */
 export function byLine(card) {
-  if (card.status !== 'PENDING') {
+  if (!isUntouched(card)) {
     if (card.changedBy) return t('card.moved', { status: statusName(card.status), name: plain(card.changedBy, 60) });
     if (card.changedElsewhere) return t('card.elsewhere');
   }
@@ -152,6 +153,5 @@ export function fillAge(element, card, now, prefs) {
   const box = part(element, 'age');
   setAttribute(box, 'data-urgency', urgency);
   const text = formatAge(age);
-  const word = t(`card.age.${urgency}`);
-  setText(part(element, 'age-text'), urgency === 'fresh' ? text : `${text} ${word}`);
+  setText(part(element, 'age-text'), urgency === 'fresh' ? text : `${text} ${t(`card.age.${urgency}`)}`);
 }

@@ -3,7 +3,7 @@
 import { describe, isStale } from '../feed/describe.js';
 import { shortAge } from '../text/format.js';
 import { t } from '../text/index.js';
-import { byId, part, setText } from './dom.js';
+import { byId, one, part, setText } from './dom.js';
 import { sayNow, sayPolitely } from './say.js';
 
 /** A shorter reconnection shows no banner. */
@@ -46,7 +46,7 @@ export class Connection {
     const since = condition === 'away' ? Math.max(0, now + status.skew - status.source.since) : ageMs;
     banner.dataset.kind = condition === 'offline' || condition === 'ended' ? 'bad' : 'warn';
     setText(part(banner, 'text'), t(`banner.${condition}`, { age: shortAge(Math.max(since, 2000)) }));
-    banner.querySelector('a').hidden = condition !== 'ended';
+    one(banner, 'a').hidden = condition !== 'ended';
   }
 
   /** @param {Condition} condition @param {boolean} settled */

@@ -49,7 +49,7 @@ function drawChart(perHour, hour) {
   const state = `${perHour} ${hour}`;
   if (state === drawn) return;
   drawn = state;
-  const chart = byId('day-chart');
+  const chart = byId('day-chart', SVGSVGElement);
   const { from, to } = hoursToShow(perHour, hour);
   const most = Math.max(...perHour);
   const step = 240 / (to - from + 1);

@@ -7,10 +7,9 @@ import { monotonic } from '../clock.js';
 import { mapLink, numberOf, placeOf, plain, telephone } from '../order/card.js';
 import { fieldsOf, itemsOf, staffTexts, timelineOf } from '../order/whole.js';
 import { STEADY_MS } from '../order/places.js';
-import { laneOf, nextStatus, SETTABLE } from '../order/status.js';
+import { CANCELLED, laneOf, nextStatus, offered } from '../order/status.js';
 import { hasText, statusName, stepName, t } from '../text/index.js';
-import '../text/later.js';
-import { byId, make } from './dom.js';
+import { all, byId, make } from './dom.js';
 
 const ITEMS_SHOWN = 1000;
 
@@ -27,7 +26,7 @@ export class Detail {
     this.actions = actions;
     this.formats = formats;
     this.print = print;
-    this.dialog = byId('detail');
+    this.dialog = byId('detail', HTMLDialogElement);
     /** @type {string | null} */
     this.id = null;
     this.state = '';
@@ -44,7 +43,7 @@ export class Detail {
     this.dialog.addEventListener('close', () => {
       this.id = null;
     });
-    this.dialog.addEventListener('click', (/** @type {Event} */ event) => this.#click(event));
+    this.dialog.addEventListener('click', (event) => this.#click(event));
   }
 
   /** @param {string} id */
@@ -75,7 +74,7 @@ export class Detail {
     const focused = document.activeElement?.getAttribute('data-do') ?? null;
     byId('detail-title').textContent = t('detail.title', { number: numberOf(card) });
     body.replaceChildren(...this.#parts(card, open));
-    if (focused) body.querySelector(`[data-do="${focused}"]`)?.focus();
+    if (focused) all(body, `[data-do="${focused}"]`)[0]?.focus();
     if (moved) void this.#fetch(card.id);
   }
 
@@ -108,10 +107,10 @@ export class Detail {
     if (!card.acknowledged && laneOf(card.status) === 'new') {
       row.append(make('button', { type: 'button', class: 'button', 'data-do': 'ack', text: t('card.acknowledge') }));
     }
-    const choices = SETTABLE.includes(card.status) ? SETTABLE : [card.status, ...SETTABLE];
+    const choices = offered.includes(card.status) ? offered : [card.status, ...offered];
     const select = /** @type {HTMLSelectElement} */ (make('select', { 'aria-label': t('detail.set'), 'data-do': 'set' }));
     for (const status of choices) {
-      if (status === 'CANCELLED' && card.status !== 'CANCELLED') continue;
+      if (status === CANCELLED && card.status !== CANCELLED) continue;
       const option = /** @type {HTMLOptionElement} */ (make('option', { value: status, text: statusName(plain(status, 60)) }));
       option.selected = status === card.status;
       select.append(option);
@@ -223,11 +222,11 @@ export class Detail {
       case 'cancel-no':
         this.confirming = !this.confirming;
         this.draw();
-        byId('detail-body').querySelector(this.confirming ? '[data-do="cancel-no"]' : '[data-do="cancel"]')?.focus();
+        all(byId('detail-body'), this.confirming ? '[data-do="cancel-no"]' : '[data-do="cancel"]')[0]?.focus();
         return;
       case 'cancel-yes':
         this.confirming = false;
-        void this.actions.move(id, 'CANCELLED');
+        void this.actions.move(id, CANCELLED);
     }
   }
 }

@@ -1,25 +1,46 @@
-import { hasText, t } from '../text/index.js';
-
 /**
  * An element that must exist: markup and scripts are served together.
+ * @template {Element} [T=HTMLElement]
  * @param {string} id
- * @returns {any}
+ * @param {new () => T} [type] its class, if more than an `HTMLElement` is needed
+ * @returns {T}
  */
-export function byId(id) {
-  const element = document.getElementById(id);
-  if (!element) throw new Error(`no #${id}`);
-  return element;
+export function byId(id, type) {
+  return checked(document.getElementById(id), type, `#${id}`);
 }
 
 /**
+ * An element within another one, which must exist.
+ * @template {Element} [T=HTMLElement]
  * @param {ParentNode} root
- * @param {string} field
- * @returns {any}
+ * @param {string} selector
+ * @param {new () => T} [type] its class, if more than an `HTMLElement` is needed
+ * @returns {T}
  */
+export function one(root, selector, type) {
+  return checked(root.querySelector(selector), type, selector);
+}
+
+/** A field of a card or banner, which must exist. @param {ParentNode} root @param {string} field */
 export function part(root, field) {
-  const element = root.querySelector(`[data-f="${field}"]`);
-  if (!element) throw new Error(`no ${field}`);
-  return element;
+  return one(root, `[data-f="${field}"]`);
+}
+
+/** @param {ParentNode} root @param {string} selector */
+export function all(root, selector) {
+  return [...root.querySelectorAll(selector)].filter((element) => element instanceof HTMLElement);
+}
+
+/**
+ * @template {Element} T
+ * @param {Element | null} element
+ * @param {(new () => T) | undefined} type
+ * @param {string} name
+ * @returns {T}
+ */
+function checked(element, type, name) {
+  if (element instanceof (type ?? HTMLElement)) return /** @type {T} */ (element);
+  throw new Error(`no ${name}`);
 }
 
 /** Writes only changes: a write costs a layout and is read aloud. @param {Element} element @param {string} text */
@@ -77,16 +98,4 @@ export function placeOf(element) {
     top += box.offsetTop;
   }
   return { left, top, bottom: top + element.offsetHeight };
-}
-
-/** Replaces the markup's texts by those of the chosen language. @param {ParentNode} root */
-export function translate(root) {
-  for (const [attribute, target] of [['data-t', ''], ['data-t-label', 'aria-label'], ['data-t-placeholder', 'placeholder']]) {
-    for (const element of root.querySelectorAll(`[${attribute}]`)) {
-      const key = element.getAttribute(attribute) ?? '';
-      if (!hasText(key)) continue;
-      if (target) setAttribute(element, target, t(key));
-      else setText(element, t(key));
-    }
-  }
 }

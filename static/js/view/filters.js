@@ -1,7 +1,7 @@
 /** @import { Filter } from '../order/filter.js' */
 import { isNarrow, NO_FILTER, readFilter, writeFilter } from '../order/filter.js';
 import { t } from '../text/index.js';
-import { byId, setText } from './dom.js';
+import { all, byId, setAttribute, setText } from './dom.js';
 
 /** Search box, chips and views; their state is in the page's address. */
 export class Filters {
@@ -10,15 +10,14 @@ export class Filters {
     this.changed = changed;
     /** @type {Filter} */
     this.filter = readFilter(location.search);
-    const search = byId('search');
+    const search = byId('search', HTMLInputElement);
     search.addEventListener('input', () => this.set({ text: search.value }));
-    byId('filters').addEventListener('click', (/** @type {Event} */ event) => this.#chip(event));
-    for (const link of document.querySelectorAll('a[data-view]')) {
+    byId('filters').addEventListener('click', (event) => this.#chip(event));
+    for (const link of all(document, 'a[data-view]')) {
       link.addEventListener('click', (event) => {
-        const mouse = /** @type {MouseEvent} */ (event);
-        if (mouse.ctrlKey || mouse.metaKey || mouse.shiftKey) return;
+        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
-        this.view(link.getAttribute('data-view') === 'history' ? 'history' : 'board');
+        this.view(link.dataset.view === 'history' ? 'history' : 'board');
       });
     }
     addEventListener('popstate', () => {
@@ -83,17 +82,14 @@ export class Filters {
 
   #draw() {
     const { view, text, status, today, way } = this.filter;
-    const search = byId('search');
+    const search = byId('search', HTMLInputElement);
     if (search.value.trim() !== text.trim()) search.value = text;
     const pressed = new Set([today ? 'today' : '', `way:${way}`, `status:${status}`]);
-    for (const chip of byId('filters').querySelectorAll('[data-chip]')) {
-      chip.setAttribute('aria-pressed', String(pressed.has(chip.getAttribute('data-chip'))));
+    for (const chip of all(byId('filters'), '[data-chip]')) {
+      chip.setAttribute('aria-pressed', String(pressed.has(chip.dataset.chip ?? '')));
     }
     byId('clear-filter').hidden = !this.narrow;
-    for (const link of document.querySelectorAll('a[data-view]')) {
-      if (link.getAttribute('data-view') === view) link.setAttribute('aria-current', 'page');
-      else link.removeAttribute('aria-current');
-    }
+    for (const link of all(document, 'a[data-view]')) setAttribute(link, 'aria-current', link.dataset.view === view ? 'page' : null);
     document.body.dataset.view = view;
     byId('history').hidden = view !== 'history';
   }

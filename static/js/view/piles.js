@@ -2,17 +2,16 @@
 /** @import { Desk } from '../desk.js' */
 /** @import { Filters } from './filters.js' */
 /** @import { Flood } from '../order/piles.js' */
-/** @import { Step } from '../order/bulk.js' */
+/** @import { Step } from '../bulk.js' */
 /** @import { Toasts } from './toasts.js' */
-import { floodTitle } from '../announce.js';
-import { Bulk, moveAll } from '../order/bulk.js';
-import { t } from '../text/index.js';
-import '../text/later.js';
-import { byId, make } from './dom.js';
+import { Bulk, moveAll } from '../bulk.js';
+import { CANCELLED, COMPLETED } from '../order/status.js';
+import { floodTitle, t } from '../text/index.js';
+import { all, byId, make } from './dom.js';
 import { sayPolitely } from './say.js';
 
 /** The actions of a row: the status that its orders get, and the texts. */
-const DEEDS = /** @type {const} */ ({ flood: 'CANCELLED', old: 'COMPLETED' });
+const DEEDS = /** @type {const} */ ({ flood: CANCELLED, old: COMPLETED });
 const OLD = 'old';
 
 /**
@@ -30,7 +29,7 @@ export class Piles {
     /** @type {Map<string, string[]>} the orders of each row */
     this.ids = new Map();
     this.state = '';
-    for (const root of [byId('floods'), byId('old-orders')]) root.addEventListener('click', (/** @type {Event} */ event) => this.#click(event));
+    for (const root of [byId('floods'), byId('old-orders')]) root.addEventListener('click', (event) => this.#click(event));
   }
 
   /** @param {Flood[]} floods @param {string[]} old ids of forgotten orders */
@@ -119,9 +118,8 @@ export class Piles {
 
   /** @param {string} pile @param {string} to */
   #focus(pile, to) {
-    for (const row of document.querySelectorAll('[data-pile]')) {
-      if (row.getAttribute('data-pile') === pile) /** @type {HTMLElement | null} */ (row.querySelector(`[data-do="${to}"]`))?.focus();
-    }
+    const row = all(document, '[data-pile]').find(({ dataset }) => dataset.pile === pile);
+    if (row) all(row, `[data-do="${to}"]`)[0]?.focus();
   }
 }
 

@@ -1,20 +1,19 @@
-/** @import { Prefs } from '../prefs.js' */
+/** @import { DevicePrefs } from '../prefs.js' */
 /** @import { Sound } from '../alarm/sound.js' */
 import { readPrefs } from '../prefs.js';
 import { t } from '../text/index.js';
-import '../text/later.js';
 import { byId } from './dom.js';
 
 /**
  * The form of the device's preferences; every change applies at once.
- * @param {{prefs: () => Prefs, change: (prefs: Prefs) => void, sound: Sound, awakeProblem: () => string}} desk
+ * @param {{device: DevicePrefs, sound: Sound, awakeProblem: () => string}} desk
  */
-export function wireSettings({ prefs, change, sound, awakeProblem }) {
-  const form = /** @type {HTMLFormElement} */ (byId('settings-form'));
+export function wireSettings({ device, sound, awakeProblem }) {
+  const form = byId('settings-form', HTMLFormElement);
   const field = (/** @type {string} */ name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
 
   function fill() {
-    for (const [name, value] of Object.entries(prefs())) {
+    for (const [name, value] of Object.entries(device.now)) {
       const input = field(name);
       if (input.type === 'checkbox') input.checked = Boolean(value);
       else input.value = String(value);
@@ -25,7 +24,7 @@ export function wireSettings({ prefs, change, sound, awakeProblem }) {
   function read() {
     /** @type {Record<string, unknown>} */
     const raw = {};
-    for (const [name, value] of Object.entries(prefs())) {
+    for (const [name, value] of Object.entries(device.now)) {
       const input = field(name);
       if (typeof value === 'boolean') raw[name] = input.checked;
       else raw[name] = typeof value === 'number' ? Number(input.value) : input.value;
@@ -36,10 +35,10 @@ export function wireSettings({ prefs, change, sound, awakeProblem }) {
   function hints() {
     const notify = byId('notify-hint');
     const able = typeof Notification === 'function' && isSecureContext;
-    notify.hidden = able && !(prefs().notify && Notification.permission === 'denied');
+    notify.hidden = able && !(device.now.notify && Notification.permission === 'denied');
     notify.textContent = t(isSecureContext ? 'settings.notify.denied' : 'settings.notify.unsafe');
     const awake = byId('awake-hint');
-    const problem = prefs().stayAwake ? awakeProblem() : '';
+    const problem = device.now.stayAwake ? awakeProblem() : '';
     awake.hidden = problem === '';
     awake.textContent = problem && t(problem);
   }
@@ -51,12 +50,12 @@ export function wireSettings({ prefs, change, sound, awakeProblem }) {
     if (changed === 'notify' && next.notify && typeof Notification === 'function' && Notification.permission === 'default') {
       await Notification.requestPermission();
     }
-    change(next);
+    device.set(next);
     fill();
   });
   byId('test-sound').addEventListener('click', async () => {
     const result = byId('test-result');
-    change(read());
+    device.set(read());
     const heard = (await sound.unlock()) && sound.ring(false);
     result.dataset.kind = heard ? 'good' : 'bad';
     result.textContent = t(heard ? 'settings.heard' : 'settings.silent');

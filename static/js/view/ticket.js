@@ -2,7 +2,6 @@
 /** @import { Formats } from '../text/format.js' */
 import { isDelivery, numberOf, placeOf, plain } from '../order/card.js';
 import { t } from '../text/index.js';
-import '../text/later.js';
 import { byId, make } from './dom.js';
 
 /**

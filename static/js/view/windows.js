@@ -1,6 +1,9 @@
-/** @import { Room } from '../controls.js' */
-import '../text/later.js';
-import { byId, make, translate } from './dom.js';
+/** @import { WakeLock } from '../alarm/wake.js' */
+/** @import { Sound } from '../alarm/sound.js' */
+/** @import { Desk } from '../desk.js' */
+/** @import { DevicePrefs } from '../prefs.js' */
+/** @import { Formats } from '../text/format.js' */
+import { byId, make } from './dom.js';
 import { applyLook } from './look.js';
 
 /** @type {Promise<void> | null} */
@@ -35,22 +38,24 @@ export async function dress(prefs) {
 /** @type {Record<string, {fill: () => unknown}>} */
 const wired = {};
 
-/** @param {string} name settings, account or keys @param {Room} room */
-export async function openWindow(name, { desk, formats, prefs, change, sound, wakeLock }) {
-  await dress(prefs());
-  const dialog = byId(name);
+/**
+ * @param {string} name settings, account or keys
+ * @param {{desk: Desk, formats: Formats, device: DevicePrefs, sound: Sound, wakeLock: WakeLock}} context
+ */
+export async function openWindow(name, { desk, formats, device, sound, wakeLock }) {
+  await dress(device.now);
+  const dialog = byId(name, HTMLDialogElement);
   if (!dialog.hasAttribute('data-wired')) {
     dialog.setAttribute('data-wired', '');
-    translate(dialog);
-    dialog.addEventListener('click', (/** @type {Event} */ event) => {
+    dialog.addEventListener('click', (event) => {
       if (event.target === dialog) dialog.close();
     });
   }
   if (name === 'settings') {
-    wired.settings ??= (await import('./settings.js')).wireSettings({ prefs, change, sound, awakeProblem: () => wakeLock.problem() });
+    wired.settings ??= (await import('./settings.js')).wireSettings({ device, sound, awakeProblem: () => wakeLock.problem() });
   } else if (name === 'account') {
     wired.account ??= (await import('./account.js')).wireAccount(desk, formats);
-  } else byId('keys-off').hidden = prefs().keys;
+  } else byId('keys-off').hidden = device.now.keys;
   void wired[name]?.fill();
   if (!dialog.open) dialog.showModal();
 }

@@ -1,7 +1,7 @@
-/** @import { Actions } from '../actions.js' */
-import { fewAtATime } from '../actions.js';
-import { moveBody } from './edits.js';
-import { STEADY_MS } from './places.js';
+/** @import { Actions } from './actions.js' */
+import { fewAtATime } from './actions.js';
+import { moveBody } from './order/edits.js';
+import { STEADY_MS } from './order/places.js';
 
 /**
  * @typedef {object} Outcome
