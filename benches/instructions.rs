@@ -208,8 +208,8 @@ fn page(server: &mut PlayedServer, count: u32) -> anyhow::Result<()> {
         form.len()
     ))?;
     ensure!(status == 303, "the sign-in is answered with {status}");
-    let cookie = format!("Cookie: {}\r\n", connection.cookie);
-    let request = request("/", None, &cookie);
+    let cookies = format!("Cookie: {}\r\n", connection.cookies);
+    let request = request("/", None, &cookies);
     load(
         server,
         count,

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     line: String,
-    /// Name and value of the last answer's cookie, or empty.
-    pub(crate) cookie: String,
+    /// The cookies that the last answer has set, as a browser sends them.
+    pub(crate) cookies: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -19,7 +19,7 @@ impl Connection {
         Ok(Self {
             stream: BufReader::new(stream),
             line: String::new(),
-            cookie: String::new(),
+            cookies: String::new(),
             body: Vec::new(),
         })
     }
@@ -44,7 +44,7 @@ impl Connection {
             .and_then(|status| status.parse().ok())
             .with_context(|| format!("{:?} is no answer", self.line))?;
         let mut length = 0;
-        self.cookie.clear();
+        self.cookies.clear();
         loop {
             self.next_line()?;
             let Some((name, value)) = self.line.split_once(':') else {
@@ -54,10 +54,11 @@ impl Connection {
                 length = value.trim().parse()?;
             }
             if name.eq_ignore_ascii_case("set-cookie") {
-                value
-                    .split(';')
-                    .take(1)
-                    .for_each(|pair| self.cookie.push_str(pair.trim()));
+                let cookie = value.split(';').next().unwrap_or_default();
+                if !self.cookies.is_empty() {
+                    self.cookies.push_str("; ");
+                }
+                self.cookies.push_str(cookie.trim());
             }
         }
         self.body.resize(length, 0);
