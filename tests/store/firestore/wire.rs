@@ -17,7 +17,7 @@ use orderbell::firestore::{Access, FirestoreSettings, FirestoreStore};
 use orderbell::orders::SourceState;
 
 use super::server::{Listen, Server};
-use super::story::Watcher;
+use crate::watcher::Watcher;
 
 const BASE: i64 = 1_771_842_000;
 
@@ -99,7 +99,7 @@ async fn changes_come_one_by_one_and_go_on_after_the_last() {
     assert_eq!(watcher.live().await.orders.len(), 2);
     listen.say([changed("b", 11), consistent(12)]);
     watcher
-        .until("one change", |told| told.changes.len() == 1)
+        .until("one change", |received| received.changes.len() == 1)
         .await;
 
     // What came before the stream was lost is told again by the next, from the last consistent point on.
@@ -108,11 +108,11 @@ async fn changes_come_one_by_one_and_go_on_after_the_last() {
     let listen = server.listen().await;
     assert_eq!(tokens(&listen), ["token 12"; 4]);
     listen.say([changed("a", 13), current(), consistent(14)]);
-    let told = watcher
-        .until("the other change", |told| told.changes.len() == 2)
+    let received = watcher
+        .until("the other change", |received| received.changes.len() == 2)
         .await;
-    assert_eq!(told.initial, 1);
-    assert_eq!(told.source, Some(SourceState::Live));
+    assert_eq!(received.initial, 1);
+    assert_eq!(received.source, Some(SourceState::Live));
     // Two at first, three changes, and the one that came twice.
     assert_eq!(store.usage().reads, 5);
 }
@@ -137,12 +137,12 @@ async fn counts_that_differ_are_asked_for_again_and_the_missing_one_is_recorded(
         tokio::task::yield_now().await;
     }
     listen.say([consistent(51)]);
-    let told = watcher
-        .until("the removal", |told| told.is_removed("a"))
+    let received = watcher
+        .until("the removal", |received| received.is_removed("a"))
         .await;
-    assert_eq!(told.changes.len(), 1);
+    assert_eq!(received.changes.len(), 1);
     assert_eq!(
-        told.removed.values().next().copied(),
+        received.removed.values().next().copied(),
         Some(u64::try_from(BASE + 50).expect("fits") * 1_000_000)
     );
     assert_eq!(server.commits().len(), 1);
@@ -161,16 +161,16 @@ async fn a_removal_is_told_even_while_the_stream_is_lost() {
     };
     listen.say([ResponseType::DocumentDelete(gone), consistent(60)]);
     watcher
-        .until("the removal", |told| told.is_removed("a"))
+        .until("the removal", |received| received.is_removed("a"))
         .await;
     listen.fail(Code::Unavailable);
     let listen = server.listen().await;
     assert_eq!(tokens(&listen), ["token 60"; 4]);
     listen.say([current(), consistent(61), changed("b", 62), consistent(63)]);
-    let told = watcher
-        .until("the next order", |told| told.status("b").is_some())
+    let received = watcher
+        .until("the next order", |received| received.status("b").is_some())
         .await;
-    assert_eq!(told.changes.len(), 2);
+    assert_eq!(received.changes.len(), 2);
 }
 
 #[tokio::test]
@@ -186,10 +186,10 @@ async fn a_refused_token_is_dropped() {
     let listen = server.listen().await;
     assert_eq!(tokens(&listen), ["", "", "", ""]);
     listen.say([changed("a", 1), changed("b", 11), current(), consistent(12)]);
-    let told = watcher
-        .until("the new order", |told| told.status("b").is_some())
+    let received = watcher
+        .until("the new order", |received| received.status("b").is_some())
         .await;
-    assert_eq!(told.changes.len(), 1);
+    assert_eq!(received.changes.len(), 1);
 }
 
 #[tokio::test]
@@ -201,19 +201,21 @@ async fn a_permanent_error_says_what_to_do_and_a_passing_one_passes() {
     server.refuse(Some(Code::Internal));
     listen.fail(Code::Unavailable);
     watcher
-        .until("away", |told| {
-            matches!(told.source, Some(SourceState::Away { .. }))
+        .until("away", |received| {
+            matches!(received.source, Some(SourceState::Away { .. }))
         })
         .await;
     server.refuse(None);
     let listen = server.listen().await;
     listen.say([current(), consistent(11)]);
     watcher
-        .until("live", |told| told.source == Some(SourceState::Live))
+        .until("live", |received| {
+            received.source == Some(SourceState::Live)
+        })
         .await;
     listen.fail(Code::PermissionDenied);
     let failed = |state: &Option<SourceState>| matches!(state, Some(SourceState::Failed { message }) if message.contains("roles/datastore.user"));
     watcher
-        .until("what to do", |told| failed(&told.source))
+        .until("what to do", |received| failed(&received.source))
         .await;
 }

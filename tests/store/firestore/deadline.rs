@@ -12,16 +12,17 @@ use orderbell::store::{IdempotencyKey, OrderStore as _, Placed, StoreError};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::proxy::{Line, Proxy};
+use super::proxy::{Proxy, Traffic};
 use super::server::{OnCommit, Server};
-use super::story::{Watcher, draft, to_status};
 use super::{emulator, settings};
+use crate::drafts::{draft, to_status};
+use crate::watcher::Watcher;
 
 /// Far longer than a test waits: what answers all the same doesn't wait for it.
 const NEVER: Duration = Duration::from_secs(3_600);
 
 async fn start(tune: impl FnOnce(&mut FirestoreSettings)) -> (Proxy, FirestoreStore) {
-    let proxy = Proxy::new(emulator(), Line::Open).await;
+    let proxy = Proxy::new(emulator(), Traffic::Open).await;
     let mut settings = settings();
     settings.access = Access::Emulator(proxy.host());
     tune(&mut settings);
@@ -59,7 +60,7 @@ async fn an_order_whose_answer_does_not_come_is_found_by_its_key() {
             .number,
         1
     );
-    proxy.set(Line::Mute);
+    proxy.set(Traffic::Mute);
     let unknown = store.submit(draft("u1"), key()).await;
     assert!(
         matches!(unknown, Err(StoreError::OutcomeUnknown { .. })),
@@ -71,11 +72,11 @@ async fn an_order_whose_answer_does_not_come_is_found_by_its_key() {
         matches!(next, Err(StoreError::Unavailable { .. })),
         "{next:?}"
     );
-    proxy.set(Line::Open);
+    proxy.set(Traffic::Open);
     let again = until_placed(&store, key()).await;
     assert_eq!(again.number, 2);
     watcher
-        .until("both orders", |told| told.orders.len() == 2)
+        .until("both orders", |received| received.orders.len() == 2)
         .await;
     assert!(
         store
@@ -118,7 +119,7 @@ async fn an_order_that_was_never_sent_is_refused_and_not_placed() {
         1
     );
     // No listener, so that the submit begins with a read, which isn't answered.
-    proxy.set(Line::Frozen);
+    proxy.set(Traffic::Frozen);
     for _ in 0..2 {
         let refused = store.submit(draft("u1"), key()).await;
         assert!(
@@ -126,7 +127,7 @@ async fn an_order_that_was_never_sent_is_refused_and_not_placed() {
             "{refused:?}"
         );
     }
-    proxy.set(Line::Open);
+    proxy.set(Traffic::Open);
     assert_eq!(until_placed(&store, None).await.number, 2);
 }
 
@@ -134,7 +135,7 @@ async fn an_order_that_was_never_sent_is_refused_and_not_placed() {
 async fn more_submits_than_may_wait_are_refused_at_once() {
     let (proxy, store) = start(|settings| settings.write_deadline = NEVER).await;
     let store = Arc::new(store);
-    proxy.set(Line::Frozen);
+    proxy.set(Traffic::Frozen);
     let mut submits = JoinSet::new();
     for _ in 0..210 {
         let store = Arc::clone(&store);
@@ -148,7 +149,7 @@ async fn more_submits_than_may_wait_are_refused_at_once() {
         assert!(reason.contains("too many"), "{reason}");
     }
     assert_eq!(submits.len(), 200);
-    proxy.set(Line::Open);
+    proxy.set(Traffic::Open);
     while let Some(placed) = submits.join_next().await {
         placed.expect("no panic").expect("placed in the end");
     }
@@ -165,7 +166,7 @@ async fn changes_and_removals_have_the_same_deadline() {
         .expect("placed")
         .order_id;
     // Neither the order nor anything else can be read.
-    proxy.set(Line::Frozen);
+    proxy.set(Traffic::Frozen);
     let change = store.change(&id, to_status("CONFIRMED"), "Ana").await;
     let removal = store.remove(&id, "Ana").await;
     for refused in [change.map(drop), removal] {
@@ -174,10 +175,10 @@ async fn changes_and_removals_have_the_same_deadline() {
             "{refused:?}"
         );
     }
-    proxy.set(Line::Open);
+    proxy.set(Traffic::Open);
     watcher
-        .until("the order as it was", |told| {
-            told.status("ORD1") == Some("PENDING")
+        .until("the order as it was", |received| {
+            received.status("ORD1") == Some("PENDING")
         })
         .await;
 }

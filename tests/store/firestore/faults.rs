@@ -9,9 +9,10 @@ use orderbell::store::{OrderStore as _, StoreError};
 use serde_json::json;
 
 use super::outside::{Outside, order};
-use super::proxy::{Line, Proxy};
-use super::story::{Told, Watcher, draft};
+use super::proxy::{Proxy, Traffic};
 use super::{emulator, settings};
+use crate::drafts::draft;
+use crate::watcher::{Received, Watcher};
 
 /// A store behind a proxy, and somebody who writes past it.
 struct Place {
@@ -22,8 +23,8 @@ struct Place {
 }
 
 impl Place {
-    async fn new(line: Line, tune: impl FnOnce(&mut FirestoreSettings)) -> Self {
-        let proxy = Proxy::new(emulator(), line).await;
+    async fn new(traffic: Traffic, tune: impl FnOnce(&mut FirestoreSettings)) -> Self {
+        let proxy = Proxy::new(emulator(), traffic).await;
         let mut settings = settings();
         settings.access = Access::Emulator(proxy.host());
         tune(&mut settings);
@@ -43,9 +44,11 @@ impl Place {
             .await;
     }
 
-    async fn source(&self, what: &str, wanted: impl Fn(&SourceState) -> bool) -> Told {
+    async fn source(&self, what: &str, wanted: impl Fn(&SourceState) -> bool) -> Received {
         self.watcher
-            .until(what, |told| told.source.as_ref().is_some_and(&wanted))
+            .until(what, |received| {
+                received.source.as_ref().is_some_and(&wanted)
+            })
             .await
     }
 }
@@ -55,24 +58,24 @@ fn is_away(state: &SourceState) -> bool {
 }
 
 /// How often an order was told of, after the first snapshot.
-fn times(told: &Told, id: &str) -> usize {
+fn times(received: &Received, id: &str) -> usize {
     let is = |change: &&Change| match change {
         Change::Upsert(order) => order.id.as_str() == id,
         Change::Remove { id: removed, .. } => removed.as_str() == id,
     };
-    told.changes.iter().filter(is).count()
+    received.changes.iter().filter(is).count()
 }
 
 #[tokio::test]
 async fn it_starts_with_firestore_away_and_comes_up_by_itself() {
-    let place = Place::new(Line::Refused, |_| {}).await;
+    let place = Place::new(Traffic::Refused, |_| {}).await;
     place.source("away", is_away).await;
     let refused = place.store.submit(draft("u1"), None).await;
     let Err(StoreError::Unavailable { retry_after, .. }) = refused else {
         panic!("unavailable: {refused:?}")
     };
     assert!(retry_after > Duration::ZERO);
-    place.proxy.set(Line::Open);
+    place.proxy.set(Traffic::Open);
     place.watcher.live().await;
     assert_eq!(
         place
@@ -87,39 +90,39 @@ async fn it_starts_with_firestore_away_and_comes_up_by_itself() {
 
 #[tokio::test]
 async fn what_changes_during_a_cut_arrives_once() {
-    let place = Place::new(Line::Open, |_| {}).await;
+    let place = Place::new(Traffic::Open, |_| {}).await;
     for id in ["stays", "changes", "goes"] {
         place.write(id, "PENDING").await;
     }
     place
         .watcher
-        .until("the first orders", |told| told.orders.len() == 3)
+        .until("the first orders", |received| received.orders.len() == 3)
         .await;
     place.watcher.live().await;
     let before = place.watcher.now();
 
-    place.proxy.set(Line::Refused);
+    place.proxy.set(Traffic::Refused);
     place.source("away", is_away).await;
     place.write("changes", "CONFIRMED").await;
     place.write("comes", "PENDING").await;
     place.phone.delete("orders/goes").await;
     place.write("short", "PENDING").await;
     place.phone.delete("orders/short").await;
-    place.proxy.set(Line::Open);
+    place.proxy.set(Traffic::Open);
     let healed = Instant::now();
     place
         .source("live", |state| *state == SourceState::Live)
         .await;
     place
         .watcher
-        .until("the removal", |told| told.is_removed("goes"))
+        .until("the removal", |received| received.is_removed("goes"))
         .await;
-    let told = place
+    let received = place
         .watcher
-        .until("the new one", |told| told.status("comes").is_some())
+        .until("the new one", |received| received.status("comes").is_some())
         .await;
     println!("recovered from a refusal in {:?}", healed.elapsed());
-    assert_eq!(told.status("changes"), Some("CONFIRMED"));
+    assert_eq!(received.status("changes"), Some("CONFIRMED"));
     for (id, expected) in [
         ("stays", 0),
         ("changes", 1),
@@ -128,61 +131,63 @@ async fn what_changes_during_a_cut_arrives_once() {
         ("short", 0),
     ] {
         assert_eq!(
-            times(&told, id) - times(&before, id),
+            times(&received, id) - times(&before, id),
             expected,
             "{id}: {:?}",
-            told.changes
+            received.changes
         );
     }
-    assert_eq!(told.initial, 1);
+    assert_eq!(received.initial, 1);
 }
 
 #[tokio::test]
 async fn cuts_between_writes_lose_nothing_and_repeat_nothing() {
-    let place = Place::new(Line::Open, |_| {}).await;
+    let place = Place::new(Traffic::Open, |_| {}).await;
     place.watcher.live().await;
     for n in 0..6 {
         place.write(&format!("before{n}"), "PENDING").await;
         place.proxy.cut();
         place.write(&format!("after{n}"), "PENDING").await;
     }
-    let told = place
+    let received = place
         .watcher
-        .until("all orders", |told| told.orders.len() == 12)
+        .until("all orders", |received| received.orders.len() == 12)
         .await;
-    assert_eq!(told.changes.len(), 12, "each of them once");
+    assert_eq!(received.changes.len(), 12, "each of them once");
 }
 
 #[tokio::test]
 async fn a_frozen_line_is_noticed_and_healed() {
-    let place = Place::new(Line::Open, |settings| {
+    let place = Place::new(Traffic::Open, |settings| {
         settings.silence = Duration::from_secs(3);
     })
     .await;
     place.watcher.live().await;
-    place.proxy.set(Line::Frozen);
+    place.proxy.set(Traffic::Frozen);
     let frozen = Instant::now();
     place.write("meanwhile", "PENDING").await;
     // How soon is a matter of the listener's state machine, whose tests own the clock.
     place.source("away", is_away).await;
     assert!(place.watcher.now().status("meanwhile").is_none());
-    place.proxy.set(Line::Open);
+    place.proxy.set(Traffic::Open);
     let healed = Instant::now();
-    let told = place
+    let received = place
         .watcher
-        .until("the order", |told| told.status("meanwhile").is_some())
+        .until("the order", |received| {
+            received.status("meanwhile").is_some()
+        })
         .await;
     println!(
         "noticed after {:?}, recovered in {:?}",
         healed - frozen,
         healed.elapsed()
     );
-    assert_eq!(times(&told, "meanwhile"), 1);
+    assert_eq!(times(&received, "meanwhile"), 1);
 }
 
 #[tokio::test]
 async fn a_submit_whose_answer_is_lost_is_placed_once() {
-    let place = Place::new(Line::Open, |_| {}).await;
+    let place = Place::new(Traffic::Open, |_| {}).await;
     place.watcher.live().await;
     place.store.submit(draft("u1"), None).await.expect("placed");
     // Cut again and again while submits are on their way.
@@ -221,7 +226,7 @@ async fn a_submit_whose_answer_is_lost_is_placed_once() {
 
 #[tokio::test]
 async fn an_emulator_that_restarts_empty_takes_the_orders_along() {
-    let place = Place::new(Line::Open, |_| {}).await;
+    let place = Place::new(Traffic::Open, |_| {}).await;
     for n in 1..=3 {
         assert_eq!(
             place
@@ -235,17 +240,17 @@ async fn an_emulator_that_restarts_empty_takes_the_orders_along() {
     }
     place
         .watcher
-        .until("three orders", |told| told.orders.len() == 3)
+        .until("three orders", |received| received.orders.len() == 3)
         .await;
     place.watcher.live().await;
-    place.proxy.set(Line::Refused);
+    place.proxy.set(Traffic::Refused);
     place.phone.clear().await;
     place.source("away", is_away).await;
-    place.proxy.set(Line::Open);
+    place.proxy.set(Traffic::Open);
     place
         .watcher
-        .until("three removals", |told| {
-            told.orders.is_empty() && told.removed.len() == 3
+        .until("three removals", |received| {
+            received.orders.is_empty() && received.removed.len() == 3
         })
         .await;
     assert_eq!(
@@ -257,11 +262,14 @@ async fn an_emulator_that_restarts_empty_takes_the_orders_along() {
             .number,
         1
     );
-    let told = place
+    let received = place
         .watcher
-        .until("the new first order", |told| told.status("ORD1").is_some())
+        .until("the new first order", |received| {
+            received.status("ORD1").is_some()
+        })
         .await;
     assert!(
-        told.orders[&OrderId::sequential(1)].updated_micros > told.removed[&OrderId::sequential(1)]
+        received.orders[&OrderId::sequential(1)].updated_micros
+            > received.removed[&OrderId::sequential(1)]
     );
 }

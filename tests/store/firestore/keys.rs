@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::outside::Outside;
 use super::settings;
-use super::story::draft;
+use crate::drafts::draft;
 
 const KEYS: &str = "orderbell_idempotency";
 

@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 
 use super::outside::{Outside, order};
 use super::settings;
-use super::story::{Told, Watcher, draft, to_status};
+use crate::drafts::{draft, to_status};
+use crate::watcher::{Received, Watcher};
 
 fn start(settings: &FirestoreSettings) -> FirestoreStore {
     FirestoreStore::start(settings.clone(), Clock::system())
@@ -30,9 +31,9 @@ async fn orders_of_every_kind_arrive_change_and_go() {
     let (store, phone) = (start(&settings), Outside::new(&settings));
     phone.put("orders/old", &order("PENDING", &millis(0))).await;
     let watcher = Watcher::new(&store);
-    let told = watcher.live().await;
-    assert_eq!(told.status("old"), Some("PENDING"));
-    assert!(told.changes.is_empty(), "what was there isn't new");
+    let received = watcher.live().await;
+    assert_eq!(received.status("old"), Some("PENDING"));
+    assert!(received.changes.is_empty(), "what was there isn't new");
 
     phone
         .put("orders/whole", &order("PENDING", &millis(1)))
@@ -52,10 +53,10 @@ async fn orders_of_every_kind_arrive_change_and_go() {
             ),
         )
         .await;
-    let told = watcher
-        .until("three orders", |told| told.orders.len() == 4)
+    let received = watcher
+        .until("three orders", |received| received.orders.len() == 4)
         .await;
-    let time = &told.orders[&OrderId::parse("time").expect("an id")];
+    let time = &received.orders[&OrderId::parse("time").expect("an id")];
     assert_eq!(time.placed_micros, 1_771_842_312_345_000);
 
     for id in ["whole", "double", "time", "old"] {
@@ -63,12 +64,12 @@ async fn orders_of_every_kind_arrive_change_and_go() {
             .set(&format!("orders/{id}"), "status", "CANCELLED")
             .await;
         watcher
-            .until(id, |told| told.status(id) == Some("CANCELLED"))
+            .until(id, |received| received.status(id) == Some("CANCELLED"))
             .await;
     }
     for id in ["whole", "double", "time", "old"] {
         phone.delete(&format!("orders/{id}")).await;
-        watcher.until(id, |told| told.is_removed(id)).await;
+        watcher.until(id, |received| received.is_removed(id)).await;
     }
     // One event for each: three new ones, four changes, four removals.
     assert_eq!(
@@ -84,7 +85,7 @@ async fn every_document_of_the_fixtures_is_shown() {
     let settings = settings();
     let (store, phone) = (start(&settings), Outside::new(&settings));
     let fixtures: Vec<Value> =
-        serde_json::from_str(include_str!("../fixtures/documents.json")).expect("JSON");
+        serde_json::from_str(include_str!("../../fixtures/documents.json")).expect("JSON");
     for fixture in &fixtures {
         phone
             .put(
@@ -94,8 +95,8 @@ async fn every_document_of_the_fixtures_is_shown() {
             .await;
     }
     let watcher = Watcher::new(&store);
-    let told = watcher.live().await;
-    let shown: BTreeSet<_> = told.orders.keys().map(OrderId::as_str).collect();
+    let received = watcher.live().await;
+    let shown: BTreeSet<_> = received.orders.keys().map(OrderId::as_str).collect();
     let expected: BTreeSet<_> = fixtures
         .iter()
         .filter_map(|fixture| fixture["id"].as_str())
@@ -118,7 +119,7 @@ async fn a_change_leaves_what_json_cannot_hold_as_it_is() {
     let settings = settings();
     let (store, phone) = (start(&settings), Outside::new(&settings));
     let fixtures: Vec<Value> =
-        serde_json::from_str(include_str!("../fixtures/documents.json")).expect("JSON");
+        serde_json::from_str(include_str!("../../fixtures/documents.json")).expect("JSON");
     let odd = fixtures
         .iter()
         .find(|fixture| fixture["id"] == "ORD7")
@@ -201,8 +202,9 @@ async fn numbers_go_on_from_the_counter_that_others_use() {
 }
 
 /// What was told, as ids at positions.
-fn positions(told: &Told) -> Vec<Position> {
-    told.changes
+fn positions(received: &Received) -> Vec<Position> {
+    received
+        .changes
         .iter()
         .map(orderbell::orders::Change::position)
         .collect()
@@ -217,7 +219,7 @@ async fn two_instances_tell_the_same_at_the_same_positions() {
     for watcher in &watchers {
         watcher.live().await;
     }
-    let both = async |what: &str, wanted: &(dyn Fn(&Told) -> bool + Sync)| {
+    let both = async |what: &str, wanted: &(dyn Fn(&Received) -> bool + Sync)| {
         for watcher in &watchers {
             watcher.until(what, wanted).await;
         }
@@ -227,20 +229,20 @@ async fn two_instances_tell_the_same_at_the_same_positions() {
         .await
         .expect("placed")
         .order_id;
-    both("the order", &|told| told.status("ORD1").is_some()).await;
+    both("the order", &|received| received.status("ORD1").is_some()).await;
     two.change(&id, to_status("CONFIRMED"), "Ana")
         .await
         .expect("changed");
-    both("the change", &|told| {
-        told.status("ORD1") == Some("CONFIRMED")
+    both("the change", &|received| {
+        received.status("ORD1") == Some("CONFIRMED")
     })
     .await;
     phone.put("orders/p1", &order("PENDING", &millis(1))).await;
-    both("the phone's", &|told| told.status("p1").is_some()).await;
+    both("the phone's", &|received| received.status("p1").is_some()).await;
     phone.delete("orders/p1").await;
-    both("its removal", &|told| told.is_removed("p1")).await;
+    both("its removal", &|received| received.is_removed("p1")).await;
     one.remove(&id, "Ana").await.expect("removed");
-    both("the removal", &|told| told.is_removed("ORD1")).await;
+    both("the removal", &|received| received.is_removed("ORD1")).await;
     let [first, second] = [watchers[0].now(), watchers[1].now()];
     assert_eq!(positions(&first), positions(&second));
     assert_eq!(first.changes.len(), 5);

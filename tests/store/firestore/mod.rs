@@ -3,6 +3,7 @@
 //! The emulator is found by `FIRESTORE_EMULATOR_HOST`; `tests/emulator.sh` starts one. Each test has a project of its own.
 
 mod accounts;
+mod contract;
 mod deadline;
 mod faults;
 mod keys;
@@ -12,14 +13,12 @@ mod outside;
 mod proxy;
 mod server;
 mod sessions;
-#[path = "../../src/store/story.rs"]
-mod story;
 mod wire;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use orderbell::clock::Clock;
-use orderbell::firestore::{Access, FirestoreSettings, FirestoreStore};
+use orderbell::firestore::{Access, FirestoreSettings};
 
 /// Where the emulator is; the test fails without one.
 fn emulator() -> String {
@@ -29,7 +28,7 @@ fn emulator() -> String {
     )
 }
 
-/// A project that nobody has used before, also on an emulator that has been running for long.
+/// A project of its own for each test, also on an emulator that has run for long.
 fn fresh_project() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -42,14 +41,4 @@ fn fresh_project() -> String {
 
 fn settings() -> FirestoreSettings {
     FirestoreSettings::new(fresh_project(), Access::Emulator(emulator()))
-}
-
-mod tells {
-    use super::*;
-
-    async fn open() -> (FirestoreStore, ()) {
-        (FirestoreStore::start(settings(), Clock::system()), ())
-    }
-
-    story::tell!(open);
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 /// What happens to connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum Traffic {
     /// They work.
     Open,
     /// They are closed, and new ones at once.
@@ -22,23 +22,23 @@ pub(crate) enum Line {
 /// A proxy in front of an address.
 pub(crate) struct Proxy {
     address: SocketAddr,
-    line: watch::Sender<Line>,
+    traffic: watch::Sender<Traffic>,
     /// Counts up when all connections of the moment are to be cut.
     cuts: watch::Sender<u64>,
 }
 
 impl Proxy {
-    pub(crate) async fn new(target: String, line: Line) -> Self {
+    pub(crate) async fn new(target: String, traffic: Traffic) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let proxy = Self {
             address: listener.local_addr().expect("an address"),
-            line: watch::Sender::new(line),
+            traffic: watch::Sender::new(traffic),
             cuts: watch::Sender::new(0),
         };
-        let (line, cuts) = (proxy.line.subscribe(), proxy.cuts.subscribe());
+        let (traffic, cuts) = (proxy.traffic.subscribe(), proxy.cuts.subscribe());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, target.clone(), line.clone(), cuts.clone()));
+                tokio::spawn(serve(socket, target.clone(), traffic.clone(), cuts.clone()));
             }
         });
         proxy
@@ -48,11 +48,11 @@ impl Proxy {
         self.address.to_string()
     }
 
-    pub(crate) fn set(&self, line: Line) {
-        self.line.send_replace(line);
+    pub(crate) fn set(&self, traffic: Traffic) {
+        self.traffic.send_replace(traffic);
     }
 
-    /// Resets every connection; new ones are made as the line says.
+    /// Resets every connection; new ones are made as the traffic says.
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
@@ -61,11 +61,11 @@ impl Proxy {
 async fn serve(
     client: TcpStream,
     target: String,
-    mut line: watch::Receiver<Line>,
+    mut traffic: watch::Receiver<Traffic>,
     mut cuts: watch::Receiver<u64>,
 ) {
     cuts.mark_unchanged();
-    if *line.borrow() == Line::Refused {
+    if *traffic.borrow() == Traffic::Refused {
         return;
     }
     let Ok(server) = TcpStream::connect(target).await else {
@@ -73,24 +73,27 @@ async fn serve(
     };
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
-    let refused = line.clone();
+    let refused = traffic.clone();
     tokio::select! {
-        () = pump(from_client, to_server, line.clone(), &[Line::Frozen]) => {}
-        () = pump(from_server, to_client, refused, &[Line::Frozen, Line::Mute]) => {}
+        () = pump(from_client, to_server, traffic.clone(), &[Traffic::Frozen]) => {}
+        () = pump(from_server, to_client, refused, &[Traffic::Frozen, Traffic::Mute]) => {}
         _ = cuts.changed() => {}
-        _ = line.wait_for(|line| *line == Line::Refused) => {}
+        _ = traffic.wait_for(|traffic| *traffic == Traffic::Refused) => {}
     }
 }
 
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut line: watch::Receiver<Line>,
-    closed: &[Line],
+    mut traffic: watch::Receiver<Traffic>,
+    closed: &[Traffic],
 ) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        if line.wait_for(|line| !closed.contains(line)).await.is_err()
+        if traffic
+            .wait_for(|traffic| !closed.contains(traffic))
+            .await
+            .is_err()
             || to.write_all(&buffer[..read]).await.is_err()
         {
             return;
