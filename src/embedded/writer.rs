@@ -4,8 +4,9 @@ use std::time::Duration;
 use rusqlite::{Connection, Savepoint, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::error::unavailable;
 use super::pruning::Pruning;
-use super::{from_sqlite, unavailable, window};
+use super::window;
 use crate::clock::Clock;
 use crate::orders::{Change, Snapshot, SourceState, WatchEvent, WindowLimits};
 use crate::store::{StoreError, WatchSink};
@@ -354,9 +355,4 @@ where
     fn refuse(self: Box<Self>, reason: &str) {
         let _ = self.reply.send(Err(unavailable(reason)));
     }
-}
-
-/// Maps the errors of `op`s that fail only with SQLite errors.
-pub(super) fn sql<T>(result: rusqlite::Result<T>) -> Result<T, StoreError> {
-    result.map_err(from_sqlite)
 }
