@@ -50,6 +50,11 @@ impl Fault {
         }
     }
 
+    /// No connection could be made, so nothing was sent.
+    pub(super) fn unreachable(reason: &str) -> Self {
+        Self::transient(format!("Firestore can't be reached: {reason}"))
+    }
+
     pub(super) fn permanent(message: impl Into<String>) -> Self {
         Self {
             kind: FaultKind::Permanent,
@@ -181,7 +186,7 @@ impl From<&Status> for Fault {
         let causes = causes(status);
         if causes.iter().any(|cause| cause.is::<ConnectError>()) {
             let deepest = causes.last().map(ToString::to_string).unwrap_or_default();
-            return Self::transient(format!("Firestore can't be reached: {deepest}"));
+            return Self::unreachable(&deepest);
         }
         if let Some(error) = causes.iter().find_map(|cause| credentials_error(*cause)) {
             return Self::of_credentials(error);
