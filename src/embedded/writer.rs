@@ -116,15 +116,17 @@ impl Writer {
         {
             Ok(()) => {}
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
-                return Err(unavailable("too many writes are waiting"));
+                return Err(unavailable(format!(
+                    "{QUEUE_LIMIT} writes are waiting for the disk already"
+                )));
             }
             Err(mpsc::error::SendTimeoutError::Closed(_)) => {
-                return Err(unavailable("the writer has ended"));
+                return Err(unavailable("the thread that writes to the store has ended"));
             }
         }
         answer
             .await
-            .unwrap_or_else(|_| Err(unavailable("the writer has ended")))
+            .unwrap_or_else(|_| Err(unavailable("the thread that writes to the store has ended")))
     }
 
     pub(super) fn watch(&self, window: WindowLimits, sink: WatchSink) {
@@ -206,7 +208,7 @@ impl Thread {
                 self.watches.push(Watch { window, sink });
             }
             Err(error) => sink(WatchEvent::Source(SourceState::Failed {
-                message: format!("the store can't be read: {error}"),
+                message: format!("the store's file can't be read ({error}): check it, and restart"),
             })),
         }
     }
@@ -215,7 +217,9 @@ impl Thread {
         for Watch { window, sink } in &mut self.watches {
             match window::open_orders(&self.connection, *window) {
                 Ok(snapshot) => sink(WatchEvent::Snapshot(snapshot)),
-                Err(error) => tracing::warn!(%error, "the open orders can't be read"),
+                Err(error) => {
+                    tracing::warn!(%error, "the open orders can't be read again; those left out stay hidden for now");
+                }
             }
         }
     }
@@ -246,7 +250,11 @@ impl Thread {
                     .run_when_due(&self.connection, self.clock.clock.millis());
             }
             Err(error) => {
-                tracing::error!(%error, writes = jobs.len(), "nothing could be written to the store");
+                tracing::error!(
+                    %error,
+                    writes = jobs.len(),
+                    "no write to the store succeeds: check the free space of the disk, and the permissions of the file"
+                );
                 let reason = error.to_string();
                 for job in jobs {
                     job.refuse(&reason);

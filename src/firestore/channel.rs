@@ -115,8 +115,15 @@ impl SharedChannel {
         }
     }
 
-    /// A client on the channel, and the channel's generation.
+    /// A client on the channel, and the channel's generation. Waits no longer than for one attempt to connect: calls that find no
+    /// channel connect one after the other.
     pub(super) async fn client(&self) -> Result<(u64, Client), Fault> {
+        tokio::time::timeout(CONNECT_TIMEOUT, self.connected())
+            .await
+            .unwrap_or_else(|_| Err(Fault::unreachable("no answer")))
+    }
+
+    async fn connected(&self) -> Result<(u64, Client), Fault> {
         let mut slot = self.slot.lock().await;
         if let Some(db) = &slot.db {
             return Ok((slot.generation, db.client().get()));
@@ -147,6 +154,20 @@ impl SharedChannel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_does_not_wait_for_ever_while_others_connect() {
+        let access = Access::Emulator("127.0.0.1:1".to_owned());
+        let channel = SharedChannel::new(FirestoreSettings::new("p", access));
+        let _connecting = channel.slot.lock().await;
+        let fault = channel.client().await.err().expect("no channel");
+        assert!(
+            fault.message.contains("can't be reached"),
+            "{}",
+            fault.message
+        );
+        assert!(!fault.maybe_done, "nothing was sent");
+    }
 
     #[tokio::test]
     async fn a_call_that_fails_late_leaves_the_newer_channel() {

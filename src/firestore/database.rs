@@ -29,7 +29,7 @@ use super::usage::{Cause, Meter};
 use super::value;
 use crate::orders::OrderId;
 
-/// Maximum time of a single call, and of its wait for a channel. Firestore answers within some tens of milliseconds.
+/// Maximum time of a single call on a channel. Firestore answers within some tens of milliseconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The database, over a channel that all calls share.
@@ -209,10 +209,7 @@ impl Database {
         what: &str,
         call: impl AsyncFnOnce(Client) -> Result<T, Status>,
     ) -> Result<T, Fault> {
-        // Other calls may be connecting already, one after the other.
-        let connected = tokio::time::timeout(CALL_TIMEOUT, self.channel.client()).await;
-        let (generation, client) =
-            connected.unwrap_or_else(|_| Err(Fault::unreachable("no answer")))?;
+        let (generation, client) = self.channel.client().await?;
         let fault = match tokio::time::timeout(CALL_TIMEOUT, call(client)).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(status)) => Fault::from(&status),

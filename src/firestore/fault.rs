@@ -68,7 +68,7 @@ impl Fault {
     pub(super) fn timed_out(what: &str) -> Self {
         Self {
             kind: FaultKind::Transient,
-            message: format!("Firestore doesn't answer ({what})"),
+            message: format!("Firestore has not answered in time ({what})"),
             maybe_done: true,
             code: None,
         }
@@ -149,7 +149,10 @@ impl Fault {
     /// The error for callers of the store: nothing was changed.
     pub(super) fn into_error(self) -> StoreError {
         if self.code == Some(Code::InvalidArgument) {
-            return StoreError::Internal(anyhow::anyhow!("Firestore refuses it: {}", self.message));
+            return StoreError::Internal(anyhow::anyhow!(
+                "Firestore refuses the request as invalid: {}",
+                self.message
+            ));
         }
         StoreError::Unavailable {
             reason: self.message,

@@ -150,7 +150,7 @@ impl FirestoreStore {
             Ok(reason) => reason.clone().unwrap_or_default(),
             Err(_) => "it was dropped".to_owned(),
         };
-        anyhow::anyhow!("the listener has ended: {reason}")
+        anyhow::anyhow!("Firestore's listener has ended: {reason}")
     }
 }
 

@@ -29,7 +29,7 @@ impl Sweep {
             tracing::debug!(
                 reason = fault.message,
                 collection,
-                "old documents stay for now"
+                "old documents can't be removed yet; a later write tries again"
             );
         }
     }

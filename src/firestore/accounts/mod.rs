@@ -1,5 +1,5 @@
-//! Admins, sessions and tokens: the calls of the port. Each file answers those about its subject, from the [`directory`] in memory
-//! where that is possible.
+//! Admins, sessions and tokens: the calls of the port. Each file answers those about its subject, if possible from the
+//! [`directory`] in memory.
 
 mod admins;
 mod directory;

@@ -7,7 +7,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::prost_types::Timestamp;
 use orderbell::clock::Clock;
 use orderbell::firestore::{Access, FirestoreSettings, FirestoreStore};
-use orderbell::orders::OrderId;
+use orderbell::orders::{ListQuery, OrderId};
 use orderbell::store::{IdempotencyKey, OrderStore as _, Placed, StoreError};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -153,6 +153,24 @@ async fn more_submits_than_may_wait_are_refused_at_once() {
     while let Some(placed) = submits.join_next().await {
         placed.expect("no panic").expect("placed in the end");
     }
+}
+
+/// The scripted server takes queries, and answers none.
+#[tokio::test]
+async fn a_list_has_a_deadline_of_its_own() {
+    let server = Server::start(Timestamp::default());
+    let mut settings = FirestoreSettings::new("shop", Access::Emulator(server.host.clone()));
+    settings.list_deadline = Duration::from_millis(700);
+    let store = FirestoreStore::start(settings, Clock::system());
+    let query = ListQuery::newest(10);
+    let listed = store.list(&query).await.expect("answered");
+    assert!(listed.orders.is_empty() && listed.next.is_none());
+    server.hold_queries();
+    let refused = store.list(&query).await;
+    let Err(StoreError::Unavailable { reason, .. }) = refused else {
+        panic!("refused: {refused:?}")
+    };
+    assert!(reason.contains("a list"), "{reason}");
 }
 
 #[tokio::test]

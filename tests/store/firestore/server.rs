@@ -15,9 +15,10 @@ use std::task::{Context, Poll};
 
 use firestore::gcloud_sdk::google::firestore::v1::batch_get_documents_response::Result as Found;
 use firestore::gcloud_sdk::google::firestore::v1::listen_response::ResponseType;
+use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{
     BatchGetDocumentsRequest, BatchGetDocumentsResponse, CommitRequest, CommitResponse, Document,
-    ListenRequest, ListenResponse,
+    ListenRequest, ListenResponse, RunQueryRequest, RunQueryResponse,
 };
 use firestore::gcloud_sdk::prost_types::Timestamp;
 use firestore::gcloud_sdk::tonic::body::Body;
@@ -78,6 +79,9 @@ struct Shared {
     documents: Mutex<HashMap<String, Document>>,
     commits: Mutex<Vec<CommitRequest>>,
     on_commits: Mutex<OnCommit>,
+    /// Id of a document that no commit may write.
+    unwritable: Mutex<Option<String>>,
+    are_queries_held: AtomicBool,
     are_reads_held: AtomicBool,
     commit_time: Timestamp,
 }
@@ -99,6 +103,8 @@ impl Server {
             documents: Mutex::default(),
             commits: Mutex::default(),
             on_commits: Mutex::new(OnCommit::Answer),
+            unwritable: Mutex::default(),
+            are_queries_held: AtomicBool::new(false),
             are_reads_held: AtomicBool::new(false),
             commit_time,
         });
@@ -139,6 +145,16 @@ impl Server {
     /// What becomes of commits from now on.
     pub(crate) fn on_commits(&self, what: OnCommit) {
         *self.shared.on_commits.lock().expect("not poisoned") = what;
+    }
+
+    /// Refuses commits that write a document of this id, as invalid.
+    pub(crate) fn refuse_writes_of(&self, id: &str) {
+        *self.shared.unwritable.lock().expect("not poisoned") = Some(id.to_owned());
+    }
+
+    /// Takes queries, and answers none.
+    pub(crate) fn hold_queries(&self) {
+        self.shared.are_queries_held.store(true, Ordering::Relaxed);
     }
 
     /// Answers reads again.
@@ -186,6 +202,11 @@ impl Service<http::Request<Body>> for Rpc {
                 "BatchGetDocuments" => {
                     Grpc::new(ProstCodec::default())
                         .server_streaming(rpc, request)
+                        .await
+                }
+                "RunQuery" => {
+                    Grpc::new(ProstCodec::default())
+                        .server_streaming(Queries(rpc.0), request)
                         .await
                 }
                 "Commit" => Grpc::new(ProstCodec::default()).unary(rpc, request).await,
@@ -262,16 +283,50 @@ impl ServerStreamingService<BatchGetDocumentsRequest> for Rpc {
     }
 }
 
+/// Queries: no document matches.
+struct Queries(Arc<Shared>);
+
+impl ServerStreamingService<RunQueryRequest> for Queries {
+    type Response = RunQueryResponse;
+    type ResponseStream = Answers<RunQueryResponse>;
+    type Future = Answer<Self::ResponseStream>;
+
+    fn call(&mut self, _: Request<RunQueryRequest>) -> Self::Future {
+        let is_held = self.0.are_queries_held.load(Ordering::Relaxed);
+        Box::pin(async move {
+            if is_held {
+                std::future::pending::<()>().await;
+            }
+            Ok(Response::new(
+                Box::pin(tokio_stream::empty()) as Self::ResponseStream
+            ))
+        })
+    }
+}
+
 impl UnaryService<CommitRequest> for Rpc {
     type Response = CommitResponse;
     type Future = Answer<CommitResponse>;
 
     fn call(&mut self, request: Request<CommitRequest>) -> Self::Future {
-        self.0
-            .commits
-            .lock()
-            .expect("not poisoned")
-            .push(request.into_inner());
+        let request = request.into_inner();
+        let unwritable = self.0.unwritable.lock().expect("not poisoned").clone();
+        let is_unwritable = unwritable.is_some_and(|id| {
+            let names = request
+                .writes
+                .iter()
+                .filter_map(|write| match &write.operation {
+                    Some(Operation::Update(document)) => Some(&document.name),
+                    _ => None,
+                });
+            names
+                .into_iter()
+                .any(|name| name.ends_with(&format!("/{id}")))
+        });
+        self.0.commits.lock().expect("not poisoned").push(request);
+        if is_unwritable {
+            return Box::pin(async { Err(Status::invalid_argument("because")) });
+        }
         let response = CommitResponse {
             commit_time: Some(self.0.commit_time),
             ..CommitResponse::default()

@@ -14,7 +14,7 @@ use firestore::gcloud_sdk::prost_types::Timestamp;
 use firestore::gcloud_sdk::tonic::Code;
 use orderbell::clock::Clock;
 use orderbell::firestore::{Access, FirestoreSettings, FirestoreStore};
-use orderbell::orders::SourceState;
+use orderbell::orders::{OrderId, SourceState};
 
 use super::server::{Listen, Server};
 use crate::watcher::Watcher;
@@ -146,6 +146,40 @@ async fn counts_that_differ_are_asked_for_again_and_the_missing_one_is_recorded(
         Some(u64::try_from(BASE + 50).expect("fits") * 1_000_000)
     );
     assert_eq!(server.commits().len(), 1);
+}
+
+/// Two orders are looked up together, and Firestore refuses the record of one of them for good.
+#[tokio::test]
+async fn a_record_that_is_refused_for_good_holds_up_no_other_and_is_not_repeated() {
+    let (mut server, _store, watcher) = start();
+    server.refuse_writes_of("bad");
+    let listen = server.listen().await;
+    listen.say([
+        changed("bad", 1),
+        changed("good", 2),
+        current(),
+        consistent(10),
+    ]);
+    watcher.live().await;
+    let gone = |id: &str| {
+        ResponseType::DocumentDelete(DocumentDelete {
+            document: name(id),
+            removed_target_ids: vec![1],
+            read_time: None,
+        })
+    };
+    listen.say([gone("bad"), gone("good"), consistent(60)]);
+    let received = watcher
+        .until("both removals", |received| {
+            received.is_removed("bad") && received.is_removed("good")
+        })
+        .await;
+    let micros = |seconds: i64| u64::try_from(BASE + seconds).expect("fits") * 1_000_000;
+    let removed = |id: &str| received.removed[&OrderId::parse(id).expect("an id")];
+    assert_eq!(removed("good"), micros(50), "when its record was committed");
+    assert_eq!(removed("bad"), micros(60), "when it was noticed");
+    // Both together, then each alone.
+    assert_eq!(server.commits().len(), 3);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 use super::gap;
+use super::known::{Known, KnownDocuments};
 use super::missing::{Fate, Missing, Name};
 use super::staging::{Staging, State};
 use super::targets::{NEWEST, OPEN, REMOVALS, TARGETS, bit};
@@ -17,7 +18,7 @@ use crate::orders::{Change, OrderId};
 pub(super) struct Contents {
     limits: [usize; TARGETS],
     /// Documents that are published and still in a target.
-    known: HashMap<Name, Known>,
+    known: KnownDocuments,
     /// Removal times of orders in microseconds, by full name.
     removed: HashMap<Name, u64>,
     /// Orders that have left their targets for a reason that only a look-up can tell.
@@ -28,14 +29,6 @@ pub(super) struct Contents {
     orders: String,
     /// Read time of the last snapshot, in microseconds; 0 before the first.
     read_micros: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    updated: u64,
-    /// Bit mask of the targets that the document is in.
-    targets: u8,
-    rank: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +63,7 @@ impl Contents {
     pub(super) fn new(orders: String, limits: [usize; TARGETS], max_bytes: usize) -> Self {
         Self {
             limits,
-            known: HashMap::new(),
+            known: KnownDocuments::default(),
             removed: HashMap::new(),
             suspects: HashMap::new(),
             staging: Staging::new(max_bytes),
@@ -96,10 +89,7 @@ impl Contents {
 
     /// Number of documents in a target, for the server to compare with its own.
     pub(super) fn len(&self, target: usize) -> usize {
-        self.known
-            .values()
-            .filter(|known| known.targets & bit(target) != 0)
-            .count()
+        self.known.count(target)
     }
 
     /// Number of documents that can't be read as orders.
@@ -118,7 +108,8 @@ impl Contents {
             return None;
         }
         let mut outcome = Outcome::default();
-        let before = NEWEST.map(|target| gap::Before::new(self.ranks(target), self.read_micros));
+        let before =
+            NEWEST.map(|target| gap::Before::new(self.known.ranks(target), self.read_micros));
         let mut left = Vec::new();
         for (name, targets) in targets {
             let staged = self.staging.take(&name);
@@ -144,19 +135,13 @@ impl Contents {
         outcome.changes.sort_by_cached_key(Change::position);
         outcome.repeats.sort_by_cached_key(Change::position);
         self.forget_old_removals();
-        outcome.has_hidden_open = self.len(OPEN) >= self.limits[OPEN];
+        outcome.has_hidden_open = self.known.count(OPEN) >= self.limits[OPEN];
         outcome.has_gap = NEWEST.into_iter().zip(before).any(|(target, before)| {
-            self.len(target) >= self.limits[target] && before.has_gap(self.ranks(target))
+            self.known.count(target) >= self.limits[target]
+                && before.has_gap(self.known.ranks(target))
         });
         self.read_micros = read_micros;
         Some(outcome)
-    }
-
-    fn ranks(&self, target: usize) -> impl Iterator<Item = f64> {
-        self.known
-            .values()
-            .filter(move |known| known.targets & bit(target) != 0)
-            .filter_map(|known| known.rank)
     }
 
     /// Takes a document that is in a target: new, changed or unchanged.
@@ -206,7 +191,8 @@ impl Contents {
         match state.order {
             Some(Ok(order)) => changes.push(Change::Upsert(order)),
             Some(Err(error)) if self.unreadable.insert(Arc::clone(name)) => {
-                tracing::warn!(id = id_of(name), %error, "a document can't be read as an order and is skipped");
+                let id = id_of(name);
+                tracing::warn!(id, %error, "a document isn't shown, since it can't be read as an order: correct or remove it");
             }
             Some(Err(_)) | None => {}
         }
@@ -267,7 +253,7 @@ impl Contents {
         let Some(known) = self.known.remove(name) else {
             return;
         };
-        if !self.is_order(name) || (!deleted && self.is_outranked(&known)) {
+        if !self.is_order(name) || (!deleted && self.known.is_outranked(&known, &self.limits)) {
             return;
         }
         self.suspects.insert(
@@ -284,28 +270,6 @@ impl Contents {
             name: Arc::clone(name),
             updated: known.updated,
         });
-    }
-
-    /// Whether every target that the document was in is full of newer documents. Always `false` for open orders: their target
-    /// isn't sorted by time, and an order also leaves it when it is finished.
-    fn is_outranked(&self, gone: &Known) -> bool {
-        (0..TARGETS)
-            .filter(|target| gone.targets & bit(*target) != 0)
-            .all(|target| {
-                if target == OPEN {
-                    return false;
-                }
-                let ranks: Vec<_> = self
-                    .known
-                    .values()
-                    .filter(|known| known.targets & bit(target) != 0)
-                    .map(|known| known.rank)
-                    .collect();
-                ranks.len() >= self.limits[target]
-                    && gone
-                        .rank
-                        .is_some_and(|gone| ranks.iter().flatten().all(|rank| *rank > gone))
-            })
     }
 
     /// Publishes removals whose time is recorded, once the snapshots have reached that time and nothing earlier can follow.

@@ -7,6 +7,7 @@
 mod contents;
 mod gap;
 mod health;
+mod known;
 mod machine;
 mod missing;
 mod resolve;

@@ -146,7 +146,10 @@ impl Numbering {
 fn report(outcome: Option<Result<Placed, StoreError>>) {
     match outcome {
         Some(Ok(placed)) => {
-            tracing::warn!(order = ?placed.order_id, "an order was placed after its client was answered that the outcome is unknown");
+            tracing::warn!(
+                order = ?placed.order_id,
+                "an order was placed after its client was answered that the outcome is unknown"
+            );
         }
         Some(Err(error)) => {
             tracing::warn!(

@@ -72,7 +72,7 @@ impl<'a> Placing<'a> {
             let (counter, key) = match self.before(known.take()).await {
                 Ok(Before::Placed(placed)) => return Ok(placed),
                 Ok(Before::Free { .. }) if self.progress.is_given_up() => {
-                    return Err(Fault::transient("it was not placed in time").into_error());
+                    return Err(Fault::transient("the order was not placed in time").into_error());
                 }
                 Ok(Before::Free { counter, key }) => (counter, key),
                 Err(LookError::KeyReused) => return Err(StoreError::KeyReused),

@@ -135,9 +135,9 @@ proptest! {
         let mut driven = Driven::new(WINDOW);
         driven.tick();
         driven.stream(StreamEvent::Opened);
-        driven.hear(database.news());
-        driven.hear([current(), consistent(database.micros)]);
-        driven.said.clear();
+        driven.receive(database.news());
+        driven.receive([current(), consistent(database.micros)]);
+        driven.outputs.clear();
         database.news.clear();
         for (writes, is_cut) in snapshots {
             for one in writes {
@@ -146,19 +146,19 @@ proptest! {
             if is_cut {
                 driven.now += Duration::from_secs(20);
                 driven.reconnect();
-                driven.hear([current()]);
+                driven.receive([current()]);
             }
-            driven.hear(database.news());
-            driven.hear([consistent(database.micros)]);
+            driven.receive(database.news());
+            driven.receive([consistent(database.micros)]);
             let snapshots = driven.snapshots();
-            let told: Vec<String> = snapshots.iter().flat_map(|snapshot| &snapshot.changes)
+            let published: Vec<String> = snapshots.iter().flat_map(|snapshot| &snapshot.changes)
                 .map(|change| match change {
                     Change::Upsert(order) => order.id.to_string(),
                     Change::Remove { id, .. } => id.to_string(),
                 }).collect();
             let has_gap = snapshots.iter().any(|snapshot| snapshot.has_gap);
             for id in std::mem::take(&mut database.news) {
-                prop_assert!(has_gap || told.contains(&id), "{} came and went in silence", id);
+                prop_assert!(has_gap || published.contains(&id), "{} came and went without an event", id);
             }
         }
     }
@@ -170,8 +170,8 @@ fn a_busy_evening_has_no_gaps() {
     let mut driven = Driven::new(WINDOW);
     driven.tick();
     driven.stream(StreamEvent::Opened);
-    driven.hear([current(), consistent(database.micros)]);
-    driven.said.clear();
+    driven.receive([current(), consistent(database.micros)]);
+    driven.outputs.clear();
     database.write(Write::Future { timed: false });
     let writes = [
         Write::Order { timed: false },
@@ -185,8 +185,8 @@ fn a_busy_evening_has_no_gaps() {
         for one in writes.iter().cycle().skip(round).take(3) {
             database.write(*one);
         }
-        driven.hear(database.news());
-        driven.hear([consistent(database.micros)]);
+        driven.receive(database.news());
+        driven.receive([consistent(database.micros)]);
         let snapshots = driven.snapshots();
         assert!(
             snapshots.iter().all(|snapshot| !snapshot.has_gap),

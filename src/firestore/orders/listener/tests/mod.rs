@@ -1,8 +1,11 @@
-//! Cases that no emulator produces: incremental changes, counts, refused tokens, silence.
+//! The listener's state machine, driven by messages. Most of them are such as no emulator sends.
 
+mod billing;
 mod gaps;
+mod outages;
 mod properties;
-mod scripts;
+mod removals;
+mod snapshots;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -147,7 +150,7 @@ fn dropped(code: Code) -> ResponseType {
 struct Driven {
     machine: Machine,
     now: Instant,
-    said: Vec<Output>,
+    outputs: Vec<Output>,
 }
 
 impl Driven {
@@ -165,7 +168,7 @@ impl Driven {
                 Schedule::new(Duration::from_secs(75), || 0.5, now),
             ),
             now,
-            said: Vec::new(),
+            outputs: Vec::new(),
         }
     }
 
@@ -174,15 +177,15 @@ impl Driven {
         let mut driven = Self::new(window);
         driven.tick();
         driven.stream(StreamEvent::Opened);
-        driven.hear(messages);
-        driven.hear([current(), consistent(100)]);
+        driven.receive(messages);
+        driven.receive([current(), consistent(100)]);
         assert_eq!(driven.sources(), [SourceState::Live]);
-        driven.said.clear();
+        driven.outputs.clear();
         driven
     }
 
     fn give(&mut self, input: Input) {
-        self.said.extend(self.machine.handle(self.now, input));
+        self.outputs.extend(self.machine.handle(self.now, input));
     }
 
     fn stream(&mut self, event: StreamEvent) {
@@ -193,7 +196,7 @@ impl Driven {
         self.give(Input::Tick);
     }
 
-    fn hear(&mut self, messages: impl IntoIterator<Item = ResponseType>) {
+    fn receive(&mut self, messages: impl IntoIterator<Item = ResponseType>) {
         for message in messages {
             self.stream(StreamEvent::Message(Box::new(ListenResponse {
                 response_type: Some(message),
@@ -219,7 +222,7 @@ impl Driven {
 
     fn snapshots(&mut self) -> Vec<Snapshot> {
         let mut found = Vec::new();
-        self.said.retain(|output| match output {
+        self.outputs.retain(|output| match output {
             Output::Emit(WatchEvent::Snapshot(snapshot)) => {
                 found.push(snapshot.clone());
                 false
@@ -230,7 +233,7 @@ impl Driven {
     }
 
     /// Changes published since the last call: `ORD1@5` for a state of that time, `-ORD1@6` for a removal.
-    fn told(&mut self) -> Vec<String> {
+    fn published(&mut self) -> Vec<String> {
         let changes = self
             .snapshots()
             .into_iter()
@@ -239,7 +242,7 @@ impl Driven {
     }
 
     fn sources(&mut self) -> Vec<SourceState> {
-        self.said
+        self.outputs
             .iter()
             .filter_map(|output| match output {
                 Output::Emit(WatchEvent::Source(state)) => Some(state.clone()),
@@ -250,7 +253,7 @@ impl Driven {
 
     /// The last request for a stream: whether over a new connection, and with which tokens.
     fn opened(&mut self) -> Option<(bool, [Vec<u8>; 4])> {
-        self.said.iter().rev().find_map(|output| match output {
+        self.outputs.iter().rev().find_map(|output| match output {
             Output::Open {
                 rebuild, tokens, ..
             } => Some((*rebuild, tokens.clone())),
@@ -259,13 +262,13 @@ impl Driven {
     }
 
     fn closed(&self) -> bool {
-        self.said
+        self.outputs
             .iter()
             .any(|output| matches!(output, Output::Close))
     }
 
     fn looked_up(&self) -> Vec<Missing> {
-        self.said
+        self.outputs
             .iter()
             .filter_map(|output| match output {
                 Output::Resolve(missing) => Some(missing.clone()),

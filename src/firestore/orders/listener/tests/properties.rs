@@ -53,7 +53,7 @@ struct World {
     sent: [BTreeMap<String, Document>; 4],
     asked: Vec<Missing>,
     /// State of a reader: the newest state of each order that it received, 0 for a removed one.
-    told: BTreeMap<OrderId, u64>,
+    received: BTreeMap<OrderId, u64>,
     removed: BTreeMap<OrderId, u64>,
     /// Orders that are open according to the reader.
     open: BTreeSet<OrderId>,
@@ -70,7 +70,7 @@ impl World {
             records: BTreeMap::new(),
             sent: Default::default(),
             asked: Vec::new(),
-            told: BTreeMap::new(),
+            received: BTreeMap::new(),
             removed: BTreeMap::new(),
             open: BTreeSet::new(),
             let_go: BTreeSet::new(),
@@ -150,7 +150,7 @@ impl World {
     fn send(&mut self, fresh: [bool; 4]) {
         self.micros += 1;
         let news = self.news(fresh);
-        self.driven.hear(news);
+        self.driven.receive(news);
         for index in 0..4 {
             let now = self.target(index);
             let before = std::mem::replace(&mut self.sent[index], now);
@@ -167,11 +167,11 @@ impl World {
             self.let_go.extend(gone.map(|(name, _)| name));
             let count = i32::try_from(self.sent[index].len()).expect("fits");
             self.driven
-                .hear([counts(i32::try_from(index + 1).expect("fits"), count)]);
+                .receive([counts(i32::try_from(index + 1).expect("fits"), count)]);
         }
         self.let_go
             .retain(|name| !self.sent.iter().any(|sent| sent.contains_key(name)));
-        self.driven.hear([current(), consistent(self.micros)]);
+        self.driven.receive([current(), consistent(self.micros)]);
         self.listen();
     }
 
@@ -179,7 +179,7 @@ impl World {
     fn cut(&mut self, after: usize) {
         self.micros += 1;
         let news = self.news([false; 4]);
-        self.driven.hear(news.into_iter().take(after));
+        self.driven.receive(news.into_iter().take(after));
         // A stream that was healthy for long is opened again at once.
         self.driven.now += Duration::from_secs(20);
         let tokens = self.driven.reconnect();
@@ -221,7 +221,7 @@ impl World {
             for change in &snapshot.changes {
                 match change {
                     Change::Upsert(order) => {
-                        let before = self.told.insert(order.id.clone(), order.updated_micros);
+                        let before = self.received.insert(order.id.clone(), order.updated_micros);
                         if order.is_finished() {
                             self.open.remove(&order.id);
                         } else {
@@ -245,7 +245,7 @@ impl World {
                             before.is_none_or(|before| before < *micros),
                             "removed twice: {id}"
                         );
-                        let known = self.told.insert(id.clone(), 0);
+                        let known = self.received.insert(id.clone(), 0);
                         assert!(known.is_none_or(|known| known < *micros));
                     }
                 }
@@ -253,11 +253,11 @@ impl World {
         }
         assert!(
             self.driven
-                .said
+                .outputs
                 .iter()
                 .all(|output| !matches!(output, Output::Emit(WatchEvent::Source(_))))
         );
-        self.driven.said.clear();
+        self.driven.outputs.clear();
     }
 
     fn take(&mut self, step: &Step) {
@@ -291,7 +291,7 @@ impl World {
             }
             Step::Send => self.send([false; 4]),
             Step::Reset(index) => {
-                self.driven.hear([reset(i32::from(*index) + 1)]);
+                self.driven.receive([reset(i32::from(*index) + 1)]);
                 let mut fresh = [false; 4];
                 fresh[usize::from(*index)] = true;
                 self.send(fresh);
@@ -314,7 +314,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn in_the_end_the_truth_is_told(steps in prop::collection::vec(step(), 1..60)) {
+    fn in_the_end_a_reader_has_the_state_of_the_database(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new();
         for step in &steps {
             world.take(step);
@@ -330,16 +330,16 @@ proptest! {
         for name in &listened {
             let id = OrderId::parse(name.rsplit('/').next().expect("a name")).expect("an id");
             let truth = world.orders[name].update_time.as_ref().map(value::micros);
-            prop_assert_eq!(world.told.get(&id).copied(), truth, "{}", name);
+            prop_assert_eq!(world.received.get(&id).copied(), truth, "{}", name);
         }
-        for (id, known) in &world.told {
+        for (id, known) in &world.received {
             if *known > 0 {
                 let name = order_name(id.as_str());
- prop_assert!(world.orders.contains_key(&name) || world.let_go.contains(&name), "{} is gone, and nobody was told", id);
+ prop_assert!(world.orders.contains_key(&name) || world.let_go.contains(&name), "{} is gone, and no removal was published", id);
             }
         }
         let open: BTreeSet<_> = world.target(3).into_keys().collect();
-        let told: BTreeSet<_> = world.open.iter().map(|id| order_name(id.as_str())).collect();
-        prop_assert_eq!(told, open, "open orders, as told and as they are");
+        let published: BTreeSet<_> = world.open.iter().map(|id| order_name(id.as_str())).collect();
+        prop_assert_eq!(published, open, "open orders, as published and as they are");
     }
 }
