@@ -23,7 +23,7 @@ use firestore::gcloud_sdk::tonic::Status;
 
 use super::channel::{Client, SharedChannel};
 use super::fault::{Fault, FaultKind};
-use super::records::number_of;
+use super::fields::number_of;
 use super::settings::FirestoreSettings;
 use super::usage::{Cause, Meter};
 use super::value;

@@ -30,7 +30,7 @@ pub(super) struct Fault {
 pub(super) enum FaultKind {
     /// Try again.
     Transient,
-    /// The quota is used up, or the server asks for patience: try again much later.
+    /// The quota is used up, or the server is overloaded: try again much later.
     Exhausted,
     /// The server refuses the request or its resume token.
     Rejected,

@@ -9,12 +9,12 @@ mod channel;
 mod database;
 mod document;
 mod fault;
+mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod listen;
 mod orders;
 mod query;
-mod records;
 mod runtime;
 mod settings;
 mod sweep;
@@ -38,7 +38,7 @@ use sweep::Sweep;
 use usage::Meter;
 
 pub use settings::{Access, FirestoreSettings};
-pub use usage::{Cause, FREE_DELETES, FREE_READS, FREE_WRITES, Usage};
+pub use usage::{Billed, Cause, FREE_DELETES, FREE_READS, FREE_WRITES};
 
 use crate::clock::Clock;
 use crate::orders::{SourceState, WindowLimits};
@@ -96,7 +96,7 @@ impl FirestoreStore {
     }
 
     /// Billed operations of this process today.
-    pub fn usage(&self) -> Usage {
+    pub fn usage(&self) -> Billed {
         self.meter.today()
     }
 

@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::directory::{AccountSnapshot, same_email};
 use super::documents::{ADMINS, Accounts, MOST, is_id};
-use crate::firestore::records::{FCM_TOKEN, FCM_TOKEN_UPDATED, fields, hex, read_admin};
+use super::records::{FCM_TOKEN, FCM_TOKEN_UPDATED, read_admin};
+use crate::firestore::fields::{fields, hex};
 use crate::firestore::writes::{patch, put, server_time, unchanged};
 use crate::firestore::{query, value};
 use crate::store::{Admin, NewAdmin, StoreError, random_id};

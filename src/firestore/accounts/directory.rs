@@ -56,7 +56,7 @@ pub(crate) struct Directory {
     /// When the watch last received a message, in milliseconds after `born`.
     heard_at: AtomicU64,
     /// Look-ups not answered from memory because the watch was silent, although its stream is open.
-    unheard: Counter,
+    silent_lookups: Counter,
     /// See [`AccountStore::generation`](crate::store::AccountStore::generation); zero while there is no watch.
     generation: AtomicU64,
     last: AtomicU64,
@@ -81,7 +81,7 @@ impl Directory {
             trust,
             born: Instant::now(),
             heard_at: AtomicU64::default(),
-            unheard: Counter::default(),
+            silent_lookups: Counter::default(),
             generation: AtomicU64::default(),
             last: AtomicU64::default(),
             state: RwLock::default(),
@@ -89,16 +89,16 @@ impl Directory {
     }
 
     pub(super) fn generation(&self) -> Option<u64> {
-        Some(self.generation.load(Ordering::Acquire)).filter(|now| *now > 0 && self.is_heard())
+        Some(self.generation.load(Ordering::Acquire)).filter(|now| *now > 0 && self.is_recent())
     }
 
     pub(super) fn is_live(&self) -> bool {
-        self.believed(&self.read()).is_some()
+        self.trusted(&self.read()).is_some()
     }
 
     /// Records a message that isn't a consistent snapshot: a sign of life.
     pub(super) fn heard(&self) {
-        if self.is_heard() {
+        if self.is_recent() {
             self.heard_at.store(self.age(), Ordering::Release);
         }
     }
@@ -108,11 +108,11 @@ impl Directory {
         registry.register(
             "firestore_silent_watch_lookups",
             "Look-ups of accounts that went to Firestore because their watch, although open, was silent for too long",
-            self.unheard.clone(),
+            self.silent_lookups.clone(),
         );
     }
 
-    fn is_heard(&self) -> bool {
+    fn is_recent(&self) -> bool {
         let silence = self
             .age()
             .saturating_sub(self.heard_at.load(Ordering::Acquire));
@@ -123,21 +123,21 @@ impl Directory {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn believed<'a>(&self, state: &'a State) -> Option<&'a Arc<AccountSnapshot>> {
+    fn trusted<'a>(&self, state: &'a State) -> Option<&'a Arc<AccountSnapshot>> {
         let contents = state.contents.as_ref();
-        contents.filter(|_| state.behind_until == 0 && self.is_heard())
+        contents.filter(|_| state.behind_until == 0 && self.is_recent())
     }
 
     /// The contents for a look-up; `None` if it has to go to Firestore.
     fn contents<'a>(&self, state: &'a State) -> Option<&'a Arc<AccountSnapshot>> {
-        let believed = self.believed(state);
-        if believed.is_none() && state.contents.is_some() && !self.is_heard() {
-            self.unheard.inc();
+        let trusted = self.trusted(state);
+        if trusted.is_none() && state.contents.is_some() && !self.is_recent() {
+            self.silent_lookups.inc();
         }
-        believed
+        trusted
     }
 
-    /// The result of `find`; `None` if Firestore has to be asked, as when this process has just written the document `name`.
+    /// The result of `find`; `None` if Firestore has to be read, as when this process has just written the document `name`.
     pub(super) fn look_up<T>(
         &self,
         name: &str,
@@ -219,8 +219,8 @@ impl Directory {
         self.heard_at.store(self.age(), Ordering::Release);
     }
 
-    /// Records that the watch is away.
-    pub(super) fn lose(&self) {
+    /// Forgets everything: the watch is away.
+    pub(super) fn clear(&self) {
         self.generation.store(0, Ordering::Release);
         let mut state = self.write();
         (state.contents, state.seen) = (None, 0);

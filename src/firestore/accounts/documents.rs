@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use super::directory::Directory;
 use crate::firestore::database::Database;
 use crate::firestore::fault::{Fault, FaultKind};
-use crate::firestore::records::Fields;
+use crate::firestore::fields::Fields;
 use crate::firestore::usage::Cause;
 use crate::firestore::writes::{commit_micros, patch};
 use crate::firestore::{query, value};
@@ -101,8 +101,8 @@ impl Accounts {
         }
     }
 
-    /// Commits the writes, if there are any. Changes nothing if the session or token has ended meanwhile, or has changed and the
-    /// write depends on that.
+    /// Commits the writes, if there are any. Succeeds also if a precondition doesn't hold: a session or token that has ended
+    /// meanwhile isn't written.
     pub(super) async fn write_any(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         if !writes.is_empty() {
             self.write(writes).await?;
@@ -120,10 +120,8 @@ impl Accounts {
         if !is_id(id) {
             return Ok(false);
         }
-        let mask: Vec<&str> = values.keys().map(String::as_str).collect();
         let name = self.database.name(collection, id);
-        let write = patch(name, values.clone(), &mask, ConditionType::Exists(true));
-        self.write(vec![write]).await
+        self.write(vec![update(name, &values)]).await
     }
 
     /// Prefix of the names of a collection's documents.
@@ -154,7 +152,7 @@ pub(super) fn names_of(documents: Vec<Document>) -> Vec<String> {
         .collect()
 }
 
-/// Updates a session or token only if it exists: one that has ended meanwhile must not come back.
+/// Updates a document only if it exists: a session or token that has ended meanwhile must not come back.
 pub(super) fn update(name: String, values: &Fields) -> Write {
     update_if(name, values, ConditionType::Exists(true))
 }

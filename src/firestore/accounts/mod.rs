@@ -1,10 +1,11 @@
 //! Admins, sessions and tokens: the calls of the port. Each file answers those about its subject, if possible from the
-//! [`directory`] in memory.
+//! [`directory`] in memory. Methods of [`Accounts`] are documented at those of [`AccountStore`] with the same name.
 
 mod admins;
 mod directory;
 mod documents;
 mod passwords;
+mod records;
 mod secrets;
 mod sessions;
 mod stage;

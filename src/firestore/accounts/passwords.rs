@@ -5,8 +5,9 @@ use std::time::Duration;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 
 use super::documents::{ADMINS, Accounts, is_id};
+use super::records::{FINGERPRINT, read_admin};
 use crate::firestore::fault::Fault;
-use crate::firestore::records::{FINGERPRINT, bytes, fields, read_admin};
+use crate::firestore::fields::{bytes, fields};
 use crate::firestore::usage::Cause;
 use crate::firestore::value;
 use crate::firestore::writes::{patch, unchanged};

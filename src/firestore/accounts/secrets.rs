@@ -3,7 +3,7 @@
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 
 use super::documents::Accounts;
-use crate::firestore::records::{fields, text_of};
+use crate::firestore::fields::{fields, text_of};
 use crate::firestore::value;
 use crate::firestore::writes::put;
 use crate::store::StoreError;

@@ -4,12 +4,10 @@ use firestore::gcloud_sdk::google::firestore::v1::Write;
 
 use super::directory::AccountSnapshot;
 use super::documents::{ADMINS, Accounts, SESSIONS, is_id, names_of, update, update_if};
+use super::records::{FINGERPRINT, read_admin, read_session, session_fields};
 use crate::firestore::fault::Fault;
+use crate::firestore::fields::{Fields, bytes, fields, hex, text_of, time};
 use crate::firestore::query;
-use crate::firestore::records::{
-    FINGERPRINT, Fields, bytes, fields, hex, read_admin, read_session, session_fields, text_of,
-    time,
-};
 use crate::firestore::usage::Cause;
 use crate::firestore::writes::{delete, put, unchanged};
 use crate::store::{Admin, Digest, MAX_SESSIONS, NewSession, Session, SessionUse, StoreError};
@@ -110,11 +108,8 @@ impl Accounts {
 
     pub(super) async fn end_session(&self, id: &str) -> Result<(), StoreError> {
         let found = self.session_names(id).await?;
-        let writes: Vec<Write> = found.into_iter().map(|name| delete(name, None)).collect();
-        if !writes.is_empty() {
-            self.write(writes).await?;
-        }
-        Ok(())
+        let writes = found.into_iter().map(|name| delete(name, None)).collect();
+        self.write_any(writes).await
     }
 
     pub(super) async fn end_sessions(
@@ -129,9 +124,7 @@ impl Accounts {
             .map(|document| delete(document.name, None))
             .collect();
         let ended = writes.len() as u64;
-        if ended > 0 {
-            self.write(writes).await?;
-        }
+        self.write_any(writes).await?;
         Ok(ended)
     }
 
@@ -160,11 +153,11 @@ impl Accounts {
     async fn superseded(&self, new: &Session) -> Result<Vec<String>, StoreError> {
         let is_expired = |session: &Session| session.expires_at < new.created_at;
         let find = |contents: &AccountSnapshot| {
-            let of_interest = contents
+            let found = contents
                 .sessions
                 .iter()
                 .filter(|(_, session)| session.admin_id == new.admin_id || is_expired(session));
-            of_interest
+            found
                 .map(|(digest, session)| {
                     (
                         self.database.name(SESSIONS, digest),
@@ -175,7 +168,7 @@ impl Accounts {
         };
         let sessions = match self.directory.peek(find) {
             Some(sessions) => sessions,
-            None => self.sessions_of_interest(new).await?,
+            None => self.read_superseded(new).await?,
         };
         let (expired, mut live): (Vec<_>, Vec<_>) = sessions
             .into_iter()
@@ -189,10 +182,7 @@ impl Accounts {
         Ok(expired.chain(excess).map(|(name, _)| name).collect())
     }
 
-    async fn sessions_of_interest(
-        &self,
-        new: &Session,
-    ) -> Result<Vec<(String, Session)>, StoreError> {
+    async fn read_superseded(&self, new: &Session) -> Result<Vec<(String, Session)>, StoreError> {
         let before = new.created_at.saturating_sub(1);
         let expired = query::expired(SESSIONS, "expiresAt", before, SWEEP);
         let mut found = self.documents(expired).await?;

@@ -10,9 +10,9 @@ use firestore::gcloud_sdk::prost_types::Timestamp;
 
 use super::directory::AccountSnapshot;
 use super::documents::{ADMINS, SESSIONS, TOKENS};
+use super::records::{read_admin, read_session, read_token};
 use crate::firestore::document::id_of;
 use crate::firestore::listen::{target_index, target_indexes};
-use crate::firestore::records::{read_admin, read_session, read_token};
 use crate::firestore::value;
 use crate::store::{Admin, Session, Token};
 

@@ -2,7 +2,8 @@
 
 use super::directory::AccountSnapshot;
 use super::documents::{Accounts, MOST, TOKENS, names_of, update};
-use crate::firestore::records::{fields, hex, read_token, time};
+use super::records::read_token;
+use crate::firestore::fields::{fields, hex, time};
 use crate::firestore::writes::{delete, put};
 use crate::firestore::{query, value};
 use crate::store::{Digest, StoreError, Token};

@@ -49,7 +49,7 @@ pub(super) async fn run(settings: FirestoreSettings, meter: Arc<Meter>, director
         };
         let Some(end) = end else { continue };
         stream.close();
-        directory.lose();
+        directory.clear();
         let reason = match end {
             End::Stream => "Firestore has ended the stream".to_owned(),
             End::Failed(reason) => {

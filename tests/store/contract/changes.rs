@@ -53,6 +53,18 @@ pub(crate) async fn a_change_touches_what_it_says(store: Arc<impl Store>) {
         .expect("nothing to do");
     assert_eq!(again, changed);
 
+    let missing = store
+        .change(&OrderId::sequential(9), to_status("CONFIRMED"), "Ana")
+        .await;
+    assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
+}
+
+pub(crate) async fn an_acknowledgement_is_recorded_and_can_be_taken_back(store: Arc<impl Store>) {
+    let id = store
+        .submit(draft("u1"), None)
+        .await
+        .expect("placed")
+        .order_id;
     let seen = OrderPatch {
         acknowledged: Some(true),
         ..OrderPatch::default()
@@ -67,18 +79,19 @@ pub(crate) async fn a_change_touches_what_it_says(store: Arc<impl Store>) {
     let unseen = store.change(&id, unseen, "Ben").await.expect("changed");
     assert!(!unseen.fields.contains_key("acknowledgedBy"));
     assert_eq!(unseen, order(&*store, &id).await);
+}
 
-    let missing = store
-        .change(&OrderId::sequential(9), to_status("CONFIRMED"), "Ana")
-        .await;
-    assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
-
-    // Of several who say "I take it" at once, one does.
+pub(crate) async fn one_of_several_that_expect_the_same_status_changes_it(store: Arc<impl Store>) {
+    let id = store
+        .submit(draft("u1"), None)
+        .await
+        .expect("placed")
+        .order_id;
     let mut takers = JoinSet::new();
     for _ in 0..5 {
         let (store, id) = (Arc::clone(&store), id.clone());
         let take = OrderPatch {
-            expected_status: Some("CONFIRMED".to_owned()),
+            expected_status: Some("PENDING".to_owned()),
             ..to_status("ON_WAY")
         };
         takers.spawn(async move { store.change(&id, take, "Ana").await.is_ok() });

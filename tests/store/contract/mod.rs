@@ -26,6 +26,8 @@ macro_rules! contract_tests {
             ];
             changes: [
                 a_change_touches_what_it_says,
+                an_acknowledgement_is_recorded_and_can_be_taken_back,
+                one_of_several_that_expect_the_same_status_changes_it,
                 what_admins_write_is_kept_until_null_removes_it,
                 a_field_has_to_fit_the_order_as_it_is,
                 the_author_of_a_status_is_recorded,
@@ -42,7 +44,8 @@ macro_rules! contract_tests {
                 a_removal_is_known_to_a_later_watch,
             ];
             admins: [
-                admins_are_found_and_disabled,
+                admins_are_found,
+                a_disabled_admin_has_no_sessions,
                 the_token_of_a_phone_is_kept,
             ];
             passwords: [

@@ -61,7 +61,7 @@ async fn wait_for(what: &str, is_so: impl AsyncFn() -> bool) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("it never came: {what}");
+    panic!("it has not come: {what}");
 }
 
 /// A store whose watch has delivered one admin, one session and one token. The server has none of them: what is found was in
@@ -157,7 +157,7 @@ async fn what_was_just_written_is_not_looked_up_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_that_is_silent_for_too_long_is_not_believed() {
+async fn a_watch_that_is_silent_for_too_long_is_not_trusted() {
     let (store, listen, _server) = open_trusting(std::time::Duration::from_millis(400)).await;
     wait_for("the end of trust", async || !store.answers_from_memory()).await;
     assert!(store.generation().is_none());
@@ -181,7 +181,7 @@ async fn a_watch_that_is_silent_for_too_long_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_that_gives_signs_of_life_is_believed() {
+async fn a_watch_that_gives_signs_of_life_is_trusted() {
     let (store, listen, _server) = open_trusting(std::time::Duration::from_secs(2)).await;
     for _ in 0..12 {
         // What Google's servers send every 30 seconds.

@@ -14,7 +14,7 @@ use super::{emulator, settings};
 use crate::drafts::draft;
 use crate::watcher::{Received, Watcher};
 
-/// A store behind a proxy, and somebody who writes past it.
+/// A store behind a proxy, and another program that writes past it.
 struct Place {
     proxy: Proxy,
     store: FirestoreStore,
@@ -57,7 +57,7 @@ fn is_away(state: &SourceState) -> bool {
     matches!(state, SourceState::Away { .. })
 }
 
-/// How often an order was told of, after the first snapshot.
+/// Number of events about an order, after the first snapshot.
 fn times(received: &Received, id: &str) -> usize {
     let is = |change: &&Change| match change {
         Change::Upsert(order) => order.id.as_str() == id,

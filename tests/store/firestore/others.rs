@@ -105,7 +105,7 @@ async fn every_document_of_the_fixtures_is_shown() {
     assert_eq!(store.unreadable(), 0);
     let census = store.census().await.expect("counted");
     assert_eq!((census.documents, census.without_time), (11, 1));
-    // Without a timestamp, an order is in nobody's list; it is there all the same.
+    // An order without a timestamp is in no list, but can be read by its id.
     let without = store
         .get(&OrderId::parse("ORD10").expect("an id"))
         .await
@@ -168,7 +168,7 @@ async fn numbers_go_on_from_the_counter_that_others_use() {
     let counters = script.get("system/counters").await;
     assert_eq!(counters["fields"]["orderCounter"]["integerValue"], "42");
     assert_eq!(counters["fields"]["other"]["stringValue"], "kept");
-    // Somebody else counts in between, and somebody writes orders without counting at all.
+    // Another program counts in between, and one writes orders without counting.
     script
         .put(
             "system/counters",
@@ -201,7 +201,7 @@ async fn numbers_go_on_from_the_counter_that_others_use() {
     );
 }
 
-/// What was told, as ids at positions.
+/// Positions of the changes that were received.
 fn positions(received: &Received) -> Vec<Position> {
     received
         .changes
@@ -211,7 +211,7 @@ fn positions(received: &Received) -> Vec<Position> {
 }
 
 #[tokio::test]
-async fn two_instances_tell_the_same_at_the_same_positions() {
+async fn two_instances_deliver_the_same_at_the_same_positions() {
     let settings = settings();
     let (one, two) = (start(&settings), start(&settings));
     let phone = Outside::new(&settings);

@@ -3,7 +3,7 @@
 use orderbell::firestore::FirestoreSettings;
 use serde_json::{Value, json};
 
-/// Somebody who writes to the database without this program.
+/// Another program that writes to the database.
 pub(crate) struct Outside {
     http: reqwest::Client,
     emulator: String,

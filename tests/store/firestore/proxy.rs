@@ -13,9 +13,9 @@ pub(crate) enum Traffic {
     Open,
     /// They are closed, and new ones at once.
     Refused,
-    /// They are there, and nothing gets through.
+    /// They stay open, and nothing gets through.
     Frozen,
-    /// What is asked gets through, and no answer does.
+    /// Requests get through, answers don't.
     Mute,
 }
 
@@ -52,7 +52,7 @@ impl Proxy {
         self.traffic.send_replace(traffic);
     }
 
-    /// Resets every connection; new ones are made as the traffic says.
+    /// Resets every connection; new ones can be made.
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }

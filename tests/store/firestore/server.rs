@@ -1,8 +1,8 @@
-//! A Firestore that says what a test wants: what the emulator never says.
+//! A scripted Firestore, for messages and failures that the emulator never produces.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "holds what one test says, and must not make the test wait"
+    reason = "holds the messages of one test, which must not wait"
 )]
 
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ use tonic_prost::ProstCodec;
 type Answer<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send>>;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// How many targets the store asks for on the stream of orders, and on that of accounts.
+/// Number of targets on the stream of orders, and on that of accounts.
 const TARGETS: [usize; 2] = [4, 3];
 
 /// A stream that the store has opened; it ends when this is dropped.
@@ -51,18 +51,18 @@ impl Listen {
             let response = ListenResponse {
                 response_type: Some(message),
             };
-            self.answers.send(Ok(response)).expect("somebody listens");
+            self.answers.send(Ok(response)).expect("the store listens");
         }
     }
 
     pub(crate) fn fail(self, code: Code) {
         self.answers
             .send(Err(Status::new(code, "because")))
-            .expect("somebody listens");
+            .expect("the store listens");
     }
 }
 
-/// What becomes of commits.
+/// What happens to commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnCommit {
     /// They are made.
@@ -136,13 +136,13 @@ impl Server {
         *self.shared.refusal.lock().expect("not poisoned") = code;
     }
 
-    /// Has a document to be read.
+    /// Stores a document, for reads.
     pub(crate) fn keep(&self, document: Document) {
         let mut documents = self.shared.documents.lock().expect("not poisoned");
         documents.insert(document.name.clone(), document);
     }
 
-    /// What becomes of commits from now on.
+    /// Sets what happens to commits from now on.
     pub(crate) fn on_commits(&self, what: OnCommit) {
         *self.shared.on_commits.lock().expect("not poisoned") = what;
     }
@@ -210,7 +210,7 @@ impl Service<http::Request<Body>> for Rpc {
                         .await
                 }
                 "Commit" => Grpc::new(ProstCodec::default()).unary(rpc, request).await,
-                _ => Status::unimplemented("not in this play").into_http(),
+                _ => Status::unimplemented("not scripted").into_http(),
             })
         })
     }

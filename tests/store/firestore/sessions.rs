@@ -220,7 +220,7 @@ async fn a_hash_of_an_earlier_version_is_replaced_and_no_session_ends() {
     );
     for _ in 0..20 {
         for instance in [&one, &other] {
-            // No verdict is believed for so long.
+            // Longer than any result of a check is cached.
             instance.step(301_000);
             assert!(instance.is_good(&first).await && instance.is_good(&second).await);
         }

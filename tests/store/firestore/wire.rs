@@ -102,7 +102,7 @@ async fn changes_come_one_by_one_and_go_on_after_the_last() {
         .until("one change", |received| received.changes.len() == 1)
         .await;
 
-    // What came before the stream was lost is told again by the next, from the last consistent point on.
+    // The next stream begins at the last consistent point, so it repeats what came after that on the lost one.
     listen.say([changed("a", 13)]);
     drop(listen);
     let listen = server.listen().await;

@@ -42,7 +42,7 @@ fn it_answers_while_the_watch_is_live() {
         (is_there(&directory, "a"), directory.generation()),
         (Some(true), Some(1))
     );
-    directory.lose();
+    directory.clear();
     assert_eq!(
         (is_there(&directory, "a"), directory.generation()),
         (None, None)
@@ -55,11 +55,11 @@ fn it_answers_while_the_watch_is_live() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_says_nothing_is_not_believed_for_long() {
+async fn a_watch_that_says_nothing_is_not_trusted_for_long() {
     let directory = directory();
     tokio::time::advance(Duration::from_secs(90)).await;
     directory.advance(Some(contents(&["a"])), true, 10);
-    let is_believed = || {
+    let is_trusted = || {
         let is_live = directory.is_live();
         assert_eq!(directory.generation().is_some(), is_live);
         assert_eq!(is_there(&directory, "a").is_some(), is_live);
@@ -69,21 +69,25 @@ async fn a_watch_that_says_nothing_is_not_believed_for_long() {
     for _ in 0..5 {
         // As often as Google's servers speak.
         tokio::time::advance(Duration::from_secs(30)).await;
-        assert!(is_believed());
+        assert!(is_trusted());
         directory.heard();
     }
     tokio::time::advance(Duration::from_millis(39_999)).await;
-    assert!(is_believed());
-    assert_eq!(directory.unheard.get(), 0);
+    assert!(is_trusted());
+    assert_eq!(directory.silent_lookups.get(), 0);
     let generation = directory.generation();
     tokio::time::advance(Duration::from_millis(1)).await;
-    assert!(!is_believed());
-    assert_eq!(directory.unheard.get(), 2, "two look-ups found no answer");
+    assert!(!is_trusted());
+    assert_eq!(
+        directory.silent_lookups.get(),
+        2,
+        "two look-ups found no answer"
+    );
     // It may have waited in a buffer, ahead of a change.
     directory.heard();
-    assert!(!is_believed());
+    assert!(!is_trusted());
     directory.advance(None, false, 20);
-    assert!(is_believed());
+    assert!(is_trusted());
     assert!(directory.generation() > generation);
 }
 
@@ -110,7 +114,7 @@ fn a_write_that_the_watch_has_seen_already_is_found_in_memory() {
     directory.advance(Some(contents(&["a"])), true, 15);
     directory.wrote(["admins/a".to_owned()], 15);
     assert_eq!(is_there(&directory, "a"), Some(true));
-    directory.lose();
+    directory.clear();
     directory.wrote(["admins/a".to_owned()], 15);
     directory.advance(Some(contents(&[])), true, 14);
     assert_eq!(is_there(&directory, "a"), None, "this watch is behind");

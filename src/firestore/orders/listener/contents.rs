@@ -21,7 +21,7 @@ pub(super) struct Contents {
     known: KnownDocuments,
     /// Removal times of orders in microseconds, by full name.
     removed: HashMap<Name, u64>,
-    /// Orders that have left their targets for a reason that only a look-up can tell.
+    /// Orders that have left their targets: only a look-up shows why.
     suspects: HashMap<Name, Suspect>,
     staging: Staging,
     /// Documents that can't be read as orders; each is logged once.

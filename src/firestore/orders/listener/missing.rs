@@ -1,4 +1,4 @@
-//! Orders that have left the listener's targets, and what a look-up says about them.
+//! Orders that have left the listener's targets, and the result of looking them up.
 
 use std::sync::Arc;
 

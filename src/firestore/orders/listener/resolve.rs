@@ -177,3 +177,24 @@ fn is_for_good(fault: &Fault, count: usize) -> bool {
 fn micros(record: &Document) -> u64 {
     record.update_time.as_ref().map_or(0, value::micros)
 }
+
+#[cfg(test)]
+mod tests {
+    use firestore::gcloud_sdk::tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn look_ups_that_would_fail_again_are_repeated_rarely() {
+        let pause = |code| pause_after(&Fault::from_code(code, ""), 1);
+        for code in [
+            Code::ResourceExhausted,
+            Code::PermissionDenied,
+            Code::InvalidArgument,
+        ] {
+            assert_eq!(pause(code), LONG_PAUSE, "{code:?}");
+        }
+        assert_eq!(pause(Code::Unavailable), PAUSE);
+        assert_eq!(pause(Code::Aborted), CONFLICT_PAUSE);
+    }
+}

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::submission::Submission;
 use crate::firestore::database::Database;
 use crate::firestore::fault::{Fault, FaultKind};
-use crate::firestore::records::{number_of, text_of, time_of};
+use crate::firestore::fields::{number_of, text_of, time_of};
 use crate::firestore::usage::Cause;
 use crate::firestore::writes::unchanged;
 use crate::orders::OrderId;

@@ -9,7 +9,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Write};
 use super::counter::{COUNTER, COUNTER_FIELD, Counter};
 use crate::firestore::database::Database;
 use crate::firestore::fault::{Fault, FaultKind};
-use crate::firestore::records::{bytes_of, fields, hex, text_of, time};
+use crate::firestore::fields::{bytes_of, fields, hex, text_of, time};
 use crate::firestore::value;
 use crate::firestore::writes::{patch, put};
 use crate::orders::{OrderDraft, OrderId};

@@ -1,13 +1,10 @@
 //! Admins, sessions and tokens as documents.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
+use firestore::gcloud_sdk::google::firestore::v1::Document;
 
-use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
-use firestore::gcloud_sdk::google::firestore::v1::{Document, Value};
-
-use super::document::id_of;
-use super::value;
+use crate::firestore::document::id_of;
+use crate::firestore::fields::{Fields, bytes, bytes_of, fields, flag_of, text_of, time, time_of};
+use crate::firestore::value;
 use crate::store::{Admin, Digest, FcmToken, Session, SessionKind, Token};
 
 /// Kind of a session held by a program.
@@ -20,81 +17,6 @@ const UNREADABLE: Digest = [0; 32];
 /// Fields of the FCM token of an admin's phone app, and of the time it was stored. Other programs use them as well.
 pub(super) const FCM_TOKEN: &str = "fcmToken";
 pub(super) const FCM_TOKEN_UPDATED: &str = "fcmTokenUpdated";
-
-/// The fields of a document.
-pub(super) type Fields = HashMap<String, Value>;
-
-/// A text field; empty if it has another type.
-pub(super) fn text_of(fields: &Fields, name: &str) -> String {
-    match fields.get(name).and_then(|value| value.value_type.as_ref()) {
-        Some(ValueType::StringValue(text)) => text.clone(),
-        _ => String::new(),
-    }
-}
-
-/// A whole number; 0 if the field has another type. Some writers know doubles only.
-pub(super) fn number_of(fields: &Fields, name: &str) -> u64 {
-    match fields.get(name).and_then(|value| value.value_type.as_ref()) {
-        Some(ValueType::IntegerValue(number)) => u64::try_from(*number).unwrap_or_default(),
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturating is meant"
-        )]
-        Some(ValueType::DoubleValue(number)) => *number as u64,
-        _ => 0,
-    }
-}
-
-/// Bytes; `None` if the field has another type.
-pub(super) fn bytes_of<'a>(fields: &'a Fields, name: &str) -> Option<&'a [u8]> {
-    match fields.get(name)?.value_type.as_ref()? {
-        ValueType::BytesValue(bytes) => Some(bytes),
-        _ => None,
-    }
-}
-
-/// A digest as a value.
-pub(super) fn bytes(digest: &Digest) -> Value {
-    value::wire(ValueType::BytesValue(digest.to_vec()))
-}
-
-/// A Timestamp in milliseconds; 0 if the field has another type.
-pub(super) fn time_of(fields: &Fields, name: &str) -> u64 {
-    match fields.get(name).and_then(|value| value.value_type.as_ref()) {
-        Some(ValueType::TimestampValue(time)) => value::micros(time) / 1_000,
-        _ => 0,
-    }
-}
-
-fn flag_of(fields: &Fields, name: &str) -> bool {
-    let value = fields.get(name).and_then(|value| value.value_type.as_ref());
-    matches!(value, Some(ValueType::BooleanValue(true)))
-}
-
-/// A time in milliseconds as a Timestamp, the type that Firestore's TTL policies need.
-pub(super) fn time(millis: u64) -> Value {
-    value::wire(ValueType::TimestampValue(value::time_from_millis(millis)))
-}
-
-/// Named values as a document's fields.
-pub(super) fn fields<const N: usize>(values: [(&str, Value); N]) -> Fields {
-    values
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
-/// A digest in hexadecimal, as the id of a document.
-pub(super) fn hex(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
-            // Writing into a String can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
 
 /// Documents of the collection `admins`, which other programs share:
 /// `{email, password, name, disabled?, fcmToken?, fcmTokenUpdated?}`.
@@ -168,6 +90,8 @@ pub(super) fn read_token(document: &Document) -> Token {
 
 #[cfg(test)]
 mod tests {
+    use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+
     use super::*;
 
     #[test]
