@@ -5,6 +5,7 @@ check:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
     cargo test --locked --quiet --lib
+    cargo test --locked --quiet --test store embedded::
     [ tests/web/node_modules/.package-lock.json -nt tests/web/package-lock.json ] || npm ci --prefix tests/web --no-audit --no-fund --silent
     npm test --silent --prefix tests/web
 

@@ -33,7 +33,3 @@ pub mod zone;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-
-// Tests shared with `tests/` use the crate's name.
-#[cfg(test)]
-extern crate self as orderbell;

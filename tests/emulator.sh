@@ -2,7 +2,7 @@
 #
 #   source tests/emulator.sh
 #   emulator_start            # exports FIRESTORE_EMULATOR_HOST, unless it is set already
-#   cargo test --test firestore
+#   cargo test --test store
 #   emulator_stop             # ends the emulator that emulator_start has started, and no other
 
 EMULATOR_PID=""

@@ -52,7 +52,7 @@ trap emulator_stop EXIT
 emulator_start
 
 step 'unit, property and black-box tests'
-cargo test --locked --lib --bins --test api --test firestore
+cargo test --locked --lib --bins --test api --test store
 cargo test --locked --doc
 
 step 'clients that exist today'

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::EmbeddedStore;
-use super::writer::sql;
+use super::error::sql;
 use crate::store::{
     AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
     Session, SessionKind, SessionUse, StoreError, Token, USED_AGAIN_BONUS,

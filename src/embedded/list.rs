@@ -3,7 +3,7 @@ use std::iter::repeat_n;
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
-use super::orders::{COLUMNS, read_order};
+use super::rows::{COLUMNS, read_order};
 use crate::orders::{HeldOrder, ListPage, ListQuery, Position};
 
 /// A page of the list, newest first.

@@ -4,10 +4,12 @@
 //! the watch, and answers. Reads use a connection of their own and keep working while the disk accepts no writes.
 
 mod accounts;
+mod error;
 mod list;
 mod lock;
 mod orders;
 mod pruning;
+mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -23,12 +25,11 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::clock::Clock;
 use crate::store::StoreError;
+use error::from_sqlite;
 use writer::Writer;
 
 /// How long a statement waits for another process (such as the command `admin add`) to release the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// `Retry-After` of a refused client.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Orders and accounts in one SQLite file.
 pub struct EmbeddedStore {
@@ -112,31 +113,5 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// Maps an SQLite error: trouble with the file is temporary, anything else is a bug.
-fn from_sqlite(error: rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode;
-    match error.sqlite_error_code() {
-        Some(
-            ErrorCode::DiskFull
-            | ErrorCode::ReadOnly
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked
-            | ErrorCode::CannotOpen
-            | ErrorCode::PermissionDenied
-            | ErrorCode::FileLockingProtocolFailed
-            | ErrorCode::OutOfMemory,
-        ) => unavailable(error.to_string()),
-        _ => StoreError::Internal(anyhow::Error::new(error).context("SQLite")),
-    }
-}
-
-fn unavailable(reason: impl Into<String>) -> StoreError {
-    StoreError::Unavailable {
-        reason: reason.into(),
-        retry_after: RETRY_AFTER,
     }
 }

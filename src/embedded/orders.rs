@@ -1,18 +1,18 @@
-use std::rc::Rc;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value};
 
 use super::EmbeddedStore;
-use super::writer::{Write, sql};
+use super::error::sql;
+use super::list::list;
+use super::rows::{find_row, stored_id};
+use super::writer::Write;
 use crate::orders::{
     Change, HeldOrder, ListPage, ListQuery, Order, OrderDraft, OrderId, OrderPatch, WindowLimits,
 };
 use crate::store::{IDEMPOTENCY_MILLIS, IdempotencyKey, OrderStore, Placed, StoreError, WatchSink};
-
-pub(super) const COLUMNS: &str = "id, data, created_micros, updated_micros";
 
 #[async_trait]
 impl OrderStore for EmbeddedStore {
@@ -86,8 +86,7 @@ impl OrderStore for EmbeddedStore {
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
         let query = query.clone();
-        self.read(move |connection| super::list::list(connection, &query))
-            .await
+        self.read(move |connection| list(connection, &query)).await
     }
 
     fn watch(&self, window: WindowLimits, sink: WatchSink) {
@@ -197,39 +196,8 @@ fn find(connection: &Connection, id: &OrderId) -> Result<Option<Order>, StoreErr
     sql(find_row(connection, id))
 }
 
-pub(super) fn find_row(connection: &Connection, id: &OrderId) -> rusqlite::Result<Option<Order>> {
-    connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM orders WHERE id = ?1"))?
-        .query_row([id.as_str()], read_order)
-        .optional()
-}
-
-pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
-    let id: String = row.get(0)?;
-    let data: Rc<str> = row.get(1)?;
-    let fields: Map<String, Value> =
-        serde_json::from_str(&data).map_err(|error| bad_column(1, error))?;
-    Ok(Order {
-        id: stored_id(&id)?,
-        fields,
-        created_micros: row.get(2)?,
-        updated_micros: row.get(3)?,
-    })
-}
-
-pub(super) fn stored_id(id: &str) -> rusqlite::Result<OrderId> {
-    OrderId::parse(id).map_err(|error| bad_column(0, error))
-}
-
 fn known_id(id: &str) -> Result<OrderId, StoreError> {
     sql(stored_id(id))
-}
-
-fn bad_column(
-    column: usize,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }
 
 fn json(fields: &Map<String, Value>) -> String {

@@ -36,7 +36,9 @@ impl Pruning {
         match self.run(connection, now) {
             Ok(true) => self.next = now,
             Ok(false) => {}
-            Err(error) => tracing::debug!(%error, "old rows stay for now"),
+            Err(error) => {
+                tracing::debug!(%error, "old rows can't be removed yet; a later write tries again");
+            }
         }
     }
 

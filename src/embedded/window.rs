@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
-use super::orders::{COLUMNS, find_row, read_order, stored_id};
+use super::rows::{COLUMNS, find_row, read_order, stored_id};
 use crate::orders::{
     Change, FORGOTTEN_AFTER_MICROS, HeldOrder, Order, OrderId, Position, Snapshot, WindowLimits,
 };

@@ -4,8 +4,9 @@ use std::time::Duration;
 use rusqlite::{Connection, Savepoint, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::error::unavailable;
 use super::pruning::Pruning;
-use super::{from_sqlite, unavailable, window};
+use super::window;
 use crate::clock::Clock;
 use crate::orders::{Change, Snapshot, SourceState, WatchEvent, WindowLimits};
 use crate::store::{StoreError, WatchSink};
@@ -115,15 +116,17 @@ impl Writer {
         {
             Ok(()) => {}
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
-                return Err(unavailable("too many writes are waiting"));
+                return Err(unavailable(format!(
+                    "{QUEUE_LIMIT} writes are waiting for the disk already"
+                )));
             }
             Err(mpsc::error::SendTimeoutError::Closed(_)) => {
-                return Err(unavailable("the writer has ended"));
+                return Err(unavailable("the thread that writes to the store has ended"));
             }
         }
         answer
             .await
-            .unwrap_or_else(|_| Err(unavailable("the writer has ended")))
+            .unwrap_or_else(|_| Err(unavailable("the thread that writes to the store has ended")))
     }
 
     pub(super) fn watch(&self, window: WindowLimits, sink: WatchSink) {
@@ -205,7 +208,7 @@ impl Thread {
                 self.watches.push(Watch { window, sink });
             }
             Err(error) => sink(WatchEvent::Source(SourceState::Failed {
-                message: format!("the store can't be read: {error}"),
+                message: format!("the store's file can't be read ({error}): check it, and restart"),
             })),
         }
     }
@@ -214,7 +217,9 @@ impl Thread {
         for Watch { window, sink } in &mut self.watches {
             match window::open_orders(&self.connection, *window) {
                 Ok(snapshot) => sink(WatchEvent::Snapshot(snapshot)),
-                Err(error) => tracing::warn!(%error, "the open orders can't be read"),
+                Err(error) => {
+                    tracing::warn!(%error, "the open orders can't be read again; those left out stay hidden for now");
+                }
             }
         }
     }
@@ -245,7 +250,11 @@ impl Thread {
                     .run_when_due(&self.connection, self.clock.clock.millis());
             }
             Err(error) => {
-                tracing::error!(%error, writes = jobs.len(), "nothing could be written to the store");
+                tracing::error!(
+                    %error,
+                    writes = jobs.len(),
+                    "no write to the store succeeds: check the free space of the disk, and the permissions of the file"
+                );
                 let reason = error.to_string();
                 for job in jobs {
                     job.refuse(&reason);
@@ -354,9 +363,4 @@ where
     fn refuse(self: Box<Self>, reason: &str) {
         let _ = self.reply.send(Err(unavailable(reason)));
     }
-}
-
-/// Maps the errors of `op`s that fail only with SQLite errors.
-pub(super) fn sql<T>(result: rusqlite::Result<T>) -> Result<T, StoreError> {
-    result.map_err(from_sqlite)
 }

@@ -30,7 +30,7 @@ pub(super) struct Fault {
 pub(super) enum FaultKind {
     /// Try again.
     Transient,
-    /// The quota is used up, or the server asks for patience: try again much later.
+    /// The quota is used up, or the server is overloaded: try again much later.
     Exhausted,
     /// The server refuses the request or its resume token.
     Rejected,
@@ -50,6 +50,11 @@ impl Fault {
         }
     }
 
+    /// No connection could be made, so nothing was sent.
+    pub(super) fn unreachable(reason: &str) -> Self {
+        Self::transient(format!("Firestore can't be reached: {reason}"))
+    }
+
     pub(super) fn permanent(message: impl Into<String>) -> Self {
         Self {
             kind: FaultKind::Permanent,
@@ -63,7 +68,7 @@ impl Fault {
     pub(super) fn timed_out(what: &str) -> Self {
         Self {
             kind: FaultKind::Transient,
-            message: format!("Firestore doesn't answer ({what})"),
+            message: format!("Firestore has not answered in time ({what})"),
             maybe_done: true,
             code: None,
         }
@@ -144,7 +149,10 @@ impl Fault {
     /// The error for callers of the store: nothing was changed.
     pub(super) fn into_error(self) -> StoreError {
         if self.code == Some(Code::InvalidArgument) {
-            return StoreError::Internal(anyhow::anyhow!("Firestore refuses it: {}", self.message));
+            return StoreError::Internal(anyhow::anyhow!(
+                "Firestore refuses the request as invalid: {}",
+                self.message
+            ));
         }
         StoreError::Unavailable {
             reason: self.message,
@@ -181,7 +189,7 @@ impl From<&Status> for Fault {
         let causes = causes(status);
         if causes.iter().any(|cause| cause.is::<ConnectError>()) {
             let deepest = causes.last().map(ToString::to_string).unwrap_or_default();
-            return Self::transient(format!("Firestore can't be reached: {deepest}"));
+            return Self::unreachable(&deepest);
         }
         if let Some(error) = causes.iter().find_map(|cause| credentials_error(*cause)) {
             return Self::of_credentials(error);

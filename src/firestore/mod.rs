@@ -3,32 +3,24 @@
 //! One listener per process receives every change, by any writer. Writes are single commits with preconditions; if the outcome of
 //! one is unknown, it is found out by reading.
 
-mod account_directory;
-mod account_names;
-mod account_passwords;
-mod account_stage;
-mod account_uses;
-mod account_watch;
 mod accounts;
-mod backoff;
 mod billing_day;
-mod connection;
+mod channel;
+mod database;
 mod document;
 mod fault;
+mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
-mod list;
-mod listener;
-mod numbering;
+mod listen;
 mod orders;
 mod query;
-mod records;
-mod removals;
 mod runtime;
 mod settings;
 mod sweep;
 mod usage;
 mod value;
+mod writes;
 
 use std::sync::Arc;
 
@@ -36,16 +28,17 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use connection::Connection;
+use accounts::Accounts;
+use database::Database;
 use fault::Fault;
-use listener::{Health, Listener};
-use numbering::Numbering;
+use orders::listener::{Health, Listener};
+use orders::numbering::Numbering;
 use query::TimeType;
-use removals::{REMOVALS_COLLECTION, REMOVED_AT};
+use sweep::Sweep;
 use usage::Meter;
 
 pub use settings::{Access, FirestoreSettings};
-pub use usage::{Cause, FREE_DELETES, FREE_READS, FREE_WRITES, Usage};
+pub use usage::{Billed, Cause, FREE_DELETES, FREE_READS, FREE_WRITES};
 
 use crate::clock::Clock;
 use crate::orders::{SourceState, WindowLimits};
@@ -53,13 +46,13 @@ use crate::store::{StoreError, WatchSink};
 
 /// Orders and accounts in a Cloud Firestore database.
 pub struct FirestoreStore {
-    connection: Arc<Connection>,
+    database: Arc<Database>,
     meter: Arc<Meter>,
     clock: Clock,
     numbering: Arc<Numbering>,
-    accounts: Arc<account_directory::Directory>,
+    accounts: Accounts,
     /// Removes old removal records now and then.
-    sweep: Arc<sweep::Sweep>,
+    sweep: Arc<Sweep>,
     health: watch::Sender<Health>,
     /// Notified to make the listener deliver the open orders again.
     repeat: Arc<Notify>,
@@ -76,8 +69,7 @@ impl FirestoreStore {
     pub fn start(settings: FirestoreSettings, clock: Clock) -> Self {
         let meter = Arc::new(Meter::new(clock.clone()));
         let stopping = CancellationToken::new();
-        let trust = settings.trust;
-        let connection = Arc::new(Connection::new(settings, Arc::clone(&meter)));
+        let database = Arc::new(Database::new(settings, Arc::clone(&meter)));
         let health = watch::Sender::new(Health {
             source: SourceState::Away {
                 message: "starting".to_owned(),
@@ -86,14 +78,14 @@ impl FirestoreStore {
         });
         Self {
             numbering: Arc::new(Numbering::new(
-                Arc::clone(&connection),
+                Arc::clone(&database),
                 clock.clone(),
                 health.subscribe(),
             )),
-            connection,
+            accounts: Accounts::new(Arc::clone(&database)),
+            database,
             meter,
             clock,
-            accounts: Arc::new(account_directory::Directory::new(trust)),
             health,
             sweep: Arc::default(),
             repeat: Arc::default(),
@@ -104,7 +96,7 @@ impl FirestoreStore {
     }
 
     /// Billed operations of this process today.
-    pub fn usage(&self) -> Usage {
+    pub fn usage(&self) -> Billed {
         self.meter.today()
     }
 
@@ -116,9 +108,9 @@ impl FirestoreStore {
     /// Counts the documents of the orders' collection, for an operator who connects to it. Costs three reads, and one more per
     /// thousand documents.
     pub async fn census(&self) -> Result<Census, StoreError> {
-        let collection = &self.connection.settings().collection;
+        let collection = &self.database.settings().collection;
         let count = async |of| {
-            let counted = self.connection.count(query::counted(collection, of)).await;
+            let counted = self.database.count(query::counted(collection, of)).await;
             counted.map_err(Fault::into_error)
         };
         let documents = count(None).await?;
@@ -137,7 +129,7 @@ impl FirestoreStore {
 
     fn listen(&self, window: WindowLimits, sink: WatchSink) {
         let listener = Listener {
-            connection: Arc::clone(&self.connection),
+            database: Arc::clone(&self.database),
             meter: Arc::clone(&self.meter),
             window,
             sink,
@@ -152,22 +144,13 @@ impl FirestoreStore {
         });
     }
 
-    fn listen_to_accounts(&self) {
-        let watching = account_watch::run(
-            self.connection.settings().clone(),
-            Arc::clone(&self.meter),
-            Arc::clone(&self.accounts),
-        );
-        tokio::spawn(self.stopping.clone().run_until_cancelled_owned(watching));
-    }
-
     async fn listener_ended(&self) -> anyhow::Error {
         let mut ended = self.ended.subscribe();
         let reason = match ended.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_default(),
             Err(_) => "it was dropped".to_owned(),
         };
-        anyhow::anyhow!("the listener has ended: {reason}")
+        anyhow::anyhow!("Firestore's listener has ended: {reason}")
     }
 }
 

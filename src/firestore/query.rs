@@ -8,7 +8,6 @@ use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use firestore::gcloud_sdk::google::firestore::v1::{ArrayValue, Cursor, StructuredQuery, Value};
 use firestore::gcloud_sdk::prost_types::Timestamp;
 
-use super::list::Chunk;
 use super::value;
 use crate::orders::finished;
 
@@ -50,6 +49,27 @@ impl TimeType {
             }),
         })
     }
+}
+
+/// A range of documents to read, from the newest `timestamp` down.
+#[derive(Debug, Clone)]
+pub(super) struct Chunk {
+    pub(super) of: TimeType,
+    /// Earliest millisecond.
+    pub(super) from: Option<i64>,
+    /// Latest millisecond, inclusive.
+    pub(super) to: Option<i64>,
+    /// Start after this document.
+    pub(super) after: Option<Place>,
+    /// Maximum number of documents.
+    pub(super) size: usize,
+}
+
+/// A document's place in the database's sort order.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) timestamp: Value,
+    pub(super) name: String,
 }
 
 /// All documents of a collection by name.

@@ -16,7 +16,7 @@ impl ChannelRuntime {
             .enable_all()
             .build();
         if let Err(error) = &runtime {
-            tracing::warn!(%error, "the channel to Firestore has no thread of its own");
+            tracing::warn!(%error, "no thread can be started for the channel to Firestore: calls wait while a worker is busy");
         }
         Self(runtime.ok())
     }

@@ -22,6 +22,8 @@ pub struct FirestoreSettings {
     pub trust: Duration,
     /// Maximum time of a write, including a submit's wait for its turn.
     pub write_deadline: Duration,
+    /// Maximum time of a page of a list, which may take many queries.
+    pub list_deadline: Duration,
     /// Whether a listener that reconnects requests only changes, by resume token. The emulator reports no removals then.
     pub resume: bool,
 }
@@ -48,6 +50,7 @@ impl FirestoreSettings {
             silence: Duration::from_secs(75),
             trust: Duration::from_secs(40),
             write_deadline: Duration::from_secs(8),
+            list_deadline: Duration::from_secs(30),
             resume: !matches!(access, Access::Emulator(_)),
             access,
         }

@@ -4,10 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use firestore::gcloud_sdk::google::firestore::v1::Write;
 
-use super::connection::{Connection, delete};
+use super::database::Database;
 use super::fault::Fault;
 use super::query;
 use super::usage::Cause;
+use super::writes::delete;
 
 /// Documents added between two sweeps.
 const EVERY: usize = 20;
@@ -20,21 +21,15 @@ pub(super) struct Sweep(Mutex<usize>);
 
 impl Sweep {
     /// If a sweep is due, removes a few documents whose field `time` is a Timestamp up to `before` (milliseconds).
-    pub(super) async fn run(
-        &self,
-        connection: &Connection,
-        collection: &str,
-        time: &str,
-        before: u64,
-    ) {
+    pub(super) async fn run(&self, database: &Database, collection: &str, time: &str, before: u64) {
         if !self.is_due() {
             return;
         }
-        if let Err(fault) = remove(connection, collection, time, before).await {
+        if let Err(fault) = remove(database, collection, time, before).await {
             tracing::debug!(
                 reason = fault.message,
                 collection,
-                "old documents stay for now"
+                "old documents can't be removed yet; a later write tries again"
             );
         }
     }
@@ -48,20 +43,20 @@ impl Sweep {
 }
 
 async fn remove(
-    connection: &Connection,
+    database: &Database,
     collection: &str,
     time: &str,
     before: u64,
 ) -> Result<(), Fault> {
     let old = query::expired(collection, time, before, LIMIT);
-    let writes: Vec<Write> = connection
+    let writes: Vec<Write> = database
         .query(old, Cause::Write)
         .await?
         .into_iter()
         .map(|document| delete(document.name, None))
         .collect();
     if !writes.is_empty() {
-        connection.commit(writes).await?;
+        database.commit(writes).await?;
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ impl From<Cause> for Labels {
 /// Billed operations of this process since the last midnight in California, when Google's billing day begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Usage {
+pub struct Billed {
     /// Documents read.
     pub reads: u64,
     /// Documents written.
@@ -66,7 +66,7 @@ pub(super) struct Meter {
     reads: Family<Labels, Counter>,
     writes: Family<Labels, Counter>,
     deletes: Family<Labels, Counter>,
-    today: Mutex<Usage>,
+    today: Mutex<Billed>,
 }
 
 impl Meter {
@@ -103,17 +103,17 @@ impl Meter {
         self.on_today(|today| today.deletes += documents);
     }
 
-    pub(super) fn today(&self) -> Usage {
+    pub(super) fn today(&self) -> Billed {
         self.on_today(|today| *today)
     }
 
-    fn on_today<T>(&self, act: impl FnOnce(&mut Usage) -> T) -> T {
+    fn on_today<T>(&self, act: impl FnOnce(&mut Billed) -> T) -> T {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         let since = self.days.start(self.clock.millis());
         if today.since != since {
-            *today = Usage {
+            *today = Billed {
                 since,
-                ..Usage::default()
+                ..Billed::default()
             };
         }
         act(&mut today)
@@ -162,7 +162,7 @@ mod tests {
         meter.delete(Cause::Write, 1);
         assert_eq!(
             meter.today(),
-            Usage {
+            Billed {
                 reads: 7,
                 writes: 2,
                 deletes: 1,
@@ -172,9 +172,9 @@ mod tests {
         now.fetch_add(1_000_000, Ordering::Relaxed);
         assert_eq!(
             meter.today(),
-            Usage {
+            Billed {
                 since: 1_772_092_800_000,
-                ..Usage::default()
+                ..Billed::default()
             }
         );
         meter.read(Cause::Lookup, 1);

@@ -7,10 +7,6 @@
 mod accounts;
 mod error;
 mod idempotency;
-#[cfg(test)]
-pub(crate) mod story;
-#[cfg(test)]
-mod tests;
 
 pub use accounts::{
     AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,

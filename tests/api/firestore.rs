@@ -1,6 +1,6 @@
 //! The same desk on Cloud Firestore: what can only be seen with the whole service on Google's emulator.
 
-#[path = "../firestore/outside.rs"]
+#[path = "../store/firestore/outside.rs"]
 #[expect(
     dead_code,
     reason = "shared with the store's own tests, which use more of it"

@@ -1,6 +1,6 @@
 //! The sessions of browsers while Cloud Firestore is away.
 
-#[path = "../firestore/proxy.rs"]
+#[path = "../store/firestore/proxy.rs"]
 mod proxy;
 
 use reqwest::{Method, Response, StatusCode};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::app::{PASSWORD, TOKEN, TestApp, cookie_of, eventually, refusal};
 use crate::firestore::{WERKZEUG, emulator, fresh_project, phone, start_with};
-use proxy::{Line, Proxy};
+use proxy::{Proxy, Traffic};
 
 const RECENT: &str = "/api/admin/orders/recent";
 const OMAR: &str = "omar@shop.example";
@@ -47,7 +47,7 @@ fn assert_away(answer: &Response) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_of_the_cookies_is_read_when_firestore_comes_back() {
     let project = shop().await;
-    let proxy = Proxy::new(emulator(), Line::Refused).await;
+    let proxy = Proxy::new(emulator(), Traffic::Refused).await;
     let app = start_with(&project, &proxy.host(), &[]).await;
     assert_away(&get(&app, "/", "").await);
     assert_away(&get(&app, "/", "desk=made-up").await);
@@ -63,7 +63,7 @@ async fn the_key_of_the_cookies_is_read_when_firestore_comes_back() {
     assert_eq!(script.status(), StatusCode::OK);
     refusal(get(&app, "/api/admin/nothing", "").await, 404).await;
 
-    proxy.set(Line::Open);
+    proxy.set(Traffic::Open);
     eventually("the desk", || async {
         get(&app, "/", "").await.status() == StatusCode::SEE_OTHER
     })
@@ -78,7 +78,7 @@ async fn the_key_of_the_cookies_is_read_when_firestore_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn known_sessions_go_on_while_firestore_is_away_and_others_are_told_to_wait() {
     let project = shop().await;
-    let proxy = Proxy::new(emulator(), Line::Open).await;
+    let proxy = Proxy::new(emulator(), Traffic::Open).await;
     let one = start_with(&project, &emulator(), &[]).await;
     let other = start_with(&project, &proxy.host(), &[]).await;
     let sign_in = async |app: &TestApp| {
@@ -88,7 +88,7 @@ async fn known_sessions_go_on_while_firestore_is_away_and_others_are_told_to_wai
     };
     let known = sign_in(&one).await;
     assert_eq!(get(&other, RECENT, &known).await.status(), StatusCode::OK);
-    proxy.set(Line::Refused);
+    proxy.set(Traffic::Refused);
     proxy.cut();
     let unseen = sign_in(&one).await;
     let poll = get(&other, RECENT, &unseen).await;
@@ -112,7 +112,7 @@ async fn known_sessions_go_on_while_firestore_is_away_and_others_are_told_to_wai
     let both = format!("{unseen}; {known}");
     assert_eq!(get(&other, RECENT, &both).await.status(), StatusCode::OK);
 
-    proxy.set(Line::Open);
+    proxy.set(Traffic::Open);
     eventually("Firestore", || async {
         get(&other, RECENT, &unseen).await.status() == StatusCode::OK
     })
