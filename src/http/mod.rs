@@ -6,6 +6,7 @@
 //! [`Admission`] limits how many connections there are, in all and for each address. Knows no order and no store.
 
 mod admission;
+mod certificates;
 mod chunked;
 mod connection;
 mod exchange;
@@ -14,6 +15,7 @@ mod sockets;
 mod stream;
 
 pub use admission::{Admission, AdmissionLimits, Place};
+pub use certificates::{CertificateError, CertificateFacts, Certificates, CertifiedPair};
 pub use connection::{Connection, ConnectionHandle};
 pub use exchange::Deadlines;
 pub use server::{HttpServer, ServerSettings, serve};
