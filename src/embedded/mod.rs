@@ -9,6 +9,7 @@ mod lock;
 mod orders;
 mod pruning;
 mod schema;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod window;

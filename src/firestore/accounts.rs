@@ -29,14 +29,18 @@ pub(super) const SESSIONS: &str = "orderbell_sessions";
 /// Collection of tokens, by hexadecimal digest.
 pub(super) const TOKENS: &str = "orderbell_tokens";
 /// Collection of secrets, by name.
-const SECRETS: &str = "orderbell_secrets";
+pub(super) const SECRETS: &str = "orderbell_secrets";
 /// Maximum number of admins, of tokens, and of sessions of one admin.
 const MOST: usize = 500;
 /// Repetitions of a write of unknown outcome. Every write can be repeated: the second time changes nothing more.
 const REPEATS: u32 = 3;
 
 impl FirestoreStore {
-    async fn document(&self, collection: &str, id: &str) -> Result<Option<Document>, StoreError> {
+    pub(super) async fn document(
+        &self,
+        collection: &str,
+        id: &str,
+    ) -> Result<Option<Document>, StoreError> {
         if !is_id(id) {
             return Ok(None);
         }

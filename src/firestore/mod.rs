@@ -25,6 +25,7 @@ mod query;
 mod records;
 mod removals;
 mod runtime;
+mod secrets;
 mod settings;
 mod sweep;
 mod usage;

@@ -1,12 +1,15 @@
 //! The port that stores implement.
 //!
 //! A store keeps orders durably, with commit times of its own, and reports every change, including other programs', through
-//! [`OrderStore::watch`]. It also keeps admins, sessions and tokens ([`AccountStore`]), shared by all instances on the same
-//! store.
+//! [`OrderStore::watch`]. It also keeps admins, sessions and tokens ([`AccountStore`]) and other secrets ([`SecretStore`]),
+//! shared by all instances on the same store.
 
 mod accounts;
 mod error;
 mod idempotency;
+#[cfg(test)]
+pub(crate) mod secret_contract;
+mod secrets;
 #[cfg(test)]
 pub(crate) mod story;
 #[cfg(test)]
@@ -20,6 +23,7 @@ use async_trait::async_trait;
 pub use error::StoreError;
 pub use idempotency::{IDEMPOTENCY_HOURS, IDEMPOTENCY_MILLIS, IdempotencyKey};
 use rand::distr::{Alphanumeric, SampleString as _};
+pub use secrets::SecretStore;
 
 use crate::orders::{
     ListPage, ListQuery, Order, OrderDraft, OrderId, OrderPatch, WatchEvent, WindowLimits,

@@ -13,3 +13,7 @@ async fn open() -> (EmbeddedStore, tempfile::TempDir) {
 use super::story;
 
 story::tell!(open);
+
+use super::secret_contract::{self as secrets, secret_contract};
+
+secret_contract!(open);

@@ -10,6 +10,8 @@ mod lists;
 mod others;
 mod outside;
 mod proxy;
+#[path = "../../src/store/secret_contract.rs"]
+mod secrets;
 mod server;
 mod sessions;
 #[path = "../../src/store/story.rs"]
@@ -52,4 +54,5 @@ mod tells {
     }
 
     story::tell!(open);
+    secrets::secret_contract!(open);
 }
