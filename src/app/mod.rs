@@ -261,8 +261,10 @@ fn serve(
         },
         shutdown_seconds: SHUTDOWN_PATIENCE_SECONDS,
     };
-    http::serve(listener, server, admission, move || application(&state))
-        .context("can't serve on the listener")
+    http::serve(listener, server, admission, None, move || {
+        application(&state)
+    })
+    .context("can't serve on the listener")
 }
 
 /// Routes and middleware of one worker thread.

@@ -15,7 +15,7 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
 /// Protocol of TLS-ALPN-01 (RFC 8737): such a connection only shows a certificate.
-const ACME_PROTOCOL: &[u8] = b"acme-tls/1";
+pub(super) const ACME_PROTOCOL: &[u8] = b"acme-tls/1";
 
 /// The certificates that TLS listeners present, shared by the listeners and by the code that renews certificates.
 #[derive(Debug, Clone, Default)]
