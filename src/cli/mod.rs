@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::app;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{DomainOptions, Settings, SettingsError};
 use crate::telemetry;
 
 /// Exit code for bad settings, from sysexits.h (`EX_CONFIG`).
@@ -37,7 +37,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the desk (the default).
-    Serve,
+    Serve(serve::Serve),
     /// Serve a throw-away store in which orders come and move along by themselves.
     Demo(demo::Demo),
     /// Check settings, store and desk, and say what to do.
@@ -77,10 +77,19 @@ impl Cli {
     }
 
     async fn execute(self) -> anyhow::Result<()> {
-        let settings = Settings::load(self.config.as_deref(), &Settings::environment())?;
+        let command = self
+            .command
+            .unwrap_or(Command::Serve(serve::Serve::default()));
+        let options = match &command {
+            Command::Serve(serve) => serve.domain_options(),
+            _ => DomainOptions::default(),
+        };
+        let environment = Settings::environment();
+        let file = self.config.as_deref();
+        let settings = Settings::load_for_domains(file, &environment, &options)?;
         telemetry::init(&settings.log);
-        match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::run(settings).await,
+        match command {
+            Command::Serve(_) => serve::run(settings).await,
             Command::Demo(demo) => demo.run(settings).await,
             Command::Doctor => doctor::run(&settings).await,
             Command::Admin(command) => command.run(&*app::accounts(&settings.store.kind)?).await,
