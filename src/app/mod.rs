@@ -3,6 +3,8 @@
 //! The program is a function of its settings, a bound listener and a shutdown signal. If any part ends on its own, the process
 //! ends with an error.
 
+mod certificate_files;
+mod https;
 mod stores;
 
 use std::net::{SocketAddr, TcpListener};
@@ -25,13 +27,16 @@ use crate::auth::firebase::FirebaseVerifier;
 use crate::auth::{Auth, AuthSettings, FirstAdmin, OpenStreams, StreamLimits};
 use crate::clock::Clock;
 use crate::http::{
-    self, Admission, AdmissionLimits, Deadlines, HttpServer, ServerSettings, SocketLimits,
+    self, Admission, AdmissionLimits, Certificates, Deadlines, HttpServer, ServerSettings,
+    SocketLimits, Tls,
 };
 use crate::hub::{Hub, HubSettings, Relay};
 use crate::routes::{self, AppState, Assets, RouteMetrics, SubmitLimits, SubmitSource, Templates};
-use crate::settings::{Settings, SubmitAuth};
+use crate::settings::{PublicUrl, Settings, SubmitAuth};
 use crate::store::OrderStore;
 use crate::telemetry;
+use certificate_files::CertificateFiles;
+use https::Https;
 use stores::Stores;
 
 pub use stores::accounts;
@@ -62,6 +67,9 @@ pub struct App {
     hub: Arc<Hub>,
     auth: Arc<Auth>,
     stream_tasks: TaskTracker,
+    /// The desk's address, if HTTPS is on.
+    https_url: Option<String>,
+    certificate_files: Option<CertificateFiles>,
 }
 
 impl App {
@@ -98,11 +106,20 @@ impl App {
         let listener = http::listen(host).with_context(|| format!("can't listen on {host}"))?;
         let address = listener.local_addr()?;
         let admission = admission(&settings);
+        let certificates = Certificates::new();
+        let (tls, certificate_files) = match Https::open(&settings, &certificates, &clock)? {
+            Some(Https { tls, files }) => (Some(tls), files),
+            None => (None, None),
+        };
         let metrics = RouteMetrics::default();
         let registry = telemetry::registry(|registry| {
             hub.metrics().register(registry);
             metrics.register(registry);
             admission.register(registry);
+            if let Some(tls) = &tls {
+                certificates.register(registry);
+                tls.register(registry);
+            }
             register(registry);
         });
         let customers = match &settings.submit.auth {
@@ -130,19 +147,27 @@ impl App {
             stream_tasks: stream_tasks.clone(),
         });
         Ok(Self {
-            server: serve(listener, state, admission)?,
+            https_url: tls.is_some().then(|| https_url(&state.settings, address)),
+            server: serve(listener, state, admission, tls)?,
             address,
             first_admin,
             store,
             hub,
             auth,
             stream_tasks,
+            certificate_files,
         })
     }
 
     /// The address that the service listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The desk's address for this machine's browsers, with the scheme.
+    pub fn url(&self) -> String {
+        let plain = || format!("http://{}", self.address);
+        self.https_url.clone().unwrap_or_else(plain)
     }
 
     /// The first admin, if it was created on this start.
@@ -172,6 +197,7 @@ impl App {
             error = self.hub.failed() => Err(error),
             ended = &mut server => return Err(anyhow::anyhow!("the HTTP server has ended by itself: {ended:?}")),
             never = recheck => match never {},
+            never = follow(self.certificate_files) => match never {},
             never = deliver_open_orders(&*self.store, &self.hub) => match never {},
         };
         stop(stop_server, &self.hub, &self.stream_tasks).await;
@@ -215,6 +241,13 @@ fn make_admin_when_possible(auth: Arc<Auth>, settings: AuthSettings) {
     });
 }
 
+/// The desk's address over HTTPS: a certificate is for names, so the configured one comes first.
+fn https_url(settings: &Settings, address: SocketAddr) -> String {
+    let public = settings.server.public_url.as_ref();
+    let public = public.filter(|public| public.is_https());
+    public.map_or_else(|| format!("https://{address}"), PublicUrl::origin)
+}
+
 fn hub_settings(settings: &Settings) -> HubSettings {
     HubSettings {
         window: settings.store.window,
@@ -241,6 +274,7 @@ fn serve(
     listener: TcpListener,
     state: web::Data<AppState>,
     admission: Arc<Admission>,
+    tls: Option<Tls>,
 ) -> anyhow::Result<HttpServer> {
     let settings = &state.settings;
     if settings.cookies.insecure {
@@ -261,8 +295,10 @@ fn serve(
         },
         shutdown_seconds: SHUTDOWN_PATIENCE_SECONDS,
     };
-    http::serve(listener, server, admission, move || application(&state))
-        .context("can't serve on the listener")
+    http::serve(listener, server, admission, tls, move || {
+        application(&state)
+    })
+    .context("can't serve on the listener")
 }
 
 /// Routes and middleware of one worker thread.
@@ -332,6 +368,13 @@ async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert:
                 "there are more open orders than store.max_open: some are not on the desk"
             );
         }
+    }
+}
+
+async fn follow(files: Option<CertificateFiles>) -> std::convert::Infallible {
+    match files {
+        Some(files) => files.follow().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -88,14 +88,14 @@ impl Demo {
         ));
         say("");
         say("  A demo: orders come and move along by themselves, and nothing is kept.");
-        say(&format!("    desk      http://{}", app.address()));
+        say(&format!("    desk      {}", app.url()));
         say(&format!("    e-mail    {EMAIL}"));
         {
             use secrecy::ExposeSecret as _;
             say(&format!("    password  {}", password.expose_secret()));
         }
         say("");
-        say(&format!("listening on http://{}", app.address()));
+        say(&format!("listening on {}", app.url()));
         let result = app.run(shutdown).await;
         orders.abort();
         result

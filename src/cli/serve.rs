@@ -66,7 +66,7 @@ fn password_file(settings: &Settings) -> PathBuf {
 
 /// Prints the desk's address and, on a first run, how to sign in and how to place a test order.
 fn greet(app: &App, password_file: &Path) {
-    let address = app.address();
+    let url = app.url();
     if let Some(admin) = app.first_admin() {
         say("");
         say("  Welcome. This store is new; its first admin is");
@@ -77,14 +77,14 @@ fn greet(app: &App, password_file: &Path) {
         }
         say("  Open the desk, sign in, and place an order to see it arrive:");
         say(&format!(
-            "    curl http://{address}/api/order/submit -H 'content-type: application/json' \\"
+            "    curl {url}/api/order/submit -H 'content-type: application/json' \\"
         ));
         say(
             r#"      -d '{"userId":"me","order":{"items":[{"name":"Apple","price":2.5,"quantity":3}],"totalAmount":7.5}}'"#,
         );
         say("");
     }
-    say(&format!("listening on http://{address}"));
+    say(&format!("listening on {url}"));
 }
 
 /// Prints a generated password on a terminal. Otherwise standard output ends up in a log that others may read, so the password

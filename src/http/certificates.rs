@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,12 +17,14 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
 /// Protocol of TLS-ALPN-01 (RFC 8737): such a connection only shows a certificate.
-const ACME_PROTOCOL: &[u8] = b"acme-tls/1";
+pub(super) const ACME_PROTOCOL: &[u8] = b"acme-tls/1";
 
 /// The certificates that TLS listeners present, shared by the listeners and by the code that renews certificates.
 #[derive(Debug, Clone, Default)]
 pub struct Certificates {
     held: Arc<RwLock<Held>>,
+    /// Seconds since the Unix epoch; 0 before there is a certificate.
+    expiry: Gauge,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +42,10 @@ impl Certificates {
 
     /// Presents `pair` to clients of all names, from the next handshake on.
     pub fn set(&self, pair: CertifiedPair) {
+        let expiry = pair.facts.not_after.duration_since(UNIX_EPOCH);
+        self.expiry.set(expiry.map_or(0, |expiry| {
+            i64::try_from(expiry.as_secs()).unwrap_or(i64::MAX)
+        }));
         self.write(|held| held.current = Some(pair));
     }
 
@@ -57,6 +65,15 @@ impl Certificates {
     pub fn current(&self) -> Option<CertificateFacts> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         held.current.as_ref().map(|pair| pair.facts.clone())
+    }
+
+    /// Registers the metric.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the certificate of HTTPS expires; 0 while there is none",
+            self.expiry.clone(),
+        );
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut Held) -> T) {

@@ -13,6 +13,8 @@ mod exchange;
 mod server;
 mod sockets;
 mod stream;
+mod tls;
+mod transport;
 
 pub use admission::{Admission, AdmissionLimits, Place};
 pub use certificates::{CertificateError, CertificateFacts, Certificates, CertifiedPair};
@@ -21,3 +23,4 @@ pub use exchange::Deadlines;
 pub use server::{HttpServer, ServerSettings, serve};
 pub use sockets::{SocketLimits, listen, raise_file_limit};
 pub use stream::{DetachedSocket, StreamConnection, StreamSource, detached};
+pub use tls::{HandshakeLimits, Tls};

@@ -18,6 +18,8 @@ pub struct TlsSettings {
     pub domains: Vec<String>,
     /// Port of the plain HTTP listener that redirects to HTTPS, if there is one.
     pub redirect_port: Option<u16>,
+    /// Handshakes that clients of unknown addresses may have under way.
+    pub max_handshakes: usize,
 }
 
 impl TlsSettings {
@@ -65,6 +67,7 @@ pub(super) struct RawTls {
     directory_url: String,
     directory_ca_file: String,
     redirect_port: u64,
+    max_handshakes: u64,
 }
 
 impl RawTls {
@@ -102,6 +105,7 @@ impl RawTls {
             mode,
             domains,
             redirect_port: (redirect_port != 0).then_some(redirect_port),
+            max_handshakes: fields.range("tls.max_handshakes", self.max_handshakes, 1..=100_000)?,
         })
     }
 
