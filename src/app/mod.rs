@@ -5,6 +5,7 @@
 
 mod certificate_files;
 mod https;
+mod listeners;
 mod stores;
 
 use std::net::{SocketAddr, TcpListener};
@@ -25,10 +26,10 @@ use tracing_actix_web::TracingLogger;
 
 use crate::auth::firebase::FirebaseVerifier;
 use crate::auth::{Auth, AuthSettings, FirstAdmin, OpenStreams, StreamLimits};
+use crate::certificates::Renewal;
 use crate::clock::Clock;
 use crate::http::{
-    self, Admission, AdmissionLimits, Certificates, Deadlines, HttpServer, ServerSettings,
-    SocketLimits, Tls,
+    self, Admission, AdmissionLimits, Deadlines, HttpServer, ServerSettings, SocketLimits, Tls,
 };
 use crate::hub::{Hub, HubSettings, Relay};
 use crate::routes::{self, AppState, Assets, RouteMetrics, SubmitLimits, SubmitSource, Templates};
@@ -39,7 +40,9 @@ use certificate_files::CertificateFiles;
 use https::Https;
 use stores::Stores;
 
-pub use stores::accounts;
+pub use https::wanted;
+pub use listeners::Listeners;
+pub use stores::{accounts, secrets};
 
 /// How often the credentials of open streams are re-checked.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
@@ -70,14 +73,27 @@ pub struct App {
     /// The desk's address, if HTTPS is on.
     https_url: Option<String>,
     certificate_files: Option<CertificateFiles>,
+    renewal: Option<Renewal>,
+    /// Redirects to HTTPS, and their address.
+    redirects: Option<(HttpServer, SocketAddr)>,
 }
 
 impl App {
     /// Opens the store, fills the hub and binds the address.
     pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
+        Self::build_on(Listeners::default(), settings, clock).await
+    }
+
+    /// The same, on sockets that are bound already.
+    pub async fn build_on(
+        mut listeners: Listeners,
+        settings: Settings,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let Stores {
             orders: store,
             accounts,
+            secrets,
             is_local,
             register,
         } = Stores::open(&settings.store.kind, clock.clone())?;
@@ -102,23 +118,17 @@ impl App {
             None
         };
 
-        let host = SocketAddr::new(settings.server.host, settings.server.port);
-        let listener = http::listen(host).with_context(|| format!("can't listen on {host}"))?;
+        let listener = listeners.take_desk(&settings)?;
         let address = listener.local_addr()?;
         let admission = admission(&settings);
-        let certificates = Certificates::new();
-        let (tls, certificate_files) = match Https::open(&settings, &certificates, &clock)? {
-            Some(Https { tls, files }) => (Some(tls), files),
-            None => (None, None),
-        };
+        let https = Https::open(&settings, &clock, secrets, !is_local)?;
         let metrics = RouteMetrics::default();
         let registry = telemetry::registry(|registry| {
             hub.metrics().register(registry);
             metrics.register(registry);
             admission.register(registry);
-            if let Some(tls) = &tls {
-                certificates.register(registry);
-                tls.register(registry);
+            if let Some(https) = &https {
+                https.register(registry);
             }
             register(registry);
         });
@@ -146,9 +156,23 @@ impl App {
             lists: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
             stream_tasks: stream_tasks.clone(),
         });
+        let (mut redirects, mut https_address) = (None, None);
+        if let Some(https) = &https {
+            https_address = Some(https_url(&state.settings, address));
+            let listener = listeners.take_redirect(&state.settings);
+            let plain = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+            let server = https.serve_redirects(listener, &state, address.port(), &admission)?;
+            redirects = server.zip(plain);
+        }
+        let (tls, certificate_files, renewal) = match https {
+            Some(https) => (Some(https.tls), https.files, https.renewal),
+            None => (None, None, None),
+        };
         Ok(Self {
-            https_url: tls.is_some().then(|| https_url(&state.settings, address)),
+            https_url: https_address,
             server: serve(listener, state, admission, tls)?,
+            redirects,
+            renewal,
             address,
             first_admin,
             store,
@@ -168,6 +192,16 @@ impl App {
     pub fn url(&self) -> String {
         let plain = || format!("http://{}", self.address);
         self.https_url.clone().unwrap_or_else(plain)
+    }
+
+    /// The address of the plain listener beside HTTPS, if there is one.
+    pub fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirects.as_ref().map(|(_, address)| *address)
+    }
+
+    /// What requests and renews the certificate, if that is done by ACME.
+    pub fn renewal(&self) -> Option<&Renewal> {
+        self.renewal.as_ref()
     }
 
     /// The first admin, if it was created on this start.
@@ -190,17 +224,26 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let stop_server = self.server.stop();
         let mut server = tokio::spawn(self.server.run());
+        let redirects = self.redirects.map(|(server, _)| server);
+        let stop_redirects = redirects.as_ref().map(HttpServer::stop);
+        let mut redirects = tokio::spawn(run_if_any(redirects));
         let recheck = recheck_streams(&self.auth, &self.hub);
         let result = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
             error = self.store.ended() => Err(error),
             error = self.hub.failed() => Err(error),
             ended = &mut server => return Err(anyhow::anyhow!("the HTTP server has ended by itself: {ended:?}")),
+            ended = &mut redirects => return Err(anyhow::anyhow!("the listener of redirects has ended by itself: {ended:?}")),
+            never = renew(self.renewal) => match never {},
             never = recheck => match never {},
             never = follow(self.certificate_files) => match never {},
             never = deliver_open_orders(&*self.store, &self.hub) => match never {},
         };
         stop(stop_server, &self.hub, &self.stream_tasks).await;
+        if let Some(stop_redirects) = stop_redirects {
+            stop_redirects.await;
+        }
+        redirects.abort();
         server
             .await
             .context("the HTTP server has panicked")?
@@ -282,7 +325,15 @@ fn serve(
             "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"
         );
     }
-    let server = ServerSettings {
+    let server = server_settings(settings);
+    http::serve(listener, server, admission, tls, move || {
+        application(&state)
+    })
+    .context("can't serve on the listener")
+}
+
+fn server_settings(settings: &Settings) -> ServerSettings {
+    ServerSettings {
         workers: settings.server.workers,
         deadlines: Deadlines {
             request: settings.server.request_timeout,
@@ -294,11 +345,7 @@ fn serve(
             send_buffer: settings.stream.send_buffer,
         },
         shutdown_seconds: SHUTDOWN_PATIENCE_SECONDS,
-    };
-    http::serve(listener, server, admission, tls, move || {
-        application(&state)
-    })
-    .context("can't serve on the listener")
+    }
 }
 
 /// Routes and middleware of one worker thread.
@@ -368,6 +415,21 @@ async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert:
                 "there are more open orders than store.max_open: some are not on the desk"
             );
         }
+    }
+}
+
+/// Serves, if there is a server.
+async fn run_if_any(server: Option<HttpServer>) -> std::io::Result<()> {
+    match server {
+        Some(server) => server.run().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn renew(renewal: Option<Renewal>) -> std::convert::Infallible {
+    match renewal {
+        Some(renewal) => renewal.run().await,
+        None => std::future::pending().await,
     }
 }
 

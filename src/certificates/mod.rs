@@ -17,7 +17,6 @@ mod status;
 mod tests;
 
 pub use machine::Wanted;
-pub use metrics::ExpiryCollector;
 pub use problem::{Problem, ProblemKind};
 pub use renewal::{RECORD, Renewal, RenewalSettings};
 pub use status::Status;

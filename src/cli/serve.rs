@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::say;
-use crate::app::App;
+use crate::app::{App, Listeners};
 use crate::clock::Clock;
 use crate::settings::{DomainOptions, Settings, StoreKind};
 
@@ -37,7 +37,8 @@ impl Serve {
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let shutdown = stop_on_signals()?;
     let password_file = password_file(&settings);
-    let app = App::build(settings, Clock::system()).await?;
+    let listeners = Listeners::inherited(&settings)?;
+    let app = App::build_on(listeners, settings, Clock::system()).await?;
     greet(&app, &password_file);
     app.run(shutdown).await
 }
@@ -83,6 +84,9 @@ fn greet(app: &App, password_file: &Path) {
             r#"      -d '{"userId":"me","order":{"items":[{"name":"Apple","price":2.5,"quantity":3}],"totalAmount":7.5}}'"#,
         );
         say("");
+    }
+    if let Some(plain) = app.redirect_address() {
+        say(&format!("redirecting http://{plain} to HTTPS"));
     }
     say(&format!("listening on {url}"));
 }
