@@ -114,14 +114,22 @@ impl Authority {
         let names: Vec<Identifier> = names.collect();
         let replaced = replaced.and_then(|certificate| identifier(&certificate.chain));
         if let Some(replaced) = replaced {
-            // An authority may have forgotten the certificate, or have replaced it already.
             let order = NewOrder::new(&names).replaces(replaced);
-            if let Ok(order) = self.account.new_order(&order).await {
-                return Ok(PendingOrder {
-                    authority: self,
-                    order,
-                    key,
-                });
+            match self.account.new_order(&order).await {
+                Ok(order) => {
+                    return Ok(PendingOrder {
+                        authority: self,
+                        order,
+                        key,
+                    });
+                }
+                // The authority may have forgotten the certificate, or have replaced it already.
+                Err(error) => {
+                    let error = self.client.explain(error);
+                    if error.problem.kind != ProblemKind::Other {
+                        return Err(error);
+                    }
+                }
             }
         }
         let order = self.account.new_order(&NewOrder::new(&names)).await;
@@ -324,12 +332,14 @@ fn certificate_request(key: &KeyPair, domains: &[String]) -> Result<Vec<u8>, Pro
 }
 
 /// The certificate that answers TLS-ALPN-01 (RFC 8737, section 3).
-pub(super) fn alpn_certificate(answer: &AlpnAnswer) -> Option<CertifiedPair> {
-    let mut params = CertificateParams::new(vec![answer.domain.clone()]).ok()?;
+pub(super) fn alpn_certificate(answer: &AlpnAnswer) -> Result<CertifiedPair, Problem> {
+    let other = |error: rcgen::Error| Problem::new(ProblemKind::Other, error);
+    let mut params = CertificateParams::new(vec![answer.domain.clone()]).map_err(other)?;
     let digest = Sha256::digest(answer.authorization.as_bytes());
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(&digest)];
-    let key = KeyPair::generate().ok()?;
-    let certificate = params.self_signed(&key).ok()?;
+    let key = KeyPair::generate().map_err(other)?;
+    let certificate = params.self_signed(&key).map_err(other)?;
     let (chain, key) = (certificate.pem(), key.serialize_pem());
-    CertifiedPair::from_pem(chain.as_bytes(), key.as_bytes()).ok()
+    CertifiedPair::for_challenge(chain.as_bytes(), key.as_bytes())
+        .map_err(|error| Problem::new(ProblemKind::Other, error))
 }

@@ -83,9 +83,10 @@ impl AcmeClient {
             }
             Error::Other(error) => match error.downcast::<reqwest::Error>() {
                 Ok(error) => Problem::new(ProblemKind::Unreachable, words(&error)),
-                Err(error) => Problem::new(ProblemKind::Authority, error),
+                Err(error) => Problem::new(ProblemKind::Other, error),
             },
             error if last.status == 429 => Problem::new(ProblemKind::RateLimited, error),
+            error @ Error::Unsupported(_) => Problem::new(ProblemKind::Other, error),
             error => Problem::new(ProblemKind::Authority, error),
         };
         CallError {

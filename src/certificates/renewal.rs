@@ -427,8 +427,9 @@ impl Parts {
             self.certificates.clear_challenge(&answer.domain);
         }
         for answer in wanted {
-            if let Some(pair) = alpn_certificate(answer) {
-                self.certificates.set_challenge(&answer.domain, pair);
+            match alpn_certificate(answer) {
+                Ok(pair) => self.certificates.set_challenge(&answer.domain, pair),
+                Err(problem) => tracing::error!(%problem, "TLS-ALPN-01 can't be answered"),
             }
         }
         seen.alpn = wanted.to_vec();

@@ -145,6 +145,17 @@ impl CertifiedPair {
     /// Reads a chain, the server's own certificate first, and its private key, both in PEM. An expired certificate is no error:
     /// see [`CertificateFacts::is_valid_at`].
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        let pair = Self::for_challenge(chain, key)?;
+        pair.key.keys_match().map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => CertificateError::KeyMismatch,
+            error => CertificateError::UnreadableCertificate(error.to_string()),
+        })?;
+        Ok(pair)
+    }
+
+    /// The same for [`Certificates::set_challenge`], without the check that both belong together: it refuses the extension that
+    /// answers TLS-ALPN-01, since that is critical and unknown to rustls.
+    pub fn for_challenge(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         let chain = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| CertificateError::UnreadableCertificate(error.to_string()))?;
@@ -156,13 +167,8 @@ impl CertifiedPair {
         })?;
         let key = aws_lc_rs::sign::any_supported_type(&key)
             .map_err(|_| CertificateError::UnreadableKey)?;
-        let key = CertifiedKey::new(chain, key);
-        key.keys_match().map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => CertificateError::KeyMismatch,
-            error => CertificateError::UnreadableCertificate(error.to_string()),
-        })?;
         Ok(Self {
-            key: Arc::new(key),
+            key: Arc::new(CertifiedKey::new(chain, key)),
             facts,
         })
     }
