@@ -160,7 +160,7 @@ impl CertifiedPair {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| CertificateError::UnreadableCertificate(error.to_string()))?;
         let first = chain.first().ok_or(CertificateError::NoCertificate)?;
-        let facts = CertificateFacts::of(first)?;
+        let facts = CertificateFacts::from_der(first)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
             pem::Error::NoItemsFound => CertificateError::NoKey,
             _ => CertificateError::UnreadableKey,
@@ -180,7 +180,8 @@ impl CertifiedPair {
 }
 
 impl CertificateFacts {
-    fn of(certificate: &CertificateDer<'_>) -> Result<Self, CertificateError> {
+    /// Reads a certificate in DER.
+    pub fn from_der(certificate: &[u8]) -> Result<Self, CertificateError> {
         let unreadable = |error: x509_cert::der::Error| {
             CertificateError::UnreadableCertificate(error.to_string())
         };

@@ -44,7 +44,10 @@ async fn ask(plain: SocketAddr, request: &str) -> String {
 
 async fn location(plain: SocketAddr, request: &str) -> String {
     let answer = ask(plain, request).await;
-    assert!(answer.contains(" 308 Permanent Redirect\r\n"), "{request:?}: {answer}");
+    assert!(
+        answer.contains(" 308 Permanent Redirect\r\n"),
+        "{request:?}: {answer}"
+    );
     let lower = answer.to_ascii_lowercase();
     assert!(
         !lower.contains("set-cookie") && !lower.contains("strict-transport"),
