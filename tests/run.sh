@@ -15,6 +15,7 @@ install_packages() {
   command -v curl >/dev/null || missing+=(curl)
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   command -v chromium >/dev/null || missing+=(chromium)
+  command -v pebble >/dev/null || missing+=(pebble)
   if [ "${#missing[@]}" -gt 0 ]; then
     step "installing ${missing[*]}"
     local as_root=()
@@ -51,7 +52,7 @@ trap emulator_stop EXIT
 emulator_start
 
 step 'unit, property and black-box tests'
-cargo test --locked --lib --bins --test api --test firestore
+cargo test --locked --lib --bins --test api --test firestore --test acme
 cargo test --locked --doc
 
 step 'clients that exist today'

@@ -1,7 +1,7 @@
 //! Carries out the decisions of the [machine](super::machine): reads and writes the shared record, talks to the authority, and
 //! hands certificates to the listeners.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::client::AcmeClient;
 use super::machine::{self, Step, Wanted};
 use super::metrics::Metrics;
 use super::problem::{Problem, ProblemKind};
-use super::record::{AlpnAnswer, Record};
+use super::record::{AlpnAnswer, Record, millis_of};
 use super::status::Status;
 use crate::clock::Clock;
 use crate::http::{Certificates, CertifiedPair};
@@ -59,6 +59,8 @@ struct Parts {
     wake: Notify,
     has_port_80: AtomicBool,
     thumbprint: watch::Sender<Option<String>>,
+    /// When a visitor has last made this instance look for an account, in milliseconds.
+    looked_at: AtomicU64,
     seen: Mutex<Seen>,
     metrics: Metrics,
 }
@@ -119,6 +121,7 @@ impl Renewal {
             wake: Notify::new(),
             has_port_80: AtomicBool::new(false),
             thumbprint: watch::Sender::new(None),
+            looked_at: AtomicU64::new(0),
             seen: Mutex::default(),
         }))
     }
@@ -154,8 +157,8 @@ impl Renewal {
     /// the order. `None` if there is no account.
     pub async fn answer(&self, token: &str) -> Option<String> {
         let mut thumbprint = self.0.thumbprint.subscribe();
-        if thumbprint.borrow().is_none() {
-            // Another instance may have made the account a moment ago.
+        if thumbprint.borrow().is_none() && self.0.may_look_for_account() {
+            // Another instance may have made it a moment ago.
             self.wake();
         }
         let known = thumbprint.wait_for(Option::is_some);
@@ -188,6 +191,20 @@ impl Renewal {
 }
 
 impl Parts {
+    /// Whether a visitor may make this instance look at the record: anyone can ask, and looks cost something.
+    fn may_look_for_account(&self) -> bool {
+        let now = self.clock.millis();
+        let last = self.looked_at.load(Ordering::Relaxed);
+        let is_due = now.abs_diff(last) >= millis_of(ANSWER_PATIENCE);
+        if !is_due {
+            return false;
+        }
+        let swap = self
+            .looked_at
+            .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed);
+        swap.is_ok()
+    }
+
     /// Looks at the record, and does what is due. Returns when to look again.
     async fn turn(&self) -> Result<Duration, Problem> {
         let mut held = self.read().await?;

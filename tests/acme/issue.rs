@@ -7,15 +7,7 @@ use orderbell::app::Listeners;
 use orderbell::certificates::ProblemKind;
 
 use crate::pebble::Pebble;
-use crate::{Ahead, DOMAIN, Desk, eventually, listener, port_of, record};
-
-/// Sockets for a desk, whose ports the authority has to know before.
-fn sockets() -> Listeners {
-    Listeners {
-        desk: Some(listener()),
-        redirect: Some(listener()),
-    }
-}
+use crate::{Ahead, DOMAIN, Desk, eventually, port_of, record, sockets_for_two};
 
 async fn authority_of(sockets: &Listeners) -> Pebble {
     let port = |listener: &Option<std::net::TcpListener>| listener.as_ref().map_or(1, port_of);
@@ -62,7 +54,7 @@ async fn failure_of(desk: &Desk) -> orderbell::certificates::Status {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_requested_and_renewed() {
-    let (sockets, (_folder, store), ahead) = (sockets(), store(), Ahead::default());
+    let (sockets, (_folder, store), ahead) = (sockets_for_two(), store(), Ahead::default());
     let pebble = authority_of(&sockets).await;
     let desk = start(&pebble, sockets, &store, &ahead).await;
     https_answers(&pebble, &desk).await;
@@ -90,10 +82,7 @@ async fn a_certificate_is_requested_and_renewed() {
     desk.stop().await;
 
     // A restart serves the stored certificate and requests none.
-    let sockets = Listeners {
-        desk: Some(listener()),
-        redirect: Some(listener()),
-    };
+    let sockets = sockets_for_two();
     let desk = start(&pebble, sockets, &store, &ahead).await;
     https_answers(&pebble, &desk).await;
     assert_eq!(pebble.orders(), 2);
@@ -102,7 +91,7 @@ async fn a_certificate_is_requested_and_renewed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_port_80_the_authority_looks_at_port_443() {
-    let (sockets, (_folder, store), ahead) = (sockets(), store(), Ahead::default());
+    let (sockets, (_folder, store), ahead) = (sockets_for_two(), store(), Ahead::default());
     let sockets = Listeners {
         redirect: None,
         ..sockets
@@ -115,7 +104,7 @@ async fn without_port_80_the_authority_looks_at_port_443() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_authority_does_not_find_is_told_and_tried_again() {
-    let (sockets, (_folder, store), ahead) = (sockets(), store(), Ahead::default());
+    let (sockets, (_folder, store), ahead) = (sockets_for_two(), store(), Ahead::default());
     let pebble = authority_of(&sockets).await;
     pebble.set_dns("").await;
     let desk = start(&pebble, sockets, &store, &ahead).await;
@@ -160,7 +149,7 @@ async fn what_the_authority_does_not_find_is_told_and_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_order_is_completed_after_a_restart() {
-    let (sockets, (_folder, store), ahead) = (sockets(), store(), Ahead::default());
+    let (sockets, (_folder, store), ahead) = (sockets_for_two(), store(), Ahead::default());
     let ports = [&sockets.redirect, &sockets.desk].map(|socket| socket.as_ref().map_or(1, port_of));
     let again = Listeners {
         desk: sockets
@@ -193,17 +182,14 @@ async fn an_interrupted_order_is_completed_after_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authority_that_has_forgotten_the_account_gets_a_new_one() {
-    let (sockets, (_folder, store), ahead) = (sockets(), store(), Ahead::default());
+    let (sockets, (_folder, store), ahead) = (sockets_for_two(), store(), Ahead::default());
     let other = authority_of(&sockets).await;
     let desk = start(&other, sockets, &store, &ahead).await;
     https_answers(&other, &desk).await;
     desk.stop().await;
 
     // The same address for the record, another authority behind it.
-    let sockets = Listeners {
-        desk: Some(listener()),
-        redirect: Some(listener()),
-    };
+    let sockets = sockets_for_two();
     let pebble = authority_of(&sockets).await;
     let mut changed = record(&store).await;
     changed["account"]["directoryUrl"] = pebble.directory.clone().into();

@@ -1,5 +1,6 @@
 //! Certificates by ACME, from a real authority (Debian's `pebble`) and from a scripted one, and the plain listener beside HTTPS.
 
+mod doctor;
 mod instances;
 mod issue;
 mod pebble;
@@ -67,6 +68,14 @@ pub(crate) fn port_of(listener: &TcpListener) -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
+/// Sockets for a desk and its redirects.
+pub(crate) fn sockets_for_two() -> Listeners {
+    Listeners {
+        desk: Some(listener()),
+        redirect: Some(listener()),
+    }
+}
+
 /// A running desk.
 pub(crate) struct Desk {
     pub(crate) https: SocketAddr,
@@ -94,9 +103,6 @@ impl Desk {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let settings = Settings::load(None, &environment).expect("good settings");
-        if std::env::var_os("SHOW_LOG").is_some() {
-            orderbell::telemetry::init(&settings.log);
-        }
         let app = App::build_on(listeners, settings, ahead.clock());
         let app = app.await.expect("the app builds");
         let shutdown = CancellationToken::new();

@@ -8,29 +8,29 @@ use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::{Ahead, Desk, listener};
+use crate::{Ahead, Desk, listener, sockets_for_two};
 
-/// A desk whose certificate is for these names, in files.
-async fn start(folder: &Path, names: &[&str], more: &[(&str, &str)]) -> Desk {
+/// The settings of a desk whose certificate is for these names, in files.
+pub(crate) fn files_of(folder: &Path, names: &[&str]) -> Vec<(&'static str, String)> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let key = KeyPair::generate().expect("a key");
     let certificate = CertificateParams::new(names).and_then(|params| params.self_signed(&key));
     let path = |name: &str| folder.join(name).to_str().expect("UTF-8").to_owned();
     std::fs::write(path("cert.pem"), certificate.expect("a certificate").pem()).expect("written");
     std::fs::write(path("key.pem"), key.serialize_pem()).expect("written");
-    let (store, cert, key) = (path("orders.db"), path("cert.pem"), path("key.pem"));
-    let mut environment = vec![
-        ("ORDERBELL_EMBEDDED__PATH", &*store),
-        ("ORDERBELL_TLS__MODE", "files"),
-        ("ORDERBELL_TLS__CERT_FILE", &cert),
-        ("ORDERBELL_TLS__KEY_FILE", &key),
-    ];
+    vec![
+        ("ORDERBELL_EMBEDDED__PATH", path("orders.db")),
+        ("ORDERBELL_TLS__MODE", "files".to_owned()),
+        ("ORDERBELL_TLS__CERT_FILE", path("cert.pem")),
+        ("ORDERBELL_TLS__KEY_FILE", path("key.pem")),
+    ]
+}
+
+async fn start(folder: &Path, names: &[&str], more: &[(&str, &str)]) -> Desk {
+    let files = files_of(folder, names);
+    let mut environment: Vec<(&str, &str)> = files.iter().map(|(k, v)| (*k, &**v)).collect();
     environment.extend(more);
-    let listeners = Listeners {
-        desk: Some(listener()),
-        redirect: Some(listener()),
-    };
-    Desk::start(listeners, &environment, &Ahead::default()).await
+    Desk::start(sockets_for_two(), &environment, &Ahead::default()).await
 }
 
 /// Sends the request as it is, and reads until the end.
@@ -162,20 +162,9 @@ async fn a_redirect_port_that_is_taken_does_not_stop_the_desk() {
     let folder = tempfile::tempdir().expect("a folder");
     let taken = listener();
     let port = crate::port_of(&taken).to_string();
-    let key = KeyPair::generate().expect("a key");
-    let names = vec!["desk.example.com".to_owned()];
-    let certificate = CertificateParams::new(names).and_then(|params| params.self_signed(&key));
-    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
-    std::fs::write(path("cert.pem"), certificate.expect("a certificate").pem()).expect("written");
-    std::fs::write(path("key.pem"), key.serialize_pem()).expect("written");
-    let (store, cert, key) = (path("orders.db"), path("cert.pem"), path("key.pem"));
-    let environment = [
-        ("ORDERBELL_EMBEDDED__PATH", &*store),
-        ("ORDERBELL_TLS__MODE", "files"),
-        ("ORDERBELL_TLS__CERT_FILE", &cert),
-        ("ORDERBELL_TLS__KEY_FILE", &key),
-        ("ORDERBELL_TLS__REDIRECT_PORT", &port),
-    ];
+    let files = files_of(folder.path(), &["desk.example.com"]);
+    let mut environment: Vec<(&str, &str)> = files.iter().map(|(k, v)| (*k, &**v)).collect();
+    environment.push(("ORDERBELL_TLS__REDIRECT_PORT", &port));
     let desk = Desk::start(Listeners::default(), &environment, &Ahead::default()).await;
     assert_eq!(desk.plain, None);
     TcpStream::connect(desk.https)

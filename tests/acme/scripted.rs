@@ -9,7 +9,6 @@ use std::time::Duration;
 use actix_web::{App, HttpResponse, web};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use orderbell::app::Listeners;
 use orderbell::certificates::ProblemKind;
 use orderbell::clock::Clock;
 use orderbell::http::{
@@ -19,7 +18,7 @@ use orderbell::http::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
-use crate::{Ahead, DOMAIN, Desk, eventually, listener, set_record};
+use crate::{Ahead, DOMAIN, Desk, eventually, listener, set_record, sockets_for_two};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -121,11 +120,7 @@ impl Scripted {
             ("ORDERBELL_TLS__DIRECTORY_URL", &self.directory()),
             ("ORDERBELL_TLS__DIRECTORY_CA_FILE", &path("root.pem")),
         ];
-        let listeners = Listeners {
-            desk: Some(listener()),
-            redirect: Some(listener()),
-        };
-        Desk::start(listeners, &environment, ahead).await
+        Desk::start(sockets_for_two(), &environment, ahead).await
     }
 }
 

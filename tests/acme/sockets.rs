@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::redirect::files_of;
 
 struct Launcher {
     ports: Vec<u16>,
@@ -99,18 +100,8 @@ async fn a_restart_refuses_no_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_are_told_apart_by_their_names() {
     let folder = tempfile::tempdir().expect("a folder");
-    let key = KeyPair::generate().expect("a key");
-    let names = vec!["desk.example.com".to_owned()];
-    let certificate = CertificateParams::new(names).and_then(|params| params.self_signed(&key));
-    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
-    std::fs::write(path("cert.pem"), certificate.expect("a certificate").pem()).expect("written");
-    std::fs::write(path("key.pem"), key.serialize_pem()).expect("written");
-    let (cert, key) = (path("cert.pem"), path("key.pem"));
-    let environment = [
-        ("ORDERBELL_TLS__MODE", "files"),
-        ("ORDERBELL_TLS__CERT_FILE", &*cert),
-        ("ORDERBELL_TLS__KEY_FILE", &key),
-    ];
+    let files = files_of(folder.path(), &["desk.example.com"]);
+    let environment: Vec<(&str, &str)> = files.iter().map(|(k, v)| (*k, &**v)).collect();
     let mut launcher = Launcher::new(folder.path(), "http:https", &environment).await;
     launcher.order("start\n", "listening on https").await;
     let plain = TcpStream::connect(("127.0.0.1", launcher.ports[0]))
@@ -124,7 +115,7 @@ async fn sockets_are_told_apart_by_their_names() {
         answer.contains(&format!("https://desk.example.com:{port}/x")),
         "{answer}"
     );
-    let root = std::fs::read(&cert).expect("the certificate");
+    let root = std::fs::read(folder.path().join("cert.pem")).expect("the certificate");
     let client = reqwest::Client::builder()
         .tls_certs_only([reqwest::Certificate::from_pem(&root).expect("a root")])
         .resolve("desk.example.com", ([127, 0, 0, 1], port).into())
