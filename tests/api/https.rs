@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use reqwest::{Method, StatusCode};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
-use tokio::process::Command;
+use tokio::process::{ChildStderr, Command};
 
 use crate::app::{Scheme, TOKEN, TestApp, client, eventually, session_cookie};
 use crate::certificate::Files;
@@ -15,6 +15,7 @@ use crate::sockets::exchange;
 
 struct Https {
     server: Server,
+    log: Lines<BufReader<ChildStderr>>,
     files: Files,
     folder: tempfile::TempDir,
 }
@@ -27,9 +28,11 @@ impl Https {
         let settings = settings
             .each_ref()
             .map(|(name, value)| (*name, value.as_str()));
-        let server = Server::start(&folder.path().join("orders.db"), &settings).await;
+        let store = folder.path().join("orders.db");
+        let (server, log) = Server::start_logged(&store, &settings).await;
         Self {
             server,
+            log: BufReader::new(log).lines(),
             files,
             folder,
         }
@@ -61,6 +64,16 @@ impl Https {
         let start = text.find("-----BEGIN CERTIFICATE-----").expect("one");
         let end = text.find("-----END CERTIFICATE-----").expect("its end");
         text[start..end].trim().to_owned()
+    }
+
+    /// Waits until the log has a line with this text.
+    async fn logged(&mut self, text: &str) {
+        while let Some(line) = self.log.next_line().await.expect("text") {
+            if line.contains(text) {
+                return;
+            }
+        }
+        panic!("the log has ended without {text:?}");
     }
 
     fn file_certificate(&self) -> String {
@@ -220,13 +233,14 @@ async fn cookies_and_headers_are_those_of_https() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_certificate_is_read_again_and_a_bad_one_is_not_used() {
-    let https = Https::start().await;
+    let mut https = Https::start().await;
     let first = https.certificate().await;
     assert_eq!(first, https.file_certificate());
     // Requests of a connection that is there already go on.
     let kept = client();
+    let url = format!("{}/api/health", https.server.base);
     let health = || async {
-        let answer = kept.get(format!("{}/api/health", https.server.base)).send();
+        let answer = kept.get(&url).send();
         answer.await.expect("an answer").status()
     };
     assert_eq!(health().await, StatusCode::OK);
@@ -242,13 +256,12 @@ async fn a_changed_certificate_is_read_again_and_a_bad_one_is_not_used() {
     // As certbot does: the name is a link, and the link is replaced.
     let other = https.folder.path().join("other.pem");
     std::fs::rename(&https.files.chain, &other).expect("moved");
-    https.server.signal("HUP");
+    https.logged("No such file").await;
     assert_eq!(https.certificate().await, second, "the file is missing");
     let (chain, key) = crate::certificate::AUTHORITY.issue();
     std::fs::write(&other, chain).expect("a file");
     std::os::unix::fs::symlink(&other, &https.files.chain).expect("a link");
-    https.server.signal("HUP");
-    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    https.logged("does not match").await;
     assert_eq!(https.certificate().await, second, "the key is another's");
     std::fs::write(&https.files.key, key).expect("a file");
     https.server.signal("HUP");
@@ -342,7 +355,7 @@ async fn a_stream_goes_on_after_a_key_update() {
     ];
     let mut child = Command::new("openssl")
         .args(fixed)
-        .arg("-tls1_3")
+        .args(["-tls1_3", "-msg"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -370,7 +383,7 @@ async fn a_stream_goes_on_after_a_key_update() {
     for number in 1..4 {
         // The program takes this line as a command.
         stdin.write_all(b"K\n").await.expect("sent");
-        read_until(&mut text, &"KEYUPDATE\n".repeat(number)).await;
+
         let answer = client()
             .post(format!("{}/api/order/submit", https.server.base))
             .json(&crate::app::small_order())
@@ -379,6 +392,8 @@ async fn a_stream_goes_on_after_a_key_update() {
             .expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK);
         read_until(&mut text, &format!("\"orderId\":\"ORD{number}\"")).await;
+        // The server's own key update, which comes before what it sends next.
+        assert_eq!(text.matches("18 00 00 01 00").count(), number, "{text}");
     }
     https.server.kill().await;
 }
