@@ -13,6 +13,8 @@ over_http_and_https!(
     a_client_that_has_closed_its_side_is_dropped,
     a_request_that_never_ends_is_cut,
     slow_readers_harm_nobody,
+    a_reader_that_pauses_gets_everything_in_order,
+    a_long_answer_waits_for_a_client_that_pauses,
 );
 
 /// A connection in a test's hands, encrypted or not.
@@ -121,6 +123,57 @@ async fn slow_readers_harm_nobody(scheme: Scheme) {
     app.submit().await;
     good.next_order().await.expect("the good reader's event");
     reading.abort();
+    app.stop().await;
+}
+
+/// What the socket has accepted in part is continued where it ended.
+async fn a_reader_that_pauses_gets_everything_in_order(scheme: Scheme) {
+    const ORDERS: usize = 600;
+    let app = TestApp::start_over(scheme, &[("ORDERBELL_STREAM__SEND_BUFFER_KIB", "16")]).await;
+    let mut paused = raw_stream(&app.base).await;
+    let mut body = crate::app::small_order();
+    body["order"]["customerName"] = "n".repeat(200).into();
+    for _ in 0..ORDERS {
+        assert!(app.post_order(&body).await.status().is_success());
+    }
+    let (mut text, mut buffer) = (String::new(), vec![0; 4_096]);
+    let mut told = 0;
+    let last = format!("\"orderId\":\"ORD{ORDERS}\"");
+    while !text.contains(&last) {
+        let length = paused.read(&mut buffer).await.expect("the stream");
+        assert!(length > 0, "the stream has ended after {told} orders");
+        text.push_str(std::str::from_utf8(&buffer[..length]).expect("text"));
+    }
+    let numbers = text.split("\"orderId\":\"ORD").skip(1).map(|rest| {
+        let number = rest.split('"').next().expect("a number");
+        number.parse::<usize>().expect("a number")
+    });
+    for number in numbers {
+        assert!(number > told, "{number} behind {told}");
+        told = number;
+    }
+    assert_eq!(told, ORDERS);
+    app.stop().await;
+}
+
+async fn a_long_answer_waits_for_a_client_that_pauses(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[("ORDERBELL_STREAM__SEND_BUFFER_KIB", "16")]).await;
+    let mut body = crate::app::small_order();
+    body["order"]["note"] = "n".repeat(20_000).into();
+    for _ in 0..100 {
+        assert!(app.post_order(&body).await.status().is_success());
+    }
+    let mut socket = connect(&app.base).await;
+    let request = format!(
+        "GET /api/admin/orders HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\nconnection: close\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.expect("sent");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("an answer");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let list: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(list["orders"].as_array().map(Vec::len), Some(100));
     app.stop().await;
 }
 
