@@ -17,7 +17,7 @@ use crate::settings::{AcmeSettings, PublicUrl, Settings, TlsMode};
 use crate::store::SecretStore;
 
 use super::certificate_files::CertificateFiles;
-use super::server_settings;
+use super::serving::server_settings;
 
 /// HTTPS on the listener.
 pub(super) struct Https {

@@ -6,38 +6,33 @@
 mod certificate_files;
 mod https;
 mod listeners;
+mod serving;
 mod stores;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::from_fn;
-use actix_web::{App as ActixApp, Error, web};
-use actix_web_lab::middleware::CatchPanic;
+use actix_web::web;
 use anyhow::Context as _;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing_actix_web::TracingLogger;
 
 use crate::auth::firebase::FirebaseVerifier;
 use crate::auth::{Auth, AuthSettings, FirstAdmin, OpenStreams, StreamLimits};
 use crate::certificates::Renewal;
 use crate::clock::Clock;
-use crate::http::{
-    self, Admission, AdmissionLimits, Deadlines, HttpServer, ServerSettings, SocketLimits, Tls,
-};
-use crate::hub::{Hub, HubSettings, Relay};
+use crate::http::HttpServer;
+use crate::hub::{Hub, HubSettings};
 use crate::routes::{self, AppState, Assets, RouteMetrics, SubmitLimits, SubmitSource, Templates};
 use crate::settings::{PublicUrl, Settings, SubmitAuth};
 use crate::store::OrderStore;
 use crate::telemetry;
 use certificate_files::CertificateFiles;
 use https::Https;
+use serving::{admission, serve};
 use stores::Stores;
 
 pub use https::wanted;
@@ -54,10 +49,6 @@ const OPEN_ORDERS_AGAIN: Duration = Duration::from_secs(900);
 const HIDDEN_ORDERS_WARNING: Duration = Duration::from_secs(600);
 /// Pause before creating the first admin is tried again.
 const ADMIN_RETRY: Duration = Duration::from_secs(5);
-/// Number of connections in addition to those of streams.
-const OTHER_CONNECTIONS: usize = 2_048;
-/// How long a connection may stay open without a request.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit for requests and streams to end after the shutdown signal; later ones are cut off.
 const SHUTDOWN_PATIENCE_SECONDS: u64 = 2;
 
@@ -298,79 +289,6 @@ fn hub_settings(settings: &Settings) -> HubSettings {
         retry: settings.stream.retry,
         max_age: settings.stream.max_age,
     }
-}
-
-/// Limits of connections: streams plus room for other requests, within the limit of open files.
-fn admission(settings: &Settings) -> Arc<Admission> {
-    let wanted = settings.stream.max_connections + OTHER_CONNECTIONS;
-    let limits = AdmissionLimits {
-        total: http::raise_file_limit(wanted),
-        per_address: settings.server.max_per_address,
-    };
-    let trusted = settings.server.trusted_proxies.clone();
-    Admission::new(limits, move |address| {
-        address.is_loopback() || trusted.iter().any(|network| network.contains(&address))
-    })
-}
-
-fn serve(
-    listener: TcpListener,
-    state: web::Data<AppState>,
-    admission: Arc<Admission>,
-    tls: Option<Tls>,
-) -> anyhow::Result<HttpServer> {
-    let settings = &state.settings;
-    if settings.cookies.insecure {
-        tracing::warn!(
-            "auth.insecure_cookies is set: sessions can be stolen by anybody who sees the network's traffic"
-        );
-    }
-    let server = server_settings(settings);
-    http::serve(listener, server, admission, tls, move || {
-        application(&state)
-    })
-    .context("can't serve on the listener")
-}
-
-fn server_settings(settings: &Settings) -> ServerSettings {
-    ServerSettings {
-        workers: settings.server.workers,
-        deadlines: Deadlines {
-            request: settings.server.request_timeout,
-            idle: IDLE_TIMEOUT,
-            write: settings.stream.write_timeout,
-        },
-        sockets: SocketLimits {
-            write_timeout: settings.stream.write_timeout,
-            send_buffer: settings.stream.send_buffer,
-        },
-        shutdown_seconds: SHUTDOWN_PATIENCE_SECONDS,
-    }
-}
-
-/// Routes and middleware of one worker thread.
-fn application(
-    state: &web::Data<AppState>,
-) -> ActixApp<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<impl MessageBody + use<>>,
-        Error = Error,
-        InitError = (),
-    > + use<>,
-> {
-    let has_https = state.settings.has_public_https();
-    let origins = state.settings.server.allowed_origins.clone();
-    ActixApp::new()
-        .app_data(Relay::start(Arc::clone(&state.hub)))
-        .app_data(state.clone())
-        .wrap(CatchPanic::default())
-        .wrap(from_fn(routes::translate_errors))
-        .wrap(from_fn(routes::answer_head))
-        .wrap(routes::add_default_headers(has_https))
-        .wrap(TracingLogger::<telemetry::RequestSpan>::new())
-        .configure(|config| routes::configure(config, &origins))
 }
 
 /// Sends `bye` on streams, lets requests end, and cuts off the rest.

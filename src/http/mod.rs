@@ -3,7 +3,8 @@
 //! actix parses requests and writes answers; this room stands between it and the sockets, and is the only one that names
 //! actix's inner crates. [`serve`] runs an actix application on a listener. [`Connection`] hands over one request at a time,
 //! ends connections that are too slow, and can detach its socket. [`StreamConnection`] writes a stream to a detached socket.
-//! [`Admission`] limits how many connections there are, in all and for each address. Knows no order and no store.
+//! [`Admission`] limits how many connections there are, in all and for each address. [`Tls`] makes handshakes with what
+//! [`Certificates`] holds; behind them, everything works as over plain TCP. Knows no order and no store.
 
 mod admission;
 mod certificates;

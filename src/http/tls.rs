@@ -2,6 +2,8 @@
 
 mod session;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::future::{Future, poll_fn};
 use std::io;

@@ -55,7 +55,11 @@ async fn a_desk_with_https_is_examined_through_its_public_address() {
         "the certificate is for localhost, and ends in",
     );
     has(&told, "WARN", "doesn't trust the certificate");
-    has(&told, "ok ", "this machine's clock and that of the public address differ by");
+    has(
+        &told,
+        "ok ",
+        "this machine's clock and that of the public address differ by",
+    );
     has(&told, "ok ", "the first event of a stream arrives");
     desk.stop().await;
 }

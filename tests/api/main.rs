@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod app;
+mod certificate;
 mod cors;
 mod desk;
 mod firestore;
@@ -10,6 +11,7 @@ mod firestore_accounts;
 mod firestore_open;
 mod firestore_sessions;
 mod gzip;
+mod https;
 mod legacy;
 mod limits;
 mod logs;

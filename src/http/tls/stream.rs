@@ -58,6 +58,12 @@ impl TlsStream {
         &self.session
     }
 
+    /// Bytes of memory in its buffers.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.plain.capacity() + self.unsent.capacity() + self.session.unfinished().len()
+    }
+
     /// Whether there are bytes to take without reading the socket.
     pub(in crate::http) fn has_read(&self) -> bool {
         !self.plain.is_empty()
