@@ -6,6 +6,7 @@
 
 mod authority;
 mod client;
+mod held;
 pub mod machine;
 mod metrics;
 mod problem;
@@ -16,7 +17,8 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use held::RECORD;
 pub use machine::Wanted;
 pub use problem::{Problem, ProblemKind};
-pub use renewal::{RECORD, Renewal, RenewalSettings};
+pub use renewal::{Renewal, RenewalSettings};
 pub use status::Status;

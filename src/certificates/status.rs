@@ -1,9 +1,9 @@
 //! Where things stand with the certificate, for the log, `doctor` and the page on port 80.
 
+use super::held::Held;
 use super::machine::{self, Wanted};
 use super::problem::Problem;
 use super::record::Record;
-use super::renewal::{RECORD, from_store, read_record};
 use crate::store::SecretStore;
 
 /// Where things stand with the certificate. Times are milliseconds since the epoch.
@@ -33,11 +33,7 @@ impl Status {
 
     /// Reads the status from the store, beside running servers.
     pub async fn read(store: &dyn SecretStore, wanted: &Wanted, now: u64) -> Result<Self, Problem> {
-        let text = store.read_secret(RECORD).await.map_err(from_store)?;
-        let record = match text {
-            Some(text) => read_record(&text)?,
-            None => Record::default(),
-        };
-        Ok(Self::of(&record, wanted, None, now))
+        let held = Held::read(store).await?;
+        Ok(Self::of(&held.record, wanted, None, now))
     }
 }

@@ -194,3 +194,115 @@ fn is_email(text: &str) -> bool {
         .is_some_and(|(user, host)| !user.is_empty() && domain(host).is_some());
     has_parts && text.len() <= 254 && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::TlsMode;
+    use crate::settings::tests::{environment, file, refused};
+    use crate::settings::{DomainOptions, PublicUrl, Settings};
+
+    #[test]
+    fn https_needs_files_or_a_domain() {
+        let files = ("ORDERBELL_TLS__MODE", "files");
+        let cert = ("ORDERBELL_TLS__CERT_FILE", "cert.pem");
+        let key = ("ORDERBELL_TLS__KEY_FILE", "key.pem");
+        assert!(refused(&[files, key]).contains("`tls.cert_file`"));
+        assert!(refused(&[files, cert]).contains("`tls.key_file`"));
+        let settings = Settings::load(None, &environment(&[files, cert, key])).expect("accepted");
+        assert!(settings.secure_cookies() && settings.has_public_https());
+
+        let acme = ("ORDERBELL_TLS__MODE", "acme");
+        let domains = ("ORDERBELL_TLS__DOMAINS", "desk.example.com");
+        assert!(refused(&[acme]).contains("`tls.domains`"));
+        for (name, value, key) in [
+            ("ORDERBELL_TLS__EMAIL", "me", "tls.email"),
+            ("ORDERBELL_TLS__EMAIL", "me@a b.example", "tls.email"),
+            (
+                "ORDERBELL_TLS__DIRECTORY_URL",
+                "http://ca.example/",
+                "tls.directory_url",
+            ),
+            ("ORDERBELL_TLS__REDIRECT_PORT", "8080", "tls.redirect_port"),
+        ] {
+            let error = refused(&[acme, domains, (name, value)]);
+            assert!(
+                error.contains(&format!("`{key}`")) && error.contains(name),
+                "{error}"
+            );
+        }
+        let settings = Settings::load(None, &environment(&[acme, domains])).expect("accepted");
+        let public_url = settings.server.public_url.expect("the domain's");
+        assert_eq!(public_url.origin(), "https://desk.example.com:8080");
+    }
+
+    #[test]
+    fn the_option_domain_makes_a_public_https_server_and_settings_win_over_its_defaults() {
+        let options = DomainOptions {
+            domains: vec![
+                "Desk.Example.com".to_owned(),
+                "b\u{fc}ro.example.com".to_owned(),
+            ],
+            email: Some("me@example.com".to_owned()),
+        };
+        let load = |file: Option<&Path>, variables: &[(&str, &str)]| {
+            Settings::load_for_domains(file, &environment(variables), &options).expect("accepted")
+        };
+        let settings = load(None, &[("ORDERBELL_TLS__DOMAINS", "other.example.com")]);
+        assert_eq!(settings.server.host.to_string(), "::");
+        assert_eq!(settings.server.port, 443);
+        assert_eq!(
+            settings.tls.domains,
+            ["desk.example.com", "xn--bro-hoa.example.com"]
+        );
+        assert_eq!(settings.tls.redirect_port, Some(80));
+        assert!(
+            matches!(&settings.tls.mode, TlsMode::Acme(acme) if acme.email.as_deref() == Some("me@example.com"))
+        );
+        let origin =
+            |settings: &Settings| settings.server.public_url.as_ref().map(PublicUrl::origin);
+        assert_eq!(
+            origin(&settings).as_deref(),
+            Some("https://desk.example.com")
+        );
+
+        let settings = load(
+            None,
+            &[
+                ("ORDERBELL_SERVER__PORT", "8443"),
+                ("ORDERBELL_SERVER__HOST", "127.0.0.1"),
+            ],
+        );
+        assert_eq!(
+            (
+                settings.server.host.to_string().as_str(),
+                settings.server.port
+            ),
+            ("127.0.0.1", 8443)
+        );
+        assert_eq!(
+            origin(&settings).as_deref(),
+            Some("https://desk.example.com:8443")
+        );
+        let file = file("[server]\npublic_url = \"https://shop.example.com\"\nport = 8080\n");
+        let settings = load(Some(file.path()), &[]);
+        assert_eq!(
+            (origin(&settings).as_deref(), settings.server.port),
+            (Some("https://shop.example.com"), 8080)
+        );
+
+        let bad = DomainOptions {
+            domains: vec!["nonsense".to_owned()],
+            email: None,
+        };
+        let error = Settings::load_for_domains(None, &BTreeMap::new(), &bad).expect_err("refused");
+        assert!(
+            error
+                .to_string()
+                .contains("`tls.domains` in the option --domain"),
+            "{error}"
+        );
+    }
+}
