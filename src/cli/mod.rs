@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::app;
 use crate::settings::{DomainOptions, Settings, SettingsError};
@@ -37,11 +37,11 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the desk (the default).
-    Serve(serve::Serve),
+    Serve(PublicDesk),
     /// Serve a throw-away store in which orders come and move along by themselves.
     Demo(demo::Demo),
-    /// Check settings, store and desk, and say what to do.
-    Doctor,
+    /// Check settings, store and desk, and say what to do. Takes the same options as `serve`.
+    Doctor(PublicDesk),
     /// Add, list and disable the people who may use the desk.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -50,6 +50,27 @@ enum Command {
     Token(token::TokenCommand),
     /// Follow the stream of orders in the terminal.
     Tail(tail::Tail),
+}
+
+/// A desk on the internet, without a settings file.
+#[derive(Args, Default)]
+struct PublicDesk {
+    /// Serve HTTPS under this domain, with a certificate from Let's Encrypt that is renewed by itself. Listens on ports 443 and
+    /// 80 of all addresses unless the settings say otherwise. May be given several times.
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Vec<String>,
+    /// E-mail address for messages of Let's Encrypt.
+    #[arg(long, value_name = "EMAIL", requires = "domain")]
+    email: Option<String>,
+}
+
+impl PublicDesk {
+    fn options(&self) -> DomainOptions {
+        DomainOptions {
+            domains: self.domain.clone(),
+            email: self.email.clone(),
+        }
+    }
 }
 
 impl Cli {
@@ -79,9 +100,9 @@ impl Cli {
     async fn execute(self) -> anyhow::Result<()> {
         let command = self
             .command
-            .unwrap_or(Command::Serve(serve::Serve::default()));
+            .unwrap_or(Command::Serve(PublicDesk::default()));
         let options = match &command {
-            Command::Serve(serve) => serve.domain_options(),
+            Command::Serve(desk) | Command::Doctor(desk) => desk.options(),
             _ => DomainOptions::default(),
         };
         let environment = Settings::environment();
@@ -91,7 +112,7 @@ impl Cli {
         match command {
             Command::Serve(_) => serve::run(settings).await,
             Command::Demo(demo) => demo.run(settings).await,
-            Command::Doctor => doctor::run(&settings).await,
+            Command::Doctor(_) => doctor::run(&settings).await,
             Command::Admin(command) => command.run(&*app::accounts(&settings.store.kind)?).await,
             Command::Token(command) => command.run(&*app::accounts(&settings.store.kind)?).await,
             Command::Tail(tail) => tail.run(&settings).await,

@@ -1,7 +1,6 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -9,30 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::say;
 use crate::app::{App, Listeners};
 use crate::clock::Clock;
-use crate::settings::{DomainOptions, Settings, StoreKind};
+use crate::settings::{Settings, StoreKind};
 
 /// File beside the store with the first admin's password.
 const PASSWORD_FILE: &str = "first-admin-password.txt";
-
-#[derive(Args, Default)]
-pub(super) struct Serve {
-    /// Serve HTTPS under this domain, with a certificate from Let's Encrypt that is renewed by itself. Listens on ports 443 and
-    /// 80 of all addresses unless the settings say otherwise. May be given several times.
-    #[arg(long, value_name = "DOMAIN")]
-    domain: Vec<String>,
-    /// E-mail address for messages of Let's Encrypt.
-    #[arg(long, value_name = "EMAIL", requires = "domain")]
-    email: Option<String>,
-}
-
-impl Serve {
-    pub(super) fn domain_options(&self) -> DomainOptions {
-        DomainOptions {
-            domains: self.domain.clone(),
-            email: self.email.clone(),
-        }
-    }
-}
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let shutdown = stop_on_signals()?;
