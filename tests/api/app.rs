@@ -50,7 +50,7 @@ pub(crate) struct TestApp {
     pub client: reqwest::Client,
     shutdown: CancellationToken,
     running: Option<JoinHandle<anyhow::Result<()>>>,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// The settings of all tests, as a service reads them from its environment.
@@ -120,7 +120,18 @@ impl TestApp {
             client: client(),
             shutdown,
             running: Some(running),
-            _folder: folder,
+            _folder: Some(folder),
+        }
+    }
+
+    /// The same verbs for a server that runs as a process of its own.
+    pub(crate) fn at(base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            client: client(),
+            shutdown: CancellationToken::new(),
+            running: None,
+            _folder: None,
         }
     }
 

@@ -14,7 +14,7 @@ use super::session::{MAX_PLAINTEXT, MAX_RECORD, Session};
 use crate::http::chunked::{Unsent, send};
 
 /// Room for what is read at once, behind a record that was read in part.
-const READ_ROOM: usize = 3 * MAX_RECORD;
+const READ_ROOM: usize = 2 * MAX_RECORD;
 
 thread_local! {
     // Buffers of a thread, used by each of its connections for a moment: an idle connection holds none.
