@@ -85,17 +85,28 @@ fn compare(options: &Options, work: &Work) -> anyhow::Result<()> {
     };
     let floor =
         |role| -> anyhow::Result<Box<dyn Server>> { Ok(Box::new(PlayedServer::plain(role, &[])?)) };
-    run("floor", &|| floor(Role::Floor));
-    run("floor, 1 ms of coalescing", &|| {
-        floor(Role::CoalescingFloor)
-    });
+    let has_tls = options.tls;
+    if !has_tls {
+        run("floor", &|| floor(Role::Floor));
+        run("floor, 1 ms of coalescing", &|| {
+            floor(Role::CoalescingFloor)
+        });
+    }
     if Nchan::is_installed() {
         run("nchan", &|| {
-            Ok(Box::new(Nchan::start(Publisher::AtOnce, "newest")?))
+            Ok(Box::new(Nchan::start(
+                Publisher::AtOnce,
+                "newest",
+                has_tls,
+            )?))
         });
         if work.publishing.every_micros == 0 {
             run("nchan, published one by one", &|| {
-                Ok(Box::new(Nchan::start(Publisher::OneByOne, "newest")?))
+                Ok(Box::new(Nchan::start(
+                    Publisher::OneByOne,
+                    "newest",
+                    has_tls,
+                )?))
             });
         }
     } else {
@@ -103,8 +114,12 @@ fn compare(options: &Options, work: &Work) -> anyhow::Result<()> {
     }
     let folder = Folder::new()?;
     run("orderbell, hub only", &|| {
-        Ok(Box::new(hub::start(&folder)?))
+        Ok(Box::new(hub::start(&folder, has_tls)?))
     });
+    if has_tls {
+        // The customers of the whole program speak plain HTTP.
+        return Ok(());
+    }
     let folder = Folder::new()?;
     run("orderbell, end to end", &|| {
         Ok(Box::new(Program::start(&folder)?))
@@ -117,6 +132,7 @@ fn measure(options: &Options, work: &Work, server: &mut dyn Server) -> anyhow::R
     let _: Reading = readers.ask(&Order::Open(Opening {
         address: server.address(),
         request: server.stream_request(""),
+        has_tls: options.tls,
         count: work.readers,
         wave: 200,
     }))?;

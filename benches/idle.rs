@@ -1,4 +1,4 @@
-//! What a reader costs while nothing happens: resident memory of 10,000 of them.
+//! What a reader costs while nothing happens: resident memory of 10,000 of them, also after some events.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,29 +17,42 @@ use common::nchan::{Nchan, Publisher};
 use common::options::{Options, Role};
 use common::program::Folder;
 use common::readers::{Opening, Order, Reading};
-use common::server::{PlayedServer, Server};
+use common::server::{PlayedServer, Publishing, Server};
 use common::table::{median, note, say};
 
 const READERS: usize = 10_000;
+/// Traffic before the second measurement.
+const EVENTS: u32 = 30;
+const EVERY: Duration = Duration::from_millis(500);
+const PATIENCE_MS: u64 = 120_000;
 const GZIP: &str = "Accept-Encoding: gzip\r\n";
 
 fn main() -> ExitCode {
     common::main(|options| {
         say("\n### idle, 10,000 readers\n");
-        say("| server | memory before MiB | with readers MiB | each KiB | CPU µs to take one |");
-        say("| --- | ---: | ---: | ---: | ---: |");
+        say(
+            "| server | memory before MiB | with readers MiB | each KiB | each after traffic KiB | CPU µs to take one |",
+        );
+        say("| --- | ---: | ---: | ---: | ---: | ---: |");
+        let has_tls = options.tls;
         let floor = || -> anyhow::Result<Box<dyn Server>> {
             Ok(Box::new(PlayedServer::plain(Role::Floor, &[])?))
         };
-        run(options, "floor", "", &floor);
+        if !has_tls {
+            run(options, "floor", "", &floor);
+        }
         if Nchan::is_installed() {
             run(options, "nchan", "", &|| {
-                Ok(Box::new(Nchan::start(Publisher::AtOnce, "newest")?))
+                Ok(Box::new(Nchan::start(
+                    Publisher::AtOnce,
+                    "newest",
+                    has_tls,
+                )?))
             });
         }
         let folder = Folder::new()?;
         let orderbell =
-            || -> anyhow::Result<Box<dyn Server>> { Ok(Box::new(hub::start(&folder)?)) };
+            || -> anyhow::Result<Box<dyn Server>> { Ok(Box::new(hub::start(&folder, has_tls)?)) };
         run(options, "orderbell", "", &orderbell);
         run(options, "orderbell, gzip", GZIP, &orderbell);
         Ok(())
@@ -49,6 +62,7 @@ fn main() -> ExitCode {
 struct Idle {
     before: f64,
     after: f64,
+    after_traffic: f64,
     cpu_micros: f64,
 }
 
@@ -65,17 +79,18 @@ fn run(
     let readers = options.readers(READERS);
     let rounds: anyhow::Result<Vec<_>> = (0..options.rounds())
         // A new server each time: what was freed would be used again.
-        .map(|_| measure(&*start()?, headers, readers))
+        .map(|_| measure(&mut *start()?, headers, readers, options.tls))
         .collect();
     match rounds {
         Ok(rounds) => {
             let of = |figure: fn(&Idle) -> f64| median(rounds.iter().map(figure));
             let (before, after) = (of(|idle| idle.before), of(|idle| idle.after));
             say(&format!(
-                "| {name} | {:.1} | {:.1} | {:.2} | {:.0} |",
+                "| {name} | {:.1} | {:.1} | {:.2} | {:.2} | {:.0} |",
                 before / 1_024.0,
                 after / 1_024.0,
                 (after - before) / readers as f64,
+                (of(|idle| idle.after_traffic) - before) / readers as f64,
                 of(|idle| idle.cpu_micros) / readers as f64,
             ));
         }
@@ -83,11 +98,17 @@ fn run(
     }
 }
 
-fn measure(server: &dyn Server, headers: &str, count: usize) -> anyhow::Result<Idle> {
+fn measure(
+    server: &mut dyn Server,
+    headers: &str,
+    count: usize,
+    has_tls: bool,
+) -> anyhow::Result<Idle> {
     let mut readers = Child::play(Role::Readers, &[])?;
     let mut opening = Opening {
         address: server.address(),
         request: server.stream_request(headers),
+        has_tls,
         count: 1,
         wave: 200,
     };
@@ -107,9 +128,22 @@ fn measure(server: &dyn Server, headers: &str, count: usize) -> anyhow::Result<I
     {
         note("  this server doesn't compress streams");
     }
+    let after = meter.resident_kib()? as f64;
+    let cpu_micros = (meter.cpu()? - cpu).as_secs_f64() * 1e6;
+    // The readers find no events in compressed streams.
+    if headers.is_empty() {
+        let _: String = more.ask(&Order::Read {
+            events: EVENTS,
+            patience_ms: PATIENCE_MS,
+        })?;
+        server.publish(Publishing::steady(EVENTS, EVERY))?;
+        let _: Reading = more.answer()?;
+        thread::sleep(Duration::from_millis(500));
+    }
     Ok(Idle {
         before,
-        after: meter.resident_kib()? as f64,
-        cpu_micros: (meter.cpu()? - cpu).as_secs_f64() * 1e6,
+        after,
+        after_traffic: meter.resident_kib()? as f64,
+        cpu_micros,
     })
 }

@@ -166,6 +166,7 @@ fn opening(server: &PlayedServer, count: usize, headers: &str) -> Opening {
         request: server.stream_request(headers),
         count,
         wave: 1,
+        has_tls: false,
     }
 }
 

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         say("| work | requests/s | CPU µs per request | p50 ms | p99 ms | max ms | answer bytes |");
         say("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
         let folder = Folder::new()?;
-        let mut server = hub::start(&folder)?;
+        let mut server = hub::start(&folder, false)?;
         server.publish(Publishing::burst(500))?;
         let tag = tag(&server)?;
         let known = format!("If-None-Match: {tag}\r\n");

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         });
         if Nchan::is_installed() {
             run(options, "nchan", &|| {
-                filled(Nchan::start(Publisher::AtOnce, "oldest")?)
+                filled(Nchan::start(Publisher::AtOnce, "oldest", false)?)
             });
         }
         let folder = Folder::new()?;
@@ -82,6 +82,7 @@ fn measure(server: &dyn Server, count: usize) -> anyhow::Result<Round> {
         opening: Opening {
             address: server.address(),
             request: server.stream_request(BEGINNING),
+            has_tls: false,
             count,
             wave: count,
         },

@@ -41,16 +41,25 @@ fn main() -> ExitCode {
              all there after ms |",
         );
         say("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-        run(options, "floor", &|| {
-            Ok(Box::new(PlayedServer::plain(Role::Floor, &[])?))
-        });
+        let has_tls = options.tls;
+        if !has_tls {
+            run(options, "floor", &|| {
+                Ok(Box::new(PlayedServer::plain(Role::Floor, &[])?))
+            });
+        }
         if Nchan::is_installed() {
             run(options, "nchan", &|| {
-                Ok(Box::new(Nchan::start(Publisher::AtOnce, "newest")?))
+                Ok(Box::new(Nchan::start(
+                    Publisher::AtOnce,
+                    "newest",
+                    has_tls,
+                )?))
             });
         }
         let folder = Folder::new()?;
-        run(options, "orderbell", &|| Ok(Box::new(hub::start(&folder)?)));
+        run(options, "orderbell", &|| {
+            Ok(Box::new(hub::start(&folder, has_tls)?))
+        });
         Ok(())
     })
 }
@@ -67,7 +76,7 @@ fn run(options: &Options, name: &str, start: &dyn Fn() -> anyhow::Result<Box<dyn
     }
     note(&format!("storm: {name}"));
     let rounds: anyhow::Result<Vec<_>> = (0..options.rounds())
-        .map(|_| measure(&mut *start()?, options.readers(COMING)))
+        .map(|_| measure(&mut *start()?, options.readers(COMING), options.tls))
         .collect();
     match rounds {
         Ok(rounds) => {
@@ -87,11 +96,12 @@ fn run(options: &Options, name: &str, start: &dyn Fn() -> anyhow::Result<Box<dyn
     }
 }
 
-fn measure(server: &mut dyn Server, coming: usize) -> anyhow::Result<Round> {
+fn measure(server: &mut dyn Server, coming: usize, has_tls: bool) -> anyhow::Result<Round> {
     let mut there = Child::play(Role::Readers, &[])?;
     let mut opening = Opening {
         address: server.address(),
         request: server.stream_request(""),
+        has_tls,
         count: THERE,
         wave: THERE,
     };

@@ -70,6 +70,7 @@ fn arriving(options: &Options) -> anyhow::Result<()> {
         let _: Reading = readers.ask(&Order::Open(Opening {
             address: program.address(),
             request: program.stream_request(""),
+            has_tls: false,
             count: if count == 1 {
                 1
             } else {

@@ -8,6 +8,7 @@
 //! * [`store`]: the port that stores implement; [`embedded`]: on SQLite; [`firestore`]: on Cloud Firestore.
 //! * [`hub`]: the window of orders in memory, cursors, frames, subscribers.
 //! * [`auth`]: admins, sessions, tokens, throttling.
+//! * [`certificates`]: certificates by ACME, and redirects from plain HTTP.
 //! * [`routes`]: the HTTP routes. [`app`]: assembles the service. [`cli`]: the commands.
 //! * [`http`]: client connections: their limits, and the sockets of streams.
 //! * [`limits`]: rate limits by address.
@@ -15,6 +16,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod embedded;

@@ -16,6 +16,7 @@ install_packages() {
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   command -v chromium >/dev/null || missing+=(chromium)
   [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
+  command -v pebble >/dev/null || missing+=(pebble)
   if [ "${#missing[@]}" -gt 0 ]; then
     step "installing ${missing[*]}"
     local as_root=()
@@ -52,7 +53,7 @@ trap emulator_stop EXIT
 emulator_start
 
 step 'unit, property and black-box tests'
-cargo test --locked --lib --bins --test api --test store
+cargo test --locked --lib --bins --test api --test store --test acme
 cargo test --locked --doc
 
 step 'clients that exist today'

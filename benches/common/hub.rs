@@ -19,10 +19,14 @@ use super::options::Role;
 use super::program::{self, Folder};
 use super::server::{PlayedServer, Publishing};
 use super::table::say;
+use super::tls::Certificate;
 
 /// Starts it; the folder is its store's.
-pub(crate) fn start(folder: &Folder) -> anyhow::Result<PlayedServer> {
-    let environment = program::environment(folder);
+pub(crate) fn start(folder: &Folder, has_tls: bool) -> anyhow::Result<PlayedServer> {
+    let mut environment = program::environment(folder);
+    if has_tls {
+        environment.extend(Certificate::write(folder.path())?.environment());
+    }
     let log = File::create(folder.path().join("server.log"))?;
     PlayedServer::start(Role::Hub, &environment, Some(program::TOKEN), log.into())
 }

@@ -25,6 +25,7 @@ pub(crate) mod program;
 pub(crate) mod readers;
 pub(crate) mod server;
 pub(crate) mod table;
+pub(crate) mod tls;
 
 use std::process::ExitCode;
 

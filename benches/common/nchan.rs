@@ -16,6 +16,7 @@ use super::event;
 use super::http::{Connection, post};
 use super::meter::Meter;
 use super::server::{Publishing, Server, request};
+use super::tls::Certificate;
 
 const NGINX: &str = "/usr/sbin/nginx";
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
@@ -32,6 +33,8 @@ pub(crate) enum Publisher {
 pub(crate) struct Nchan {
     child: Child,
     address: SocketAddr,
+    /// Of the streams; another one if they are encrypted.
+    streams: SocketAddr,
     publisher: Publisher,
     number: u64,
     _folder: tempfile::TempDir,
@@ -42,13 +45,24 @@ impl Nchan {
         Path::new(NGINX).exists() && Path::new(MODULE).exists()
     }
 
-    pub(crate) fn start(publisher: Publisher, first_message: &str) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        publisher: Publisher,
+        first_message: &str,
+        has_tls: bool,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let address = free_address()?;
+        let (streams, tls) = if has_tls {
+            let certificate = Certificate::write(folder.path())?;
+            let streams = free_address()?;
+            (streams, tls_configuration(streams, &certificate))
+        } else {
+            (address, String::new())
+        };
         let settings = folder.path().join("nginx.conf");
         fs::write(
             &settings,
-            configuration(address, folder.path(), first_message),
+            configuration(address, folder.path(), first_message, &tls),
         )?;
         let mut command = Command::new(NGINX);
         command.arg("-p").arg(folder.path()).arg("-c").arg(settings);
@@ -59,6 +73,7 @@ impl Nchan {
         Ok(Self {
             child,
             address,
+            streams,
             publisher,
             number: 0,
             _folder: folder,
@@ -74,7 +89,7 @@ impl Nchan {
 
 impl Server for Nchan {
     fn address(&self) -> SocketAddr {
-        self.address
+        self.streams
     }
 
     fn stream_request(&self, headers: &str) -> String {
@@ -142,7 +157,20 @@ fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
     Err(anyhow::anyhow!("nginx doesn't listen")).context("see its start.log")
 }
 
-fn configuration(address: SocketAddr, folder: &Path, first_message: &str) -> String {
+/// As an operator would set it up for streams: TLS 1.3, small records, session tickets as they are by default.
+fn tls_configuration(address: SocketAddr, certificate: &Certificate) -> String {
+    format!(
+        "listen {address} ssl backlog=4096;
+    ssl_certificate {};
+    ssl_certificate_key {};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_buffer_size 4k;",
+        certificate.chain.display(),
+        certificate.key.display()
+    )
+}
+
+fn configuration(address: SocketAddr, folder: &Path, first_message: &str, tls: &str) -> String {
     let folder = folder.display();
     format!(
         "load_module {MODULE};
@@ -164,6 +192,7 @@ http {{
   nchan_shared_memory_size 256m;
   server {{
     listen {address} backlog=4096;
+    {tls}
     location = /stream {{
       nchan_subscriber eventsource;
       nchan_channel_id orders;

@@ -15,6 +15,9 @@ pub(crate) struct Options {
     /// Only work whose name contains this text.
     #[arg(long)]
     work: Option<String>,
+    /// Streams over TLS: `fanout`, `idle` and `storm` then measure the servers that speak it.
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,

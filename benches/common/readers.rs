@@ -2,18 +2,18 @@
 //! be done with an event: it finds the time of sending, and counts.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read as _, Write as _, stdin};
+use std::io::{ErrorKind, stdin};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde::{Deserialize, Serialize};
 
 use super::event::{STAMP_DIGITS, STAMP_MARK, now_micros};
 use super::histogram::{Histogram, Percentiles};
 use super::table::say;
+use super::tls::Link;
 
 const BUFFER: usize = 128 << 10;
 
@@ -33,6 +33,7 @@ pub(crate) enum Order {
 pub(crate) struct Opening {
     pub(crate) address: SocketAddr,
     pub(crate) request: String,
+    pub(crate) has_tls: bool,
     pub(crate) count: usize,
     pub(crate) wave: usize,
 }
@@ -83,7 +84,7 @@ struct Readers {
 }
 
 struct Stream {
-    socket: Option<TcpStream>,
+    link: Option<Link>,
     begun: bool,
     opened_at: u64,
     scanner: Scanner,
@@ -163,7 +164,7 @@ impl Readers {
     fn prepare(&mut self, count: usize) {
         self.streams.clear();
         self.streams.resize_with(count, || Stream {
-            socket: None,
+            link: None,
             begun: false,
             opened_at: 0,
             scanner: Scanner::default(),
@@ -216,13 +217,13 @@ impl Readers {
             let Some(token) = self.unopened.pop_front() else {
                 return Ok(());
             };
-            let mut socket = TcpStream::connect(opening.address)?;
+            let mut link = Link::connect(opening.address, opening.has_tls)?;
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll
                 .registry()
-                .register(&mut socket, token, interest)?;
+                .register(&mut link.socket, token, interest)?;
             let stream = &mut self.streams[token.0];
-            stream.socket = Some(socket);
+            stream.link = Some(link);
             stream.opened_at = now_micros();
             self.tally.first = self.tally.first.min(stream.opened_at);
         }
@@ -230,26 +231,25 @@ impl Readers {
 
     /// Sends the request once the connection is there.
     fn ask(&mut self, token: Token, request: &str) -> anyhow::Result<()> {
-        let Some(socket) = &mut self.streams[token.0].socket else {
+        let Some(link) = &mut self.streams[token.0].link else {
             return Ok(());
         };
-        socket
-            .write_all(request.as_bytes())
+        link.send(request.as_bytes())
             .context("a request can't be sent")?;
         // From now on the stream is only read.
         self.poll
             .registry()
-            .reregister(socket, token, Interest::READABLE)?;
+            .reregister(&mut link.socket, token, Interest::READABLE)?;
         Ok(())
     }
 
     fn drain(&mut self, token: Token) -> anyhow::Result<()> {
         let stream = &mut self.streams[token.0];
-        let Some(socket) = &mut stream.socket else {
+        let Some(link) = &mut stream.link else {
             return Ok(());
         };
         loop {
-            let length = match socket.read(&mut self.buffer) {
+            let length = match link.read(&mut self.buffer) {
                 Ok(0) => bail!("the server has closed a stream"),
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -274,7 +274,7 @@ impl Readers {
                 &mut stream.scanner,
                 bytes,
             );
-            if length < self.buffer.len() {
+            if length < self.buffer.len() && link.reads_all() {
                 return Ok(());
             }
         }

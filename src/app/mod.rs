@@ -3,38 +3,41 @@
 //! The program is a function of its settings, a bound listener and a shutdown signal. If any part ends on its own, the process
 //! ends with an error.
 
+mod certificate_files;
+mod https;
+mod listeners;
+mod serving;
 mod stores;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::from_fn;
-use actix_web::{App as ActixApp, Error, web};
-use actix_web_lab::middleware::CatchPanic;
+use actix_web::web;
 use anyhow::Context as _;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing_actix_web::TracingLogger;
 
 use crate::auth::firebase::FirebaseVerifier;
 use crate::auth::{Auth, AuthSettings, FirstAdmin, OpenStreams, StreamLimits};
+use crate::certificates::Renewal;
 use crate::clock::Clock;
-use crate::http::{
-    self, Admission, AdmissionLimits, Deadlines, HttpServer, ServerSettings, SocketLimits,
-};
-use crate::hub::{Hub, HubSettings, Relay};
+use crate::http::HttpServer;
+use crate::hub::{Hub, HubSettings};
 use crate::routes::{self, AppState, Assets, RouteMetrics, SubmitLimits, SubmitSource, Templates};
-use crate::settings::{Settings, SubmitAuth};
+use crate::settings::{PublicUrl, Settings, SubmitAuth};
 use crate::store::OrderStore;
 use crate::telemetry;
+use certificate_files::CertificateFiles;
+use https::Https;
+use serving::{admission, serve};
 use stores::Stores;
 
-pub use stores::accounts;
+pub use https::wanted;
+pub use listeners::Listeners;
+pub use stores::{accounts, secrets};
 
 /// How often the credentials of open streams are re-checked.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
@@ -46,10 +49,6 @@ const OPEN_ORDERS_AGAIN: Duration = Duration::from_secs(900);
 const HIDDEN_ORDERS_WARNING: Duration = Duration::from_secs(600);
 /// Pause before creating the first admin is tried again.
 const ADMIN_RETRY: Duration = Duration::from_secs(5);
-/// Number of connections in addition to those of streams.
-const OTHER_CONNECTIONS: usize = 2_048;
-/// How long a connection may stay open without a request.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit for requests and streams to end after the shutdown signal; later ones are cut off.
 const SHUTDOWN_PATIENCE_SECONDS: u64 = 2;
 
@@ -62,14 +61,30 @@ pub struct App {
     hub: Arc<Hub>,
     auth: Arc<Auth>,
     stream_tasks: TaskTracker,
+    /// The desk's address, if HTTPS is on.
+    https_url: Option<String>,
+    certificate_files: Option<CertificateFiles>,
+    renewal: Option<Renewal>,
+    /// Redirects to HTTPS, and their address.
+    redirects: Option<(HttpServer, SocketAddr)>,
 }
 
 impl App {
     /// Opens the store, fills the hub and binds the address.
     pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
+        Self::build_on(Listeners::default(), settings, clock).await
+    }
+
+    /// The same, on sockets that are bound already.
+    pub async fn build_on(
+        mut listeners: Listeners,
+        settings: Settings,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let Stores {
             orders: store,
             accounts,
+            secrets,
             is_local,
             register,
         } = Stores::open(&settings.store.kind, clock.clone())?;
@@ -90,14 +105,19 @@ impl App {
             None
         };
 
-        let (listener, address) = listen(&settings)?;
+        let listener = listeners.take_desk(&settings)?;
+        let address = listener.local_addr()?;
         let admission = admission(&settings);
+        let https = Https::open(&settings, &clock, secrets, !is_local)?;
         let metrics = RouteMetrics::default();
         let registry = telemetry::registry(|registry| {
             hub.register(registry);
             auth.streams().register(registry);
             metrics.register(registry);
             admission.register(registry);
+            if let Some(https) = &https {
+                https.register(registry);
+            }
             register(registry);
         });
         let stream_tasks = TaskTracker::new();
@@ -118,20 +138,52 @@ impl App {
             lists: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
             stream_tasks: stream_tasks.clone(),
         });
+        let (mut redirects, mut https_address) = (None, None);
+        if let Some(https) = &https {
+            https_address = Some(https_url(&state.settings, address));
+            let listener = listeners.take_redirect(&state.settings);
+            let plain = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+            let server = https.serve_redirects(listener, &state, address.port(), &admission)?;
+            redirects = server.zip(plain);
+        }
+        let (tls, certificate_files, renewal) = match https {
+            Some(https) => (Some(https.tls), https.files, https.renewal),
+            None => (None, None, None),
+        };
         Ok(Self {
-            server: serve(listener, state, admission)?,
+            https_url: https_address,
+            server: serve(listener, state, admission, tls)?,
+            redirects,
+            renewal,
             address,
             first_admin,
             store,
             hub,
             auth,
             stream_tasks,
+            certificate_files,
         })
     }
 
     /// The address that the service listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The desk's address for this machine's browsers, with the scheme.
+    pub fn url(&self) -> String {
+        let plain = || format!("http://{}", self.address);
+        self.https_url.clone().unwrap_or_else(plain)
+    }
+
+    /// The address of the plain listener beside HTTPS, if there is one.
+    pub fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirects.as_ref().map(|(_, address)| *address)
+    }
+
+    /// What requests and renews the certificate, if that is done by ACME.
+    pub fn renewal(&self) -> Option<&Renewal> {
+        self.renewal.as_ref()
     }
 
     /// The first admin, if it was created on this start.
@@ -154,16 +206,26 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let stop_server = self.server.stop();
         let mut server = tokio::spawn(self.server.run());
+        let redirects = self.redirects.map(|(server, _)| server);
+        let stop_redirects = redirects.as_ref().map(HttpServer::stop);
+        let mut redirects = tokio::spawn(run_if_any(redirects));
         let recheck = recheck_streams(&self.auth, &self.hub);
         let result = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
             error = self.store.ended() => Err(error),
             error = self.hub.failed() => Err(error),
             ended = &mut server => return Err(anyhow::anyhow!("the HTTP server ended without a shutdown: {ended:?}")),
+            ended = &mut redirects => return Err(anyhow::anyhow!("the redirect listener ended without a shutdown: {ended:?}")),
+            never = renew(self.renewal) => match never {},
             never = recheck => match never {},
+            never = follow(self.certificate_files) => match never {},
             never = deliver_open_orders(&*self.store, &self.hub) => match never {},
         };
         stop(stop_server, &self.hub, &self.stream_tasks).await;
+        if let Some(stop_redirects) = stop_redirects {
+            stop_redirects.await;
+        }
+        redirects.abort();
         server
             .await
             .context("the HTTP server panicked")?
@@ -216,14 +278,6 @@ fn make_admin_when_possible(auth: Arc<Auth>, settings: AuthSettings) {
     });
 }
 
-/// Binds the address of the settings. Returns the actual one: the system chooses the port if the settings have port 0.
-fn listen(settings: &Settings) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let host = SocketAddr::new(settings.server.host, settings.server.port);
-    let listener = http::listen(host).with_context(|| format!("can't listen on {host}"))?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
 /// The registry of open streams, with the limits of the settings.
 fn open_streams(settings: &Settings) -> Arc<OpenStreams> {
     OpenStreams::new(StreamLimits {
@@ -243,6 +297,13 @@ fn customers(settings: &Settings, clock: &Clock) -> Option<FirebaseVerifier> {
     }
 }
 
+/// The desk's address over HTTPS: a certificate is for names, so the configured one comes first.
+fn https_url(settings: &Settings, address: SocketAddr) -> String {
+    let public = settings.server.public_url.as_ref();
+    let public = public.filter(|public| public.is_https());
+    public.map_or_else(|| format!("https://{address}"), PublicUrl::origin)
+}
+
 fn hub_settings(settings: &Settings) -> HubSettings {
     HubSettings {
         window: settings.store.window,
@@ -250,72 +311,6 @@ fn hub_settings(settings: &Settings) -> HubSettings {
         retry: settings.stream.retry,
         max_age: settings.stream.max_age,
     }
-}
-
-/// Limits of connections: streams plus room for other requests, within the limit of open files.
-fn admission(settings: &Settings) -> Arc<Admission> {
-    let wanted = settings.stream.max_connections + OTHER_CONNECTIONS;
-    let limits = AdmissionLimits {
-        total: http::raise_file_limit(wanted),
-        per_address: settings.server.max_per_address,
-    };
-    let trusted = settings.server.trusted_proxies.clone();
-    Admission::new(limits, move |address| {
-        address.is_loopback() || trusted.iter().any(|network| network.contains(&address))
-    })
-}
-
-fn serve(
-    listener: TcpListener,
-    state: web::Data<AppState>,
-    admission: Arc<Admission>,
-) -> anyhow::Result<HttpServer> {
-    let settings = &state.settings;
-    if settings.cookies.insecure {
-        tracing::warn!(
-            "auth.insecure_cookies is set: a session can be stolen by reading the network's traffic; use HTTPS instead"
-        );
-    }
-    let server = ServerSettings {
-        workers: settings.server.workers,
-        deadlines: Deadlines {
-            request: settings.server.request_timeout,
-            idle: IDLE_TIMEOUT,
-            write: settings.stream.write_timeout,
-        },
-        sockets: SocketLimits {
-            write_timeout: settings.stream.write_timeout,
-            send_buffer: settings.stream.send_buffer,
-        },
-        shutdown_seconds: SHUTDOWN_PATIENCE_SECONDS,
-    };
-    http::serve(listener, server, admission, move || application(&state))
-        .context("can't serve on the listener")
-}
-
-/// Routes and middleware of one worker thread.
-fn application(
-    state: &web::Data<AppState>,
-) -> ActixApp<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<impl MessageBody + use<>>,
-        Error = Error,
-        InitError = (),
-    > + use<>,
-> {
-    let has_https = state.settings.has_public_https();
-    let origins = state.settings.server.allowed_origins.clone();
-    ActixApp::new()
-        .app_data(Relay::start(Arc::clone(&state.hub)))
-        .app_data(state.clone())
-        .wrap(CatchPanic::default())
-        .wrap(from_fn(routes::translate_errors))
-        .wrap(from_fn(routes::answer_head))
-        .wrap(routes::add_default_headers(has_https))
-        .wrap(TracingLogger::<telemetry::RequestSpan>::new())
-        .configure(|config| routes::configure(config, &origins))
 }
 
 /// Sends `bye` on streams, lets requests end, and cuts off the rest.
@@ -360,6 +355,28 @@ async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert:
                 "some open orders are not on the desk, since there are more than store.max_open: close old ones, or raise it"
             );
         }
+    }
+}
+
+/// Serves, if there is a server.
+async fn run_if_any(server: Option<HttpServer>) -> std::io::Result<()> {
+    match server {
+        Some(server) => server.run().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn renew(renewal: Option<Renewal>) -> std::convert::Infallible {
+    match renewal {
+        Some(renewal) => renewal.run().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn follow(files: Option<CertificateFiles>) -> std::convert::Infallible {
+    match files {
+        Some(files) => files.follow().await,
+        None => std::future::pending().await,
     }
 }
 

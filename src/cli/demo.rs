@@ -90,14 +90,14 @@ impl Demo {
         say(
             "  Demo: made-up orders arrive and change status. The store is deleted when the demo ends.",
         );
-        say(&format!("    desk      http://{}", app.address()));
+        say(&format!("    desk      {}", app.url()));
         say(&format!("    e-mail    {EMAIL}"));
         {
             use secrecy::ExposeSecret as _;
             say(&format!("    password  {}", password.expose_secret()));
         }
         say("");
-        say(&format!("listening on http://{}", app.address()));
+        say(&format!("listening on {}", app.url()));
         let result = app.run(shutdown).await;
         orders.abort();
         result

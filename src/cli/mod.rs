@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::app;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{DomainOptions, Settings, SettingsError};
 use crate::telemetry;
 
 /// Exit code for bad settings, from sysexits.h (`EX_CONFIG`).
@@ -38,11 +38,11 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the desk (the default).
-    Serve,
+    Serve(PublicDesk),
     /// Serve a temporary store with made-up orders that arrive and change status.
     Demo(demo::Demo),
-    /// Check settings, store and address, and say how to fix problems.
-    Doctor,
+    /// Check settings, store, addresses and certificate, and say how to fix problems. Takes the same options as `serve`.
+    Doctor(PublicDesk),
     /// Add, list, disable and enable admins, the people who may sign in; set their passwords.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -51,6 +51,27 @@ enum Command {
     Token(token::TokenCommand),
     /// Print new and changed orders in the terminal as they arrive.
     Tail(tail::Tail),
+}
+
+/// A desk on the internet, without a settings file.
+#[derive(Args, Default)]
+struct PublicDesk {
+    /// Serve HTTPS under this domain, with a certificate from Let's Encrypt that is renewed by itself. Listens on ports 443 and
+    /// 80 of all addresses unless the settings say otherwise. May be given several times.
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Vec<String>,
+    /// E-mail address for messages of Let's Encrypt.
+    #[arg(long, value_name = "EMAIL", requires = "domain")]
+    email: Option<String>,
+}
+
+impl PublicDesk {
+    fn options(&self) -> DomainOptions {
+        DomainOptions {
+            domains: self.domain.clone(),
+            email: self.email.clone(),
+        }
+    }
 }
 
 impl Cli {
@@ -78,12 +99,21 @@ impl Cli {
     }
 
     async fn execute(self) -> anyhow::Result<()> {
-        let settings = Settings::load(self.config.as_deref(), &Settings::environment())?;
+        let command = self
+            .command
+            .unwrap_or(Command::Serve(PublicDesk::default()));
+        let options = match &command {
+            Command::Serve(desk) | Command::Doctor(desk) => desk.options(),
+            _ => DomainOptions::default(),
+        };
+        let environment = Settings::environment();
+        let file = self.config.as_deref();
+        let settings = Settings::load_for_domains(file, &environment, &options)?;
         telemetry::init(&settings.log);
-        match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::run(settings).await,
+        match command {
+            Command::Serve(_) => serve::run(settings).await,
             Command::Demo(demo) => demo.run(settings).await,
-            Command::Doctor => doctor::run(&settings).await,
+            Command::Doctor(_) => doctor::run(&settings).await,
             Command::Admin(command) => command.run(&*app::accounts(&settings.store.kind)?).await,
             Command::Token(command) => command.run(&*app::accounts(&settings.store.kind)?).await,
             Command::Tail(tail) => tail.run(&settings).await,

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::say;
-use crate::app::App;
+use crate::app::{App, Listeners};
 use crate::clock::Clock;
 use crate::settings::{Settings, StoreKind};
 
@@ -16,7 +16,8 @@ const PASSWORD_FILE: &str = "first-admin-password.txt";
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let shutdown = stop_on_signals()?;
     let password_file = password_file(&settings);
-    let app = App::build(settings, Clock::system()).await?;
+    let listeners = Listeners::inherited(&settings)?;
+    let app = App::build_on(listeners, settings, Clock::system()).await?;
     greet(&app, &password_file);
     app.run(shutdown).await
 }
@@ -45,7 +46,7 @@ fn password_file(settings: &Settings) -> PathBuf {
 
 /// Prints the desk's address and, on a first run, how to sign in and how to place a test order.
 fn greet(app: &App, password_file: &Path) {
-    let address = app.address();
+    let url = app.url();
     if let Some(admin) = app.first_admin() {
         say("");
         say("  Welcome. The store is new, and has its first admin:");
@@ -56,14 +57,17 @@ fn greet(app: &App, password_file: &Path) {
         }
         say("  Open the desk, sign in, and place an order to see it arrive:");
         say(&format!(
-            "    curl http://{address}/api/order/submit -H 'content-type: application/json' \\"
+            "    curl {url}/api/order/submit -H 'content-type: application/json' \\"
         ));
         say(
             r#"      -d '{"userId":"me","order":{"items":[{"name":"Apple","price":2.5,"quantity":3}],"totalAmount":7.5}}'"#,
         );
         say("");
     }
-    say(&format!("listening on http://{address}"));
+    if let Some(plain) = app.redirect_address() {
+        say(&format!("redirecting http://{plain} to HTTPS"));
+    }
+    say(&format!("listening on {url}"));
 }
 
 /// Prints a generated password on a terminal. Otherwise standard output ends up in a log that others may read, so the password

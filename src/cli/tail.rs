@@ -38,10 +38,7 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
-        let base = self
-            .url
-            .clone()
-            .unwrap_or_else(|| address(settings.server.host, settings.server.port));
+        let base = self.url.clone().unwrap_or_else(|| address(settings));
         let token = self.token(settings)?;
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
@@ -141,8 +138,20 @@ impl Tail {
     }
 }
 
-/// The address at which a client on this machine reaches a server that listens on `host`.
-fn address(host: IpAddr, port: u16) -> String {
+/// The address at which a client on this machine reaches the server of the settings. With HTTPS that is the public one, since a
+/// certificate is for names.
+fn address(settings: &Settings) -> String {
+    match &settings.server.public_url {
+        Some(url) if settings.tls.is_on() => url.origin(),
+        _ if settings.tls.is_on() => {
+            let plain = plain_address(settings.server.host, settings.server.port);
+            plain.replacen("http://", "https://", 1)
+        }
+        _ => plain_address(settings.server.host, settings.server.port),
+    }
+}
+
+fn plain_address(host: IpAddr, port: u16) -> String {
     let host = match host {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -195,7 +204,10 @@ mod tests {
             ("0.0.0.0", "http://127.0.0.1:80"),
             ("::", "http://[::1]:80"),
         ] {
-            assert_eq!(address(host.parse().expect("an address"), 80), address_);
+            assert_eq!(
+                plain_address(host.parse().expect("an address"), 80),
+                address_
+            );
         }
     }
 }

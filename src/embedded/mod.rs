@@ -11,6 +11,7 @@ mod orders;
 mod pruning;
 mod rows;
 mod schema;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod window;

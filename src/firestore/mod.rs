@@ -16,6 +16,7 @@ mod listen;
 mod orders;
 mod query;
 mod runtime;
+mod secrets;
 mod settings;
 mod sweep;
 mod usage;

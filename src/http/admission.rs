@@ -180,6 +180,10 @@ impl Admission {
         self.lock().remember(network);
     }
 
+    fn knows(&self, network: IpAddr) -> bool {
+        self.lock().is_known(network)
+    }
+
     fn give_back(&self, number: u64, slot: &Slot) {
         self.lock().close(number, slot);
         self.metrics.open.dec();

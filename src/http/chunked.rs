@@ -81,11 +81,23 @@ impl Unsent {
             at += part.len();
         }
         let whole = &whole[..length];
-        // Most of the time the socket has room, although tokio may not know it yet. Where it has none, `try_write` tells tokio.
-        match SockRef::from(socket).send(whole) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.try_write(whole),
-            result => result,
+        send(socket, whole)
+    }
+
+    /// Copies what was not written yet, as much as `buffer` has room for. Returns its length.
+    pub(super) fn copy_to(&self, buffer: &mut [u8]) -> usize {
+        let mut length = 0;
+        for part in self.parts() {
+            let fits = part.len().min(buffer.len() - length);
+            buffer[length..length + fits].copy_from_slice(&part[..fits]);
+            length += fits;
         }
+        length
+    }
+
+    /// Counts the next `length` bytes as written.
+    pub(super) fn advance(&mut self, length: usize) {
+        self.sent += length;
     }
 
     fn parts(&self) -> [IoSlice<'_>; 3] {
@@ -95,6 +107,15 @@ impl Unsent {
             skipped -= skip;
             IoSlice::new(&part[skip..])
         })
+    }
+}
+
+/// Writes what the socket accepts without blocking.
+pub(super) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    // Most of the time the socket has room, although tokio may not know it yet. Where it has none, `try_write` tells tokio.
+    match SockRef::from(socket).send(bytes) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.try_write(bytes),
+        result => result,
     }
 }
 

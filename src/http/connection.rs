@@ -10,7 +10,6 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
-use actix_web::rt::net::TcpStream;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -18,6 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::admission::{Cut, Place};
 use super::exchange::{Deadlines, Exchange, Framing, Stage};
 use super::stream::DetachedSocket;
+use super::transport::Transport;
 
 type DetachHandler = Box<dyn FnOnce(DetachedSocket)>;
 
@@ -33,7 +33,7 @@ pub struct Connection {
 
 /// What a connection holds until its socket is detached.
 struct Open {
-    socket: TcpStream,
+    transport: Transport,
     place: Place,
     deadlines: Deadlines,
     /// Bytes that were read and can't be handed over yet; empty most of the time.
@@ -57,9 +57,15 @@ struct Shared {
 pub struct ConnectionHandle {
     shared: Rc<RefCell<Shared>>,
     place: Place,
+    is_tls: bool,
 }
 
 impl ConnectionHandle {
+    /// Whether the client's requests come over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
     /// Calls `handler` with the socket once actix has written everything.
     ///
     /// Must be called from the answer's body: the head is in actix's buffer then.
@@ -75,11 +81,11 @@ impl ConnectionHandle {
 
 impl Connection {
     /// A new connection.
-    pub fn new(socket: TcpStream, place: Place, deadlines: Deadlines) -> Self {
+    pub(super) fn new(transport: Transport, place: Place, deadlines: Deadlines) -> Self {
         let exchange = Exchange::new(Instant::now());
         Self {
             open: Some(Open {
-                socket,
+                transport,
                 place,
                 deadlines,
                 waiting: BytesMut::new(),
@@ -96,15 +102,17 @@ impl Connection {
 
     /// The handle for handlers and middleware; `None` once the socket is detached.
     pub fn handle(&self) -> Option<ConnectionHandle> {
+        let open = self.open.as_ref()?;
         Some(ConnectionHandle {
             shared: Rc::clone(&self.shared),
-            place: self.open.as_ref()?.place.clone(),
+            place: open.place.clone(),
+            is_tls: open.transport.is_tls(),
         })
     }
 
     /// Address and port of the client.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.open.as_ref()?.socket.peer_addr().ok()
+        self.open.as_ref()?.transport.peer_addr().ok()
     }
 }
 
@@ -248,7 +256,7 @@ impl Open {
                 continue;
             }
             let before = buffer.filled().len();
-            ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+            ready!(self.transport.poll_read(cx, buffer))?;
             let read = &buffer.filled()[before..];
             if read.is_empty() {
                 break;
@@ -273,7 +281,7 @@ impl Open {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.socket).poll_write(cx, bytes) {
+        match self.transport.poll_write(cx, bytes) {
             Poll::Ready(result) => {
                 self.blocked_since = None;
                 Poll::Ready(result)
@@ -291,7 +299,7 @@ impl Open {
         if !self.is_read_held || !exchange.may_read() {
             return;
         }
-        if !self.waiting.is_empty() || self.socket.poll_read_ready(cx).is_ready() {
+        if !self.waiting.is_empty() || self.transport.poll_read_ready(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
     }
@@ -339,8 +347,11 @@ impl AsyncWrite for Connection {
         let this = &mut *self;
         let handler = this.shared.borrow_mut().detach.take();
         if let Some(handler) = handler {
-            if let Some(Open { socket, place, .. }) = this.open.take() {
-                handler(DetachedSocket { socket, place });
+            if let Some(Open {
+                transport, place, ..
+            }) = this.open.take()
+            {
+                handler(DetachedSocket { transport, place });
                 // actix looks again and finds the connection closed.
                 cx.waker().wake_by_ref();
             }
@@ -352,7 +363,7 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.open {
-            Some(open) => Pin::new(&mut open.socket).poll_shutdown(cx),
+            Some(open) => open.transport.poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
         }
     }

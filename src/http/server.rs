@@ -19,6 +19,8 @@ use super::admission::Admission;
 use super::connection::{Connection, track_exchange};
 use super::exchange::Deadlines;
 use super::sockets::SocketLimits;
+use super::tls::Tls;
+use super::transport::Transport;
 
 /// How long the client may take to close its side after the last answer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,13 +41,14 @@ pub struct ServerSettings {
 /// A server that listens. It serves when [`run`](Self::run) is polled.
 pub struct HttpServer(Server);
 
-/// Serves `app`, built once in each worker thread, on connections that `admission` takes.
+/// Serves `app`, built once in each worker thread, on connections that `admission` takes, over TLS if `tls` is given.
 ///
 /// actix-web's own `HttpServer` does the same with plain sockets.
 pub fn serve<F, T, B>(
     listener: TcpListener,
     settings: ServerSettings,
     admission: Arc<Admission>,
+    tls: Option<Tls>,
     app: F,
 ) -> io::Result<HttpServer>
 where
@@ -70,7 +73,7 @@ where
         .shutdown_timeout(settings.shutdown_seconds);
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("orderbell", listener, move || {
-        let stopping = stopping.clone();
+        let (stopping, stopping_too) = (stopping.clone(), stopping.clone());
         let app = app().wrap(from_fn(track_exchange)).into_factory();
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -88,9 +91,10 @@ where
                 }
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        let admission = Arc::clone(&admission);
+        let (admission, tls) = (Arc::clone(&admission), tls.clone());
         fn_service(move |socket: TcpStream| {
-            let admission = Arc::clone(&admission);
+            let (admission, tls) = (Arc::clone(&admission), tls.clone());
+            let stopping = stopping_too.clone();
             async move {
                 // A client that has gone already has no address any more.
                 let client = socket.peer_addr().map_err(DispatchError::Io)?;
@@ -98,7 +102,18 @@ where
                     .admit(client.ip())
                     .map_err(|_| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
                 sockets.apply(&socket);
-                let connection = Connection::new(socket, place, deadlines);
+                let transport = match tls {
+                    None => Transport::Plain(socket),
+                    Some(tls) => tokio::select! {
+                        accepted = tls.accept(socket, &place) => {
+                            Transport::Tls(Box::new(accepted.map_err(DispatchError::Io)?))
+                        }
+                        () = stopping.notified() => {
+                            return Err(DispatchError::Io(io::ErrorKind::ConnectionAborted.into()));
+                        }
+                    },
+                };
+                let connection = Connection::new(transport, place, deadlines);
                 Ok((connection, Protocol::Http1, Some(client)))
             }
         })

@@ -10,14 +10,13 @@ use std::task::{Context, Poll, Waker, ready};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::Version;
-use actix_web::rt::net::TcpStream;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
-use tokio::io::AsyncWrite as _;
 
 use super::admission::Place;
 use super::chunked::Unsent;
 use super::connection::ConnectionHandle;
+use super::transport::Transport;
 
 /// What a stream's connection writes.
 pub trait StreamSource {
@@ -30,7 +29,7 @@ pub trait StreamSource {
 
 /// A socket that was detached from actix.
 pub struct DetachedSocket {
-    pub(super) socket: TcpStream,
+    pub(super) transport: Transport,
     pub(super) place: Place,
 }
 
@@ -44,7 +43,7 @@ pub struct StreamConnection<S> {
 }
 
 struct State<S> {
-    socket: TcpStream,
+    transport: Transport,
     /// Counts as an open connection until it is dropped.
     _place: Place,
     source: S,
@@ -61,11 +60,11 @@ struct State<S> {
 impl<S: StreamSource + 'static> StreamConnection<S> {
     /// The connection of a client that has been sent the head of its answer.
     pub fn new(detached: DetachedSocket, source: S, version: Version) -> Rc<Self> {
-        let DetachedSocket { socket, place } = detached;
+        let DetachedSocket { transport, place } = detached;
         place.keep();
         Rc::new(Self {
             state: RefCell::new(State {
-                socket,
+                transport,
                 _place: place,
                 source,
                 waker: None,
@@ -117,7 +116,7 @@ impl<S: StreamSource + 'static> StreamConnection<S> {
         if state.unsent.is_some() && state.source.is_revoked() {
             return Poll::Ready(());
         }
-        state.poll_closed(cx)
+        state.transport.poll_closed(cx)
     }
 }
 
@@ -137,16 +136,16 @@ impl<S: StreamSource> State<S> {
             };
             ready!(self.poll_write(unsent, cx))?;
         }
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        self.transport.poll_shutdown(cx)
     }
 
     /// Writes a chunk; what the socket doesn't accept is kept until it does.
     fn poll_write(&mut self, mut unsent: Unsent, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !unsent.is_empty() {
-            match unsent.write_to(&self.socket) {
+        while !self.transport.has_written(&unsent) {
+            match self.transport.write_chunk(&mut unsent) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.socket.poll_write_ready(cx)?.is_pending() {
+                    if self.transport.poll_write_ready(cx)?.is_pending() {
                         self.unsent = Some(Box::new(unsent));
                         return Poll::Pending;
                     }
@@ -155,22 +154,6 @@ impl<S: StreamSource> State<S> {
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// `Ready` when the client has closed its side, or the connection is broken. What the client sends is read and ignored.
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut ignored = [0; 512];
-        loop {
-            if ready!(self.socket.poll_read_ready(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            match self.socket.try_read(&mut ignored) {
-                Ok(0) => return Poll::Ready(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(()),
-            }
-        }
     }
 }
 

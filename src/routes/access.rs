@@ -126,13 +126,19 @@ pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
     }
 }
 
-/// Whether `origin` is ours: the host of the request, or the configured public address, since a proxy may call us by another
+/// Whether `origin` is ours: the host of the request (over HTTPS if the request is), or the configured public address, since a proxy may call us by another
 /// name than browsers.
 fn is_ours(origin: &str, host: Option<&str>, request: &HttpRequest) -> bool {
+    // Behind a proxy, plain HTTP may have been HTTPS to the browser.
+    let is_tls = request
+        .conn_data::<ConnectionHandle>()
+        .is_some_and(ConnectionHandle::is_tls);
     let names_host = origin
         .split_once("://")
         .zip(host)
-        .is_some_and(|((_, origin), host)| origin.eq_ignore_ascii_case(host));
+        .is_some_and(|((scheme, origin), host)| {
+            origin.eq_ignore_ascii_case(host) && (scheme == "https" || !is_tls)
+        });
     let names_public_url = state(request).is_ok_and(|state| {
         let public = state.settings.server.public_url.as_ref();
         public.is_some_and(|public| public.origin().eq_ignore_ascii_case(origin))

@@ -99,3 +99,10 @@ impl Fields {
         }
     }
 }
+
+/// Splits a comma-separated list, and trims spaces.
+pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+}

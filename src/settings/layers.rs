@@ -66,6 +66,36 @@ impl Layers {
         })
     }
 
+    /// Sets the value of an option of the command line.
+    pub(super) fn add_option(
+        &mut self,
+        option: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<(), SettingsError> {
+        let source = environment_source(Map::from_iter([variable(key, value)]));
+        self.add(&source, |_| format!("the option {option}"))
+    }
+
+    /// Changes the defaults of keys because of an option of the command line. Skips keys that have another value than the
+    /// built-in default already.
+    pub(super) fn add_defaults(
+        &mut self,
+        option: &str,
+        defaults: &[(&str, &str)],
+    ) -> Result<(), SettingsError> {
+        let error = |error: ConfigError| SettingsError(error.to_string());
+        let built_in = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        let built_in = built_in.build().map_err(error)?;
+        let so_far = self.builder.build_cloned().map_err(error)?;
+        for (key, value) in defaults {
+            if so_far.get_string(key).ok() == built_in.get_string(key).ok() {
+                self.add_option(option, key, value)?;
+            }
+        }
+        Ok(())
+    }
+
     fn add(
         &mut self,
         source: &(impl Source + Clone + Send + Sync + 'static),
@@ -119,6 +149,12 @@ impl Layers {
             .map_err(|error| bad_type(&error, &fields))?;
         Ok((raw, fields))
     }
+}
+
+/// The environment variable that sets `key`.
+fn variable(key: &str, value: &str) -> (String, String) {
+    let name = key.to_uppercase().replace('.', "__");
+    (format!("ORDERBELL_{name}"), value.to_owned())
 }
 
 fn environment_source(variables: Map<String, String>) -> Environment {

@@ -18,6 +18,7 @@ mod stream;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ use stream::RawStream;
 pub use stream::StreamSettings;
 use submit::RawSubmit;
 pub use submit::{SubmitAuth, SubmitSettings};
+use tls::RawTls;
+pub use tls::{AcmeSettings, TlsMode, TlsSettings};
 
 use crate::auth::AuthSettings;
 
@@ -51,6 +54,8 @@ use crate::auth::AuthSettings;
 pub struct Settings {
     /// The listener.
     pub server: ServerSettings,
+    /// HTTPS.
+    pub tls: TlsSettings,
     /// The store and its window.
     pub store: StoreSettings,
     /// The streams.
@@ -71,6 +76,7 @@ pub struct Settings {
 #[derive(Deserialize)]
 struct Raw {
     server: RawServer,
+    tls: RawTls,
     store: RawStore,
     embedded: RawEmbedded,
     firestore: RawFirestore,
@@ -83,7 +89,11 @@ struct Raw {
 
 impl Raw {
     fn check(self, fields: &Fields, google: &GoogleVariables) -> Result<Settings, SettingsError> {
-        let server = self.server.check(fields)?;
+        let mut server = self.server.check(fields)?;
+        let tls = self.tls.check(fields, server.port)?;
+        if matches!(tls.mode, TlsMode::Acme(_)) && server.public_url.is_none() && server.port != 0 {
+            server.public_url = PublicUrl::of_domain(&tls.domains[0], server.port);
+        }
         let store = self.store.check(
             fields,
             || self.embedded.check(fields),
@@ -98,6 +108,7 @@ impl Raw {
         let (auth, cookies) = self.auth.check(fields, auto_admin_ids)?;
         Ok(Settings {
             server,
+            tls,
             store,
             stream,
             auth,
@@ -115,9 +126,22 @@ impl Settings {
         file: Option<&Path>,
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, SettingsError> {
+        Self::load_for_domains(file, environment, &DomainOptions::default())
+    }
+
+    /// The same, with the options `--domain` and `--email`: they override all layers, and change a few defaults.
+    pub fn load_for_domains(
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+        options: &DomainOptions,
+    ) -> Result<Self, SettingsError> {
         let mut layers = Layers::new()?;
         if let Some(beside) = beside_the_program() {
             layers.add_file(&beside)?;
+        }
+        if !options.domains.is_empty() {
+            // The file beside the program is often a copy of the defaults, which sets nothing.
+            layers.add_defaults("--domain", &[("server.host", "::"), ("server.port", "443")])?;
         }
         if let Some(file) = file {
             if !file.exists() {
@@ -129,6 +153,13 @@ impl Settings {
             layers.add_file(file)?;
         }
         layers.add_environment(environment)?;
+        if !options.domains.is_empty() {
+            layers.add_option("--domain", "tls.mode", "acme")?;
+            layers.add_option("--domain", "tls.domains", &options.domains.join(","))?;
+        }
+        if let Some(email) = &options.email {
+            layers.add_option("--email", "tls.email", email)?;
+        }
         let (raw, fields): (Raw, _) = layers.finish()?;
         raw.check(&fields, &GoogleVariables::of(environment))
     }
@@ -145,12 +176,10 @@ impl Settings {
         }
     }
 
-    /// Whether to send HSTS: true if the settings say that browsers reach the desk over HTTPS.
+    /// Whether to send HSTS: true if the listener speaks HTTPS, or if the settings say that browsers reach the desk over it.
     pub fn has_public_https(&self) -> bool {
-        self.server
-            .public_url
-            .as_ref()
-            .is_some_and(PublicUrl::is_https)
+        let public_url = self.server.public_url.as_ref();
+        self.tls.is_on() || public_url.is_some_and(PublicUrl::is_https)
     }
 
     /// The environment of this process. Skips variables that aren't Unicode, which can't be settings.
@@ -159,6 +188,16 @@ impl Settings {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect()
     }
+}
+
+/// The options `--domain` and `--email` of the command line.
+#[derive(Debug, Clone, Default)]
+pub struct DomainOptions {
+    /// Names of the desk. If there are any, `tls.mode` is `acme` and the defaults of `server.port`, `server.host` and
+    /// `server.public_url` are those of a public HTTPS server.
+    pub domains: Vec<String>,
+    /// `tls.email`.
+    pub email: Option<String>,
 }
 
 fn beside_the_program() -> Option<PathBuf> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::fields::{Fields, SettingsError};
+use super::fields::{Fields, SettingsError, parts};
 
 /// `server.*`
 #[derive(Debug, Clone)]
@@ -39,6 +39,22 @@ impl PublicUrl {
     /// Whether browsers reach the desk over HTTPS.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// The address of the desk under this domain name.
+    pub(super) fn of_domain(domain: &str, port: u16) -> Option<Self> {
+        let url = url::Url::parse(&format!("https://{domain}:{port}/")).ok()?;
+        Some(Self(url))
+    }
+
+    /// The host, without the port.
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// The port, also where it is the scheme's own.
+    pub fn port(&self) -> u16 {
+        self.0.port_or_known_default().unwrap_or(443)
     }
 
     /// The value of the header `Origin`: no path, no default port.
@@ -164,13 +180,6 @@ fn trusted_proxies(fields: &Fields, text: &str) -> Result<Vec<IpNet>, SettingsEr
                 })
         })
         .collect()
-}
-
-/// Splits a comma-separated list, and trims spaces.
-fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
 }
 
 /// Parses the URL of a web site: `http` or `https`, a host and an optional port, nothing else.

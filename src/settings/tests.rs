@@ -5,21 +5,21 @@ use std::time::Duration;
 use super::*;
 use crate::zone::Zone;
 
-fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(super) fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
     variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect()
 }
 
-fn refused(variables: &[(&str, &str)]) -> String {
+pub(super) fn refused(variables: &[(&str, &str)]) -> String {
     match Settings::load(None, &environment(variables)) {
         Ok(_) => panic!("accepted {variables:?}"),
         Err(error) => error.to_string(),
     }
 }
 
-fn file(text: &str) -> tempfile::NamedTempFile {
+pub(super) fn file(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(text.as_bytes()).expect("written");
     file
@@ -103,7 +103,7 @@ fn a_misspelt_key_is_named_with_its_source() {
 }
 
 /// Variable, bad value, and the key that it sets.
-const BAD_VALUES: [(&str, &str, &str); 21] = [
+const BAD_VALUES: [(&str, &str, &str); 27] = [
     ("ORDERBELL_SERVER__PORT", "eighty", "server.port"),
     ("ORDERBELL_SERVER__PORT", "70000", "server.port"),
     ("ORDERBELL_SERVER__HOST", "shop.example", "server.host"),
@@ -159,6 +159,12 @@ const BAD_VALUES: [(&str, &str, &str); 21] = [
         "Africa/Algeria",
         "shop.time_zone",
     ),
+    ("ORDERBELL_TLS__MODE", "on", "tls.mode"),
+    ("ORDERBELL_TLS__REDIRECT_PORT", "70000", "tls.redirect_port"),
+    ("ORDERBELL_TLS__DOMAINS", "*.example.com", "tls.domains"),
+    ("ORDERBELL_TLS__DOMAINS", "192.0.2.1", "tls.domains"),
+    ("ORDERBELL_TLS__DOMAINS", "a.example.com:443", "tls.domains"),
+    ("ORDERBELL_TLS__DOMAINS", "desk", "tls.domains"),
     ("ORDERBELL_LOG__FORMAT", "xml", "log.format"),
     ("ORDERBELL_LOG__LEVEL", "orderbell=loud", "log.level"),
 ];

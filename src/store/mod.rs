@@ -1,12 +1,13 @@
 //! The port that stores implement.
 //!
 //! A store keeps orders durably, with commit times of its own, and reports every change, including other programs', through
-//! [`OrderStore::watch`]. It also keeps admins, sessions and tokens ([`AccountStore`]), shared by all instances on the same
-//! store.
+//! [`OrderStore::watch`]. It also keeps admins, sessions and tokens ([`AccountStore`]) and other secrets ([`SecretStore`]),
+//! shared by all instances on the same store.
 
 mod accounts;
 mod error;
 mod idempotency;
+mod secrets;
 
 pub use accounts::{
     AccountStore, Admin, Digest, FcmToken, MAX_SESSIONS, NewAdmin, NewPassword, NewSession,
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 pub use error::StoreError;
 pub use idempotency::{IDEMPOTENCY_HOURS, IDEMPOTENCY_MILLIS, IdempotencyKey};
 use rand::distr::{Alphanumeric, SampleString as _};
+pub use secrets::SecretStore;
 
 use crate::orders::{
     ListPage, ListQuery, Order, OrderDraft, OrderId, OrderPatch, WatchEvent, WindowLimits,

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::certificate::{AUTHORITY, Files};
 use crate::sse::Stream;
 
 pub(crate) const EMAIL: &str = "ana@shop.example";
@@ -18,12 +19,39 @@ pub(crate) const PASSWORD: &str = "correct horse";
 pub(crate) const TOKEN: &str = "a token for tests only, of 38 letters";
 const STORE: &str = "orders.db";
 
+/// What clients speak with the service. [`over_http_and_https!`] runs tests with both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+/// Makes tests of functions that take a [`Scheme`]: each runs over plain HTTP, and over HTTPS.
+macro_rules! over_http_and_https {
+    ($($name:ident),* $(,)?) => {
+        mod over_http {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::app::Scheme::Http).await;
+            })*
+        }
+
+        mod over_https {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::app::Scheme::Https).await;
+            })*
+        }
+    };
+}
+pub(crate) use over_http_and_https;
+
 pub(crate) struct TestApp {
     pub base: String,
     pub client: reqwest::Client,
     shutdown: CancellationToken,
     running: Option<JoinHandle<anyhow::Result<()>>>,
-    folder: tempfile::TempDir,
+    folder: Option<tempfile::TempDir>,
 }
 
 /// The settings of all tests, as a service reads them from its environment.
@@ -47,7 +75,9 @@ pub(crate) fn environment(path: &Path) -> BTreeMap<String, String> {
 
 /// A client without a pool of kept connections, and without a cookie of its own.
 pub(crate) fn client() -> reqwest::Client {
+    let root = reqwest::Certificate::from_pem(AUTHORITY.root.as_bytes()).expect("a certificate");
     reqwest::Client::builder()
+        .tls_certs_only([root])
         .redirect(reqwest::redirect::Policy::none())
         // A library below has the client understand gzip; here, what was sent is looked at as it is.
         .no_gzip()
@@ -63,8 +93,17 @@ impl TestApp {
 
     /// Starts with settings over those of all tests.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_over(Scheme::Http, settings).await
+    }
+
+    /// The same over plain HTTP or HTTPS.
+    pub(crate) async fn start_over(scheme: Scheme, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut environment = environment(&folder.path().join(STORE));
+        if scheme == Scheme::Https {
+            let settings = Files::write(folder.path()).settings();
+            environment.extend(settings.map(|(name, value)| (name.to_owned(), value)));
+        }
         environment.extend(
             settings
                 .iter()
@@ -74,7 +113,7 @@ impl TestApp {
         let app = App::build(settings, Clock::system())
             .await
             .expect("the app builds");
-        let base = format!("http://{}", app.address());
+        let base = app.url();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(app.run(shutdown.clone()));
         Self {
@@ -82,13 +121,28 @@ impl TestApp {
             client: client(),
             shutdown,
             running: Some(running),
-            folder,
+            folder: Some(folder),
+        }
+    }
+
+    /// The same verbs for a server that runs as a process of its own.
+    pub(crate) fn at(base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            client: client(),
+            shutdown: CancellationToken::new(),
+            running: None,
+            folder: None,
         }
     }
 
     /// The file of the embedded store.
     pub(crate) fn store(&self) -> PathBuf {
-        self.folder.path().join(STORE)
+        self.folder
+            .as_ref()
+            .expect("a folder of its own")
+            .path()
+            .join(STORE)
     }
 
     pub(crate) async fn stop(mut self) {

@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod app;
+mod certificate;
 mod commands;
 mod cors;
 mod desk;
@@ -11,6 +12,7 @@ mod firestore_accounts;
 mod firestore_open;
 mod firestore_sessions;
 mod gzip;
+mod https;
 mod legacy;
 mod lifecycle;
 mod limits;

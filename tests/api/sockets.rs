@@ -2,10 +2,42 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::app::{TOKEN, TestApp, eventually};
+use crate::app::{Scheme, TOKEN, TestApp, eventually, over_http_and_https};
+use crate::certificate::{AUTHORITY, Files};
+use crate::process::{Server, folder};
+
+over_http_and_https!(
+    a_client_that_has_closed_its_side_is_dropped,
+    a_request_that_never_ends_is_cut,
+    slow_readers_harm_nobody,
+    a_reader_that_pauses_gets_everything_in_order,
+    a_long_answer_waits_for_a_client_that_pauses,
+);
+
+/// A connection in a test's hands, encrypted or not.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+
+/// Connects to the address `base`, which begins with `http://` or `https://`.
+pub(crate) async fn connect(base: &str) -> Box<dyn Socket> {
+    let (scheme, address) = base.split_once("://").expect("an address");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    // So that the server feels soon when a test doesn't read.
+    socket.set_recv_buffer_size(16 << 10).expect("a buffer");
+    let address = address.parse().expect("an address and a port");
+    let socket = socket.connect(address).await.expect("a connection");
+    if scheme == "http" {
+        return Box::new(socket);
+    }
+    let name = ServerName::try_from("localhost").expect("a name");
+    let socket = AUTHORITY.connector().connect(name, socket).await;
+    Box::new(socket.expect("a handshake"))
+}
 
 /// Sends bytes, and reads until the server closes or has said nothing for some seconds.
 pub(crate) async fn exchange(address: &str, request: &[u8]) -> String {
@@ -17,11 +49,10 @@ pub(crate) async fn exchange(address: &str, request: &[u8]) -> String {
 }
 
 /// A stream whose socket is ours; what comes first has been read.
-pub(crate) async fn raw_stream(base: &str) -> TcpStream {
-    let address = base.strip_prefix("http://").expect("an address");
-    let mut socket = TcpStream::connect(address).await.expect("a connection");
+pub(crate) async fn raw_stream(base: &str) -> Box<dyn Socket> {
+    let mut socket = connect(base).await;
     let request = format!(
-        "GET /api/admin/stream/orders HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+        "GET /api/admin/stream/orders HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
     );
     socket.write_all(request.as_bytes()).await.expect("sent");
     let mut head = vec![0; 4_096];
@@ -32,9 +63,8 @@ pub(crate) async fn raw_stream(base: &str) -> TcpStream {
 
 const OPEN: &str = "orderbell_streams_open{kind=\"api\"}";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_has_closed_its_side_is_dropped() {
-    let app = TestApp::start().await;
+async fn a_client_that_has_closed_its_side_is_dropped(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[]).await;
     let mut socket = raw_stream(&app.base).await;
     assert_eq!(app.metric(OPEN).await, 1.0);
     socket.shutdown().await.expect("half closed");
@@ -45,11 +75,18 @@ async fn a_client_that_has_closed_its_side_is_dropped() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_never_ends_is_cut() {
-    let app = TestApp::start_with(&[("ORDERBELL_SERVER__REQUEST_TIMEOUT_SECONDS", "1")]).await;
-    let address = app.base.strip_prefix("http://").expect("an address");
-    let answer = exchange(address, b"GET /api/health HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
+async fn a_request_that_never_ends_is_cut(scheme: Scheme) {
+    let app = TestApp::start_over(
+        scheme,
+        &[("ORDERBELL_SERVER__REQUEST_TIMEOUT_SECONDS", "1")],
+    )
+    .await;
+    let mut socket = connect(&app.base).await;
+    let request = b"GET /api/health HTTP/1.1\r\nhost: x\r\nx-slow: ";
+    socket.write_all(request).await.expect("sent");
+    let mut answer = String::new();
+    // The end may come without TLS's own goodbye.
+    let _ = socket.read_to_string(&mut answer).await;
     assert!(
         answer.is_empty() || answer.starts_with("HTTP/1.1 408"),
         "{answer}"
@@ -59,9 +96,16 @@ async fn a_request_that_never_ends_is_cut() {
 
 /// Readers that don't read, or hardly, are cut or caught up; the others don't notice, and memory doesn't grow with what
 /// they have left unread.
-#[tokio::test(flavor = "multi_thread")]
-async fn slow_readers_harm_nobody() {
-    let app = TestApp::start_with(&[("ORDERBELL_STREAM__WRITE_TIMEOUT_SECONDS", "5")]).await;
+async fn slow_readers_harm_nobody(scheme: Scheme) {
+    let folder = folder();
+    let files = Files::write(folder.path()).settings();
+    let mut settings = vec![("ORDERBELL_STREAM__WRITE_TIMEOUT_SECONDS", "5")];
+    if scheme == Scheme::Https {
+        settings.extend(files.iter().map(|(name, value)| (*name, value.as_str())));
+    }
+    // A process of its own, whose memory no other test uses.
+    let server = Server::start(&folder.path().join("orders.db"), &settings).await;
+    let app = TestApp::at(&server.base);
     let _never = raw_stream(&app.base).await;
     let mut drop_by_drop = raw_stream(&app.base).await;
     let mut good = app.stream().await;
@@ -77,13 +121,13 @@ async fn slow_readers_harm_nobody() {
     });
     let mut body = crate::app::small_order();
     body["order"]["customerName"] = "n".repeat(200).into();
-    let before = memory();
+    let before = server.resident_kib();
     for _ in 0..2_500 {
         assert!(app.post_order(&body).await.status().is_success());
         good.next_order().await.expect("the good reader's event");
     }
-    let grown = memory().saturating_sub(before);
-    assert!(grown < 40 << 20, "{grown} bytes");
+    let grown = server.resident_kib().saturating_sub(before);
+    assert!(grown < 40 << 10, "{grown} KiB");
     eventually("the end of the reader that never reads", || async {
         app.metric(OPEN).await < 3.0
     })
@@ -91,19 +135,56 @@ async fn slow_readers_harm_nobody() {
     app.submit().await;
     good.next_order().await.expect("the good reader's event");
     reading.abort();
+    server.kill().await;
+}
+
+/// What the socket has accepted in part is continued where it ended.
+async fn a_reader_that_pauses_gets_everything_in_order(scheme: Scheme) {
+    const ORDERS: usize = 600;
+    let app = TestApp::start_over(scheme, &[("ORDERBELL_STREAM__SEND_BUFFER_KIB", "16")]).await;
+    let mut paused = raw_stream(&app.base).await;
+    let mut body = crate::app::small_order();
+    body["order"]["customerName"] = "n".repeat(200).into();
+    for _ in 0..ORDERS {
+        assert!(app.post_order(&body).await.status().is_success());
+    }
+    let (mut text, mut buffer) = (String::new(), vec![0; 4_096]);
+    let mut told = 0;
+    let last = format!("\"orderId\":\"ORD{ORDERS}\"");
+    while !text.contains(&last) {
+        let length = paused.read(&mut buffer).await.expect("the stream");
+        assert!(length > 0, "the stream has ended after {told} orders");
+        text.push_str(std::str::from_utf8(&buffer[..length]).expect("text"));
+    }
+    let numbers = text.split("\"orderId\":\"ORD").skip(1).map(|rest| {
+        let number = rest.split('"').next().expect("a number");
+        number.parse::<usize>().expect("a number")
+    });
+    for number in numbers {
+        assert!(number > told, "{number} behind {told}");
+        told = number;
+    }
+    assert_eq!(told, ORDERS);
     app.stop().await;
 }
 
-/// Resident memory of this process in bytes.
-fn memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("a figure");
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse::<usize>().ok())
-        .expect("a number")
-        << 10
+async fn a_long_answer_waits_for_a_client_that_pauses(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[("ORDERBELL_STREAM__SEND_BUFFER_KIB", "16")]).await;
+    let mut body = crate::app::small_order();
+    body["order"]["customerName"] = "n".repeat(200).into();
+    for _ in 0..400 {
+        assert!(app.post_order(&body).await.status().is_success());
+    }
+    let mut socket = connect(&app.base).await;
+    let request = format!(
+        "GET /api/admin/orders HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\nconnection: close\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.expect("sent");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("an answer");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let list: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(list["orders"].as_array().map(Vec::len), Some(400));
+    app.stop().await;
 }

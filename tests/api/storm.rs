@@ -4,25 +4,28 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::app::{TOKEN, client, json_of, small_order};
+use crate::app::{Scheme, TOKEN, client, json_of, over_http_and_https, small_order};
+use crate::certificate::Files;
 use crate::process::{Server, folder, free_port};
+use crate::sockets::{Socket, connect};
+
+over_http_and_https!(thousands_come_at_once_and_come_back_at_once);
 
 const READERS: usize = 5_000;
 
 /// A reader whose socket is ours: a client of this size for each of them would be the test's own storm.
 struct Reader {
-    socket: TcpStream,
+    socket: Box<dyn Socket>,
     text: String,
 }
 
 impl Reader {
-    async fn connect(address: &str, last_id: &str) -> Self {
-        let mut socket = TcpStream::connect(address).await.expect("a connection");
+    async fn connect(base: &str, last_id: &str) -> Self {
+        let mut socket = connect(base).await;
         let request = format!(
-            "GET /api/admin/stream/orders HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\n\
+            "GET /api/admin/stream/orders HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
              last-event-id: {last_id}\r\n\r\n"
         );
         socket.write_all(request.as_bytes()).await.expect("sent");
@@ -59,11 +62,11 @@ impl Reader {
     }
 }
 
-async fn storm(address: &str, last_id: &str) -> Vec<Reader> {
+async fn storm(base: &str, last_id: &str) -> Vec<Reader> {
     let mut coming = JoinSet::new();
     for _ in 0..READERS {
-        let (address, last_id) = (address.to_owned(), last_id.to_owned());
-        coming.spawn(async move { Reader::connect(&address, &last_id).await });
+        let (base, last_id) = (base.to_owned(), last_id.to_owned());
+        coming.spawn(async move { Reader::connect(&base, &last_id).await });
     }
     coming.join_all().await
 }
@@ -81,8 +84,7 @@ async fn place(server: &Server) -> String {
         .to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn thousands_come_at_once_and_come_back_at_once() {
+async fn thousands_come_at_once_and_come_back_at_once(scheme: Scheme) {
     let limit = rlimit::increase_nofile_limit(2 * READERS as u64).expect("a limit");
     assert!(
         limit >= READERS as u64 + 1_000,
@@ -91,21 +93,23 @@ async fn thousands_come_at_once_and_come_back_at_once() {
     let folder = folder();
     let store = folder.path().join("orders.db");
     let port = free_port();
-    let settings = [
+    let files = Files::write(folder.path()).settings();
+    let mut settings = vec![
         ("ORDERBELL_SERVER__PORT", port.as_str()),
         ("ORDERBELL_STREAM__MAX_PER_ADMIN", "6000"),
+        // In a build that isn't optimised, handshakes take their time, and so do requests behind them.
+        ("ORDERBELL_SERVER__REQUEST_TIMEOUT_SECONDS", "60"),
     ];
+    if scheme == Scheme::Https {
+        settings.extend(files.iter().map(|(name, value)| (*name, value.as_str())));
+    }
     let server = Server::start(&store, &settings).await;
-    let address = server
-        .base
-        .strip_prefix("http://")
-        .expect("an address")
-        .to_owned();
+    let base = server.base.clone();
     let mut there = server.stream(None).await.expect("a stream");
 
     let coming = tokio::spawn({
-        let address = address.clone();
-        async move { storm(&address, "0-").await }
+        let base = base.clone();
+        async move { storm(&base, "0-").await }
     });
     // Who is there already is told of every order meanwhile.
     let mut placed = BTreeSet::new();
@@ -129,7 +133,7 @@ async fn thousands_come_at_once_and_come_back_at_once() {
     server.kill().await;
     drop(readers);
     let server = Server::start(&store, &settings).await;
-    let (missed, back) = tokio::join!(place(&server), storm(&address, &last_id));
+    let (missed, back) = tokio::join!(place(&server), storm(&base, &last_id));
     let after = place(&server).await;
     for mut reader in back {
         reader.until(&format!("\"orderId\":\"{after}\"")).await;

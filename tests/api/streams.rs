@@ -4,14 +4,29 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::app::{TOKEN, TestApp, eventually, refusal};
+use crate::app::{Scheme, TOKEN, TestApp, eventually, over_http_and_https, refusal};
+use crate::sockets::connect;
 use crate::sse::Stream;
+
+over_http_and_https!(
+    a_stream_tells_of_what_happens_after_it_was_opened,
+    a_reader_that_comes_back_is_told_what_it_missed,
+    a_position_that_means_nothing_ends_in_a_reset,
+    silence_is_filled_with_heartbeats,
+    one_address_has_a_share_of_the_streams,
+    clients_of_http_1_0_get_the_stream_as_it_is,
+    there_are_as_many_streams_as_there_may_be,
+    each_door_has_its_own_key,
+    stopping_says_bye,
+    a_filtered_reader_is_told_when_an_order_leaves_its_set,
+    a_batch_carries_what_came_in_its_time,
+    a_gzip_stream_is_readable_event_by_event,
+);
 
 const ADMIN: &str = "/api/admin/stream/orders";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_tells_of_what_happens_after_it_was_opened() {
-    let app = TestApp::start().await;
+async fn a_stream_tells_of_what_happens_after_it_was_opened(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[]).await;
     app.submit().await;
     let (start, mut stream) = app.stream_at("").await;
     assert!(
@@ -39,9 +54,8 @@ async fn a_stream_tells_of_what_happens_after_it_was_opened() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_comes_back_is_told_what_it_missed() {
-    let app = TestApp::start().await;
+async fn a_reader_that_comes_back_is_told_what_it_missed(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[]).await;
     let (start, stream) = app.stream_at("").await;
     drop(stream);
     app.submit().await;
@@ -78,9 +92,8 @@ async fn a_reader_that_comes_back_is_told_what_it_missed() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_position_that_means_nothing_ends_in_a_reset() {
-    let app = TestApp::start_with(&[("ORDERBELL_STORE__WINDOW", "2")]).await;
+async fn a_position_that_means_nothing_ends_in_a_reset(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[("ORDERBELL_STORE__WINDOW", "2")]).await;
     let (start, _) = app.stream_at("").await;
     for _ in 0..4 {
         app.submit_finished().await;
@@ -119,9 +132,8 @@ async fn a_position_that_means_nothing_ends_in_a_reset() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn silence_is_filled_with_heartbeats() {
-    let app = TestApp::start_with(&[("ORDERBELL_STREAM__HEARTBEAT_SECONDS", "1")]).await;
+async fn silence_is_filled_with_heartbeats(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[("ORDERBELL_STREAM__HEARTBEAT_SECONDS", "1")]).await;
     let mut response = app
         .request(Method::GET, ADMIN)
         .send()
@@ -147,12 +159,14 @@ async fn silence_is_filled_with_heartbeats() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_address_has_a_share_of_the_streams() {
-    let app = TestApp::start_with(&[
-        ("ORDERBELL_STREAM__MAX_PER_ADDRESS", "2"),
-        ("ORDERBELL_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
-    ])
+async fn one_address_has_a_share_of_the_streams(scheme: Scheme) {
+    let app = TestApp::start_over(
+        scheme,
+        &[
+            ("ORDERBELL_STREAM__MAX_PER_ADDRESS", "2"),
+            ("ORDERBELL_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+        ],
+    )
     .await;
     let from = |address: &str| {
         app.request(Method::GET, ADMIN)
@@ -180,13 +194,9 @@ async fn one_address_has_a_share_of_the_streams() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn clients_of_http_1_0_get_the_stream_as_it_is() {
-    let app = TestApp::start().await;
-    let address = app.base.strip_prefix("http://").expect("an address");
-    let mut socket = tokio::net::TcpStream::connect(address)
-        .await
-        .expect("a connection");
+async fn clients_of_http_1_0_get_the_stream_as_it_is(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[]).await;
+    let mut socket = connect(&app.base).await;
     let request = format!("GET {ADMIN} HTTP/1.0\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
     socket.write_all(request.as_bytes()).await.expect("sent");
     let (mut answer, mut buffer) = (String::new(), vec![0; 4_096]);
@@ -206,12 +216,14 @@ async fn clients_of_http_1_0_get_the_stream_as_it_is() {
     assert!(answer.ends_with("\n\n"), "{answer}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn there_are_as_many_streams_as_there_may_be() {
-    let app = TestApp::start_with(&[
-        ("ORDERBELL_STREAM__MAX_CONNECTIONS", "3"),
-        ("ORDERBELL_STREAM__MAX_PER_ADMIN", "2"),
-    ])
+async fn there_are_as_many_streams_as_there_may_be(scheme: Scheme) {
+    let app = TestApp::start_over(
+        scheme,
+        &[
+            ("ORDERBELL_STREAM__MAX_CONNECTIONS", "3"),
+            ("ORDERBELL_STREAM__MAX_PER_ADMIN", "2"),
+        ],
+    )
     .await;
     let _first = app.stream().await;
     let second = app.stream().await;
@@ -242,9 +254,8 @@ async fn there_are_as_many_streams_as_there_may_be() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_door_has_its_own_key() {
-    let app = TestApp::start().await;
+async fn each_door_has_its_own_key(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[]).await;
     let cookie = app.sign_in().await;
     for (path, request) in [
         (ADMIN, app.bare(Method::GET, ADMIN)),
@@ -270,9 +281,8 @@ async fn each_door_has_its_own_key() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn stopping_says_bye() {
-    let app = TestApp::start().await;
+async fn stopping_says_bye(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[]).await;
     let mut streams = Vec::new();
     for _ in 0..20 {
         streams.push(app.stream().await);
@@ -289,9 +299,8 @@ async fn stopping_says_bye() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_filtered_reader_is_told_when_an_order_leaves_its_set() {
-    let app = TestApp::start().await;
+async fn a_filtered_reader_is_told_when_an_order_leaves_its_set(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[]).await;
     let (start, mut live) = app.stream_at("?status=PENDING,CONFIRMED").await;
     app.submit().await;
     app.submit().await;
@@ -347,9 +356,8 @@ async fn a_filtered_reader_is_told_when_an_order_leaves_its_set() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_carries_what_came_in_its_time() {
-    let app = TestApp::start().await;
+async fn a_batch_carries_what_came_in_its_time(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[]).await;
     let (start, mut stream) = app.stream_at("?batch=300").await;
     for _ in 0..5 {
         app.submit().await;
@@ -391,9 +399,8 @@ async fn a_batch_carries_what_came_in_its_time() {
 }
 
 /// Each event can be read when it has come, with nothing behind it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_gzip_stream_is_readable_event_by_event() {
-    let app = TestApp::start().await;
+async fn a_gzip_stream_is_readable_event_by_event(scheme: Scheme) {
+    let app = TestApp::start_over(scheme, &[]).await;
     let request = app
         .request(Method::GET, ADMIN)
         .header("accept-encoding", "gzip");

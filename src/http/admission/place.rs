@@ -85,6 +85,8 @@ struct Held {
 /// Why a connection was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::http) enum Cut {
+    /// The TLS handshake did not end in time.
+    SlowHandshake,
     /// No request came.
     Idle,
     /// A request's head did not end in time.
@@ -100,6 +102,7 @@ pub(in crate::http) enum Cut {
 impl Cut {
     pub(super) fn labels(self) -> Labels {
         let reason = match self {
+            Self::SlowHandshake => "slow_handshake",
             Self::Idle => "idle",
             Self::SlowHead => "slow_head",
             Self::SlowBody => "slow_body",
@@ -126,6 +129,13 @@ impl Place {
         }
         slot.waker.register(cx.waker());
         slot.is_evicted()
+    }
+
+    /// Whether the address has sent a valid credential, or stands for many clients.
+    pub(in crate::http) fn is_known(&self) -> bool {
+        let slot = &self.0.slot;
+        let admission = || self.0.admission.upgrade();
+        slot.is_exempt || admission().is_some_and(|admission| admission.knows(slot.network))
     }
 
     /// The connection has become a stream's: it is never ended to make room.

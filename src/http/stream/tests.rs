@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use socket2::SockRef;
 
@@ -73,7 +74,7 @@ fn answer(version: &'static str) -> String {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let app = || App::new().route("/", web::get().to(detach));
-        let server = serve(listener, settings, admission(), app).expect("a server");
+        let server = serve(listener, settings, admission(), None, app).expect("a server");
         let stop = server.stop();
         let server = actix_web::rt::spawn(server.run());
         let client = actix_web::rt::task::spawn_blocking(move || {
@@ -120,7 +121,7 @@ fn a_stream_whose_write_has_failed_stays_over() {
         let (socket, _) = listener.accept().expect("the client's connection");
         socket.set_nonblocking(true).expect("a socket");
         let detached = DetachedSocket {
-            socket: TcpStream::from_std(socket).expect("a socket"),
+            transport: Transport::Plain(TcpStream::from_std(socket).expect("a socket")),
             place: admission()
                 .admit(IpAddr::from([127, 0, 0, 1]))
                 .expect("a place"),

@@ -4,6 +4,7 @@ pub(crate) mod admins;
 pub(crate) mod changes;
 pub(crate) mod lists;
 pub(crate) mod passwords;
+pub(crate) mod secrets;
 pub(crate) mod sessions;
 pub(crate) mod submits;
 pub(crate) mod tokens;
@@ -61,6 +62,10 @@ macro_rules! contract_tests {
             tokens: [
                 tokens_are_kept_until_revoked,
                 a_secret_is_made_once,
+            ];
+            secrets: [
+                a_secret_is_replaced_only_where_it_is_as_expected,
+                of_many_writers_of_a_secret_one_wins,
             ];
         }
     };

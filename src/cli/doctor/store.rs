@@ -1,18 +1,17 @@
-use std::net::{SocketAddr, TcpListener};
+//! The store: accounts, orders, and the watch.
+
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::say;
-use crate::app;
+use super::Report;
 use crate::auth::is_checkable;
 use crate::clock::{Clock, millis};
 use crate::embedded::EmbeddedStore;
 use crate::firestore::{FirestoreSettings, FirestoreStore};
 use crate::orders::{Change, HeldOrder, Snapshot, SourceState, WatchEvent, WindowLimits};
-use crate::settings::{Settings, StoreKind};
 use crate::store::{AccountStore, OrderStore as _};
 
 /// Time limit for Firestore to deliver the window.
@@ -22,92 +21,7 @@ const EMBEDDED_PATIENCE: Duration = Duration::from_secs(20);
 /// Age at which an open order was most likely forgotten.
 const OLD_ORDER: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Checks what can go wrong before and while serving. The settings are valid, or this wouldn't run.
-pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    let mut report = Report::default();
-    report.good("settings are valid");
-    report.good(&format!(
-        "the shop's days begin at midnight in the time zone {} (shop.time_zone)",
-        settings.shop.time_zone.name()
-    ));
-    check_address(
-        &mut report,
-        SocketAddr::new(settings.server.host, settings.server.port),
-    )
-    .await;
-    match &settings.store.kind {
-        StoreKind::Embedded(path) if !path.exists() => {
-            report.good(&format!(
-                "{} does not exist yet; `orderbell serve` creates it",
-                path.display()
-            ));
-        }
-        kind => match app::accounts(kind) {
-            Ok(accounts) => check_accounts(&mut report, &*accounts).await,
-            Err(error) => report.bad(
-                &format!("{error:#}"),
-                "check embedded.path and its permissions",
-            ),
-        },
-    }
-    match &settings.store.kind {
-        StoreKind::Firestore(firestore) => {
-            check_firestore(&mut report, firestore, settings.store.window).await;
-        }
-        StoreKind::Embedded(path) if path.exists() => {
-            check_embedded(&mut report, path, settings.store.window).await;
-        }
-        StoreKind::Embedded(_) => {}
-    }
-    if settings.auth.accept_admin_ids {
-        report.warn(
-            "admins' ids are accepted as bearer tokens (auth.accept_admin_ids), and an id that leaks can't be changed",
-            "give each client its own token (`orderbell token create NAME --admin EMAIL`), then set this to \"false\"",
-        );
-    }
-    if !settings.server.host.is_loopback() && settings.cookies.insecure {
-        report.bad(
-            "session cookies are sent without encryption (auth.insecure_cookies)",
-            "put an HTTPS proxy in front of the server, then set auth.insecure_cookies to false",
-        );
-    }
-    report.finish()
-}
-
-async fn check_address(report: &mut Report, address: SocketAddr) {
-    match asks_ready(address).await {
-        Ok(state) => report.check(
-            state == "ready",
-            &format!("the server on {address} reports the state {state}"),
-            "read the server's log",
-        ),
-        Err(_) => match TcpListener::bind(address) {
-            Ok(_) => report.good(&format!("{address} is free to listen on")),
-            Err(error) => report.bad(
-                &format!("can't listen on {address}: {error}"),
-                "stop the program that uses the address, or set another server.port",
-            ),
-        },
-    }
-}
-
-async fn asks_ready(address: SocketAddr) -> anyhow::Result<String> {
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(3))
-        .build()?;
-    let answer: serde_json::Value = client
-        .get(format!("http://{address}/health/ready"))
-        .send()
-        .await?
-        .json()
-        .await?;
-    Ok(answer["status"]
-        .as_str()
-        .unwrap_or("something else")
-        .to_owned())
-}
-
-async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
+pub(super) async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
     match accounts.admins().await {
         Ok(admins) => {
             report.good("the store can be read");
@@ -143,7 +57,7 @@ async fn check_accounts(report: &mut Report, accounts: &dyn AccountStore) {
 }
 
 /// Reads the window like the server. Also works while a server runs.
-async fn check_embedded(report: &mut Report, path: &Path, window: WindowLimits) {
+pub(super) async fn check_embedded(report: &mut Report, path: &Path, window: WindowLimits) {
     // The check of the accounts has reported any error of the file.
     let Ok(store) = EmbeddedStore::open_for_accounts(path, Clock::system()) else {
         return;
@@ -212,7 +126,11 @@ fn check_window(report: &mut Report, snapshot: &Snapshot, now_millis: u64) {
 }
 
 /// Starts a listener like the server's, until the window has arrived or an error occurs.
-async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, window: WindowLimits) {
+pub(super) async fn check_firestore(
+    report: &mut Report,
+    settings: &FirestoreSettings,
+    window: WindowLimits,
+) {
     let store = FirestoreStore::start(settings.clone(), Clock::system());
     #[expect(
         clippy::disallowed_methods,
@@ -262,38 +180,4 @@ async fn check_firestore(report: &mut Report, settings: &FirestoreSettings, wind
         &format!("the listener received nothing: {said}"),
         "check the network and the credentials",
     );
-}
-
-#[derive(Default)]
-struct Report {
-    problems: usize,
-}
-
-impl Report {
-    fn good(&mut self, what: &str) {
-        say(&format!("ok   {what}"));
-    }
-
-    fn bad(&mut self, what: &str, advice: &str) {
-        self.problems += 1;
-        say(&format!("BAD  {what}\n     -> {advice}"));
-    }
-
-    /// Reports something that works but could be safer. Doesn't affect the exit code.
-    fn warn(&mut self, what: &str, advice: &str) {
-        say(&format!("WARN {what}\n     -> {advice}"));
-    }
-
-    fn check(&mut self, good: bool, what: &str, advice: &str) {
-        if good {
-            self.good(what);
-        } else {
-            self.bad(what, advice);
-        }
-    }
-
-    fn finish(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.problems == 0, "{} problems found", self.problems);
-        Ok(())
-    }
 }
