@@ -103,7 +103,7 @@ fn a_misspelt_key_is_named_with_its_source() {
 }
 
 /// Variable, bad value, and the key that it sets.
-const BAD_VALUES: [(&str, &str, &str); 27] = [
+const BAD_VALUES: [(&str, &str, &str); 28] = [
     ("ORDERBELL_SERVER__PORT", "eighty", "server.port"),
     ("ORDERBELL_SERVER__PORT", "70000", "server.port"),
     ("ORDERBELL_SERVER__HOST", "shop.example", "server.host"),
@@ -165,6 +165,7 @@ const BAD_VALUES: [(&str, &str, &str); 27] = [
     ("ORDERBELL_TLS__DOMAINS", "192.0.2.1", "tls.domains"),
     ("ORDERBELL_TLS__DOMAINS", "a.example.com:443", "tls.domains"),
     ("ORDERBELL_TLS__DOMAINS", "desk", "tls.domains"),
+    ("ORDERBELL_TLS__MAX_HANDSHAKES", "0", "tls.max_handshakes"),
     ("ORDERBELL_LOG__FORMAT", "xml", "log.format"),
     ("ORDERBELL_LOG__LEVEL", "orderbell=loud", "log.level"),
 ];

@@ -16,6 +16,7 @@ over_http_and_https!(
     slow_readers_harm_nobody,
     a_reader_that_pauses_gets_everything_in_order,
     a_long_answer_waits_for_a_client_that_pauses,
+    requests_that_come_together_are_answered_in_their_order,
 );
 
 /// A connection in a test's hands, encrypted or not.
@@ -165,6 +166,34 @@ async fn a_reader_that_pauses_gets_everything_in_order(scheme: Scheme) {
         told = number;
     }
     assert_eq!(told, ORDERS);
+    app.stop().await;
+}
+
+/// More of them than one read brings.
+async fn requests_that_come_together_are_answered_in_their_order(scheme: Scheme) {
+    const COUNT: usize = 2_000;
+    let app = TestApp::start_over(scheme, &[]).await;
+    let socket = connect(&app.base).await;
+    let (mut reading, mut writing) = tokio::io::split(socket);
+    let requests = tokio::spawn(async move {
+        for number in 1..=COUNT {
+            let end = if number == COUNT {
+                "connection: close\r\n"
+            } else {
+                ""
+            };
+            let request = format!(
+                "GET /unknown/{number} HTTP/1.1\r\nhost: localhost\r\nx-request-id: a\r\n{end}\r\n"
+            );
+            writing.write_all(request.as_bytes()).await.expect("sent");
+        }
+        writing.flush().await.expect("sent");
+        writing
+    });
+    let mut answers = String::new();
+    reading.read_to_string(&mut answers).await.expect("answers");
+    drop(requests.await);
+    assert_eq!(answers.matches("HTTP/1.1 404 ").count(), COUNT);
     app.stop().await;
 }
 
