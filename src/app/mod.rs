@@ -16,6 +16,7 @@ use std::time::Duration;
 use actix_web::web;
 use anyhow::Context as _;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -207,25 +208,29 @@ impl App {
         let stop_server = self.server.stop();
         let mut server = tokio::spawn(self.server.run());
         let redirects = self.redirects.map(|(server, _)| server);
-        let stop_redirects = redirects.as_ref().map(HttpServer::stop);
-        let mut redirects = tokio::spawn(run_if_any(redirects));
+        let stop_redirects = stop_if_any(redirects.as_ref().map(HttpServer::stop));
+        let mut redirects = redirects.map(|server| tokio::spawn(server.run()));
         let recheck = recheck_streams(&self.auth, &self.hub);
         let result = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
             error = self.store.ended() => Err(error),
             error = self.hub.failed() => Err(error),
             ended = &mut server => return Err(anyhow::anyhow!("the HTTP server ended without a shutdown: {ended:?}")),
-            ended = &mut redirects => return Err(anyhow::anyhow!("the redirect listener ended without a shutdown: {ended:?}")),
+            ended = end_of(&mut redirects) => return Err(anyhow::anyhow!("the redirect listener ended without a shutdown: {ended:?}")),
             never = renew(self.renewal) => match never {},
             never = recheck => match never {},
             never = follow(self.certificate_files) => match never {},
             never = deliver_open_orders(&*self.store, &self.hub) => match never {},
         };
-        stop(stop_server, &self.hub, &self.stream_tasks).await;
-        if let Some(stop_redirects) = stop_redirects {
-            stop_redirects.await;
+        let stop_server = stop(stop_server, &self.hub, &self.stream_tasks);
+        tokio::join!(stop_server, stop_redirects);
+        // Its worker holds the store, which may be opened again after the end.
+        if let Some(redirects) = redirects {
+            redirects
+                .await
+                .context("the redirect listener panicked")?
+                .context("the redirect listener failed")?;
         }
-        redirects.abort();
         server
             .await
             .context("the HTTP server panicked")?
@@ -358,11 +363,17 @@ async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert:
     }
 }
 
-/// Serves, if there is a server.
-async fn run_if_any(server: Option<HttpServer>) -> std::io::Result<()> {
-    match server {
-        Some(server) => server.run().await,
+/// Waits for the end of a task; for ever if there is none.
+async fn end_of<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    match task {
+        Some(task) => task.await,
         None => std::future::pending().await,
+    }
+}
+
+async fn stop_if_any(stop: Option<impl Future<Output = ()>>) {
+    if let Some(stop) = stop {
+        stop.await;
     }
 }
 

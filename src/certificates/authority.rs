@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::client::AcmeClient;
 use super::machine::{ChallengeKind, Wanted};
-use super::problem::{Problem, ProblemKind};
+use super::problem::{CallError, Problem, ProblemKind};
 use super::record::{AccountRecord, AlpnAnswer, CertificateRecord, OrderRecord};
 use crate::http::CertifiedPair;
 
@@ -22,26 +22,6 @@ const POLLING: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(300))
     .backoff(1.6)
     .timeout(Duration::from_secs(150));
-
-/// Why a call to the authority has failed.
-#[derive(Debug)]
-pub(super) struct CallError {
-    pub(super) problem: Problem,
-    /// The authority's `Retry-After`.
-    pub(super) retry_after: Option<Duration>,
-    /// The authority doesn't know the account any more: the next attempt has to make a new one.
-    pub(super) account_is_gone: bool,
-}
-
-impl From<Problem> for CallError {
-    fn from(problem: Problem) -> Self {
-        Self {
-            problem,
-            retry_after: None,
-            account_is_gone: false,
-        }
-    }
-}
 
 /// An account at the authority.
 pub(super) struct Authority {

@@ -9,8 +9,8 @@ use http::header::RETRY_AFTER;
 use http_body::Body as _;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 
-use super::authority::CallError;
-use super::problem::{Problem, ProblemKind};
+use super::machine::LONGEST_RETRY;
+use super::problem::{CallError, Problem, ProblemKind};
 use crate::clock::Clock;
 
 /// Time limit of connecting to the authority.
@@ -112,7 +112,7 @@ impl AcmeClient {
         let mut response = self.http.execute(request).await.map_err(other)?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| self.wait(value.to_str().ok()?));
+        let retry_after = retry_after.and_then(|value| wait(value.to_str().ok()?, &self.clock));
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(other)? {
             if body.len() + chunk.len() > MAX_ANSWER {
@@ -128,6 +128,11 @@ impl AcmeClient {
         let mut answer = http::Response::builder().status(status);
         if let Some(headers) = answer.headers_mut() {
             headers.clone_from(response.headers());
+            // `instant-acme` 0.8.5 adds any number of seconds to the time, which may panic.
+            match retry_after {
+                Some(wait) => headers.insert(RETRY_AFTER, wait.as_secs().into()),
+                None => headers.remove(RETRY_AFTER),
+            };
         }
         let (parts, ()) = answer.body(())?.into_parts();
         Ok(BytesResponse {
@@ -138,20 +143,6 @@ impl AcmeClient {
 
     fn note(&self, last: Last) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
-    }
-
-    /// The wait that a `Retry-After` asks for: seconds, or a date.
-    fn wait(&self, text: &str) -> Option<Duration> {
-        let text = text.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let at = jiff::fmt::rfc2822::parse(text)
-            .ok()?
-            .timestamp()
-            .as_millisecond();
-        let wait = u64::try_from(at).ok()?.saturating_sub(self.clock.millis());
-        Some(Duration::from_millis(wait))
     }
 }
 
@@ -184,4 +175,39 @@ fn words(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     words
+}
+
+/// The wait that a `Retry-After` asks for, as seconds or as a date, at most [`LONGEST_RETRY`].
+fn wait(text: &str, clock: &Clock) -> Option<Duration> {
+    let text = text.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            let at = u64::try_from(at.as_millisecond()).ok()?;
+            Duration::from_millis(at.saturating_sub(clock.millis()))
+        }
+    };
+    Some(wait.min(LONGEST_RETRY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_a_number_of_seconds_or_a_date() {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        let clock = Clock::from_fn(|| 784_111_777_000_000);
+        let read = |text: &str| wait(text, &clock).map(|wait| wait.as_secs());
+        assert_eq!(read(" 120 "), Some(120));
+        assert_eq!(read("Sun, 06 Nov 1994 08:50:37 GMT"), Some(60));
+        assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0));
+        for long in ["18446744073709551615", "Sat, 06 Nov 2094 08:49:37 GMT"] {
+            assert_eq!(read(long), Some(7 * 24 * 3_600), "{long}");
+        }
+        for odd in ["", "-1", "soon"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
 }

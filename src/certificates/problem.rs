@@ -1,6 +1,7 @@
 //! Why there is no new certificate, in words for the operator.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -179,3 +180,23 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+/// Why a call to the authority has failed.
+#[derive(Debug)]
+pub(super) struct CallError {
+    pub(super) problem: Problem,
+    /// The authority's `Retry-After`.
+    pub(super) retry_after: Option<Duration>,
+    /// The authority doesn't know the account any more: the next attempt has to make a new one.
+    pub(super) account_is_gone: bool,
+}
+
+impl From<Problem> for CallError {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
+            retry_after: None,
+            account_is_gone: false,
+        }
+    }
+}

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 
-/// Maximum number of certificates in [`WEEK`](super::machine::WEEK). Let's Encrypt issues five for the same names.
+/// Maximum number of certificates in a week. Let's Encrypt issues five for the same names.
 pub const MAX_ISSUED: usize = 5;
 
 /// Everything known about the certificate and the attempts to get one. Times are milliseconds since the epoch.

@@ -27,6 +27,7 @@ impl Launcher {
             .args([names, env!("CARGO_BIN_EXE_orderbell")])
             .env("ORDERBELL_EMBEDDED__PATH", store)
             .env("ORDERBELL_SERVER__WORKERS", "1")
+            .env("ORDERBELL_LOG__LEVEL", "warn")
             .env("ORDERBELL_AUTH__ADMIN_EMAIL", "ana@shop.example")
             .env("ORDERBELL_AUTH__ADMIN_PASSWORD", "correct horse")
             .envs(environment.iter().copied())

@@ -6,11 +6,11 @@ use std::time::Duration;
 use rand::RngExt as _;
 
 use super::Parts;
-use crate::certificates::authority::{Authority, CallError};
+use crate::certificates::authority::Authority;
 use crate::certificates::client::AcmeClient;
 use crate::certificates::held::Held;
 use crate::certificates::machine;
-use crate::certificates::problem::{Problem, ProblemKind};
+use crate::certificates::problem::{CallError, Problem, ProblemKind};
 use crate::certificates::record::{CertificateRecord, Record};
 
 /// Time for all other instances to see the answers of TLS-ALPN-01: a little more than they look.
