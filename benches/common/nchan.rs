@@ -33,8 +33,8 @@ pub(crate) enum Publisher {
 pub(crate) struct Nchan {
     child: Child,
     address: SocketAddr,
-    /// Of the streams; another one if they are encrypted.
-    streams: SocketAddr,
+    /// Of the publisher; another one if the streams are encrypted.
+    publishing: SocketAddr,
     publisher: Publisher,
     number: u64,
     _folder: tempfile::TempDir,
@@ -72,8 +72,8 @@ impl Nchan {
         wait_for(address)?;
         Ok(Self {
             child,
-            address,
-            streams,
+            address: streams,
+            publishing: address,
             publisher,
             number: 0,
             _folder: folder,
@@ -89,7 +89,7 @@ impl Nchan {
 
 impl Server for Nchan {
     fn address(&self) -> SocketAddr {
-        self.streams
+        self.address
     }
 
     fn stream_request(&self, headers: &str) -> String {
@@ -101,7 +101,7 @@ impl Server for Nchan {
     }
 
     fn publish(&mut self, publishing: Publishing) -> anyhow::Result<()> {
-        let mut connection = Connection::open(self.address)?;
+        let mut connection = Connection::open(self.publishing)?;
         if publishing.every_micros == 0 && self.publisher == Publisher::AtOnce {
             let requests = (0..publishing.count)
                 .map(|_| self.request())

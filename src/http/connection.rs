@@ -347,10 +347,8 @@ impl AsyncWrite for Connection {
         let this = &mut *self;
         let handler = this.shared.borrow_mut().detach.take();
         if let Some(handler) = handler {
-            if let Some(Open {
-                transport, place, ..
-            }) = this.open.take()
-            {
+            if let Some(open) = this.open.take() {
+                let (transport, place) = (open.transport, open.place);
                 handler(DetachedSocket { transport, place });
                 // actix looks again and finds the connection closed.
                 cx.waker().wake_by_ref();

@@ -162,6 +162,7 @@ fn a_bad_value_is_named_with_its_source() {
         ),
         ("ORDERBELL_TLS__MODE", "on", "tls.mode"),
         ("ORDERBELL_TLS__REDIRECT_PORT", "70000", "tls.redirect_port"),
+        ("ORDERBELL_TLS__MAX_HANDSHAKES", "0", "tls.max_handshakes"),
         ("ORDERBELL_TLS__DOMAINS", "*.example.com", "tls.domains"),
         ("ORDERBELL_TLS__DOMAINS", "192.0.2.1", "tls.domains"),
         ("ORDERBELL_TLS__DOMAINS", "a.example.com:443", "tls.domains"),

@@ -16,6 +16,7 @@ over_http_and_https!(
     slow_readers_harm_nobody,
     a_reader_that_pauses_gets_everything_in_order,
     a_long_answer_waits_for_a_client_that_pauses,
+    requests_that_come_together_are_answered_in_their_order,
 );
 
 /// A connection in a test's hands, encrypted or not.
@@ -165,6 +166,44 @@ async fn a_reader_that_pauses_gets_everything_in_order(scheme: Scheme) {
         told = number;
     }
     assert_eq!(told, ORDERS);
+    app.stop().await;
+}
+
+/// More of them than one read brings.
+async fn requests_that_come_together_are_answered_in_their_order(scheme: Scheme) {
+    const COUNT: usize = 2_000;
+    let app = TestApp::start_over(scheme, &[]).await;
+    let socket = connect(&app.base).await;
+    let (mut reading, mut writing) = tokio::io::split(socket);
+    let is_known = |number: usize| !number.is_multiple_of(100);
+    let requests = tokio::spawn(async move {
+        for number in 1..=COUNT {
+            let path = if is_known(number) {
+                "health/live"
+            } else {
+                "unknown"
+            };
+            let end = if number == COUNT {
+                "close"
+            } else {
+                "keep-alive"
+            };
+            let request =
+                format!("GET /{path} HTTP/1.1\r\nhost: localhost\r\nconnection: {end}\r\n\r\n");
+            writing.write_all(request.as_bytes()).await.expect("sent");
+        }
+        writing.flush().await.expect("sent");
+        writing
+    });
+    let mut answers = String::new();
+    reading.read_to_string(&mut answers).await.expect("answers");
+    drop(requests.await);
+    let answers: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(answers.len(), COUNT);
+    for (number, answer) in (1..).zip(answers) {
+        let status = if is_known(number) { "200 " } else { "404 " };
+        assert!(answer.starts_with(status), "{number}: {answer}");
+    }
     app.stop().await;
 }
 

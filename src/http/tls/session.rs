@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut as _, BytesMut};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
-};
+use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{HandshakeKind, ServerConfig};
 
 /// Maximum length of a record's content.
@@ -117,22 +115,15 @@ impl Session {
 
     /// Encrypts `bytes` into `records`, behind what TLS itself has to send (a key update). Returns the length of all.
     pub(super) fn encrypt(&mut self, bytes: &[u8], records: &mut [u8]) -> io::Result<usize> {
-        self.write(records, |traffic, room| traffic.encrypt(bytes, room))
+        self.write(Some(bytes), records)
     }
 
     /// Puts the alert into `records` that tells the client that nothing follows. Returns its length.
     pub(super) fn close(&mut self, records: &mut [u8]) -> io::Result<usize> {
-        self.write(records, |traffic, room| traffic.queue_close_notify(room))
+        self.write(None, records)
     }
 
-    fn write(
-        &mut self,
-        records: &mut [u8],
-        put: impl FnOnce(
-            &mut WriteTraffic<'_, ServerConnectionData>,
-            &mut [u8],
-        ) -> Result<usize, EncryptError>,
-    ) -> io::Result<usize> {
+    fn write(&mut self, bytes: Option<&[u8]>, records: &mut [u8]) -> io::Result<usize> {
         let mut length = 0;
         loop {
             // rustls remembers places in the unfinished bytes, so it has to see them again.
@@ -140,7 +131,11 @@ impl Session {
                 self.connection.process_tls_records(&mut self.unfinished);
             match state.map_err(io::Error::other)? {
                 ConnectionState::WriteTraffic(mut traffic) => {
-                    let put = put(&mut traffic, &mut records[length..]);
+                    let room = &mut records[length..];
+                    let put = match bytes {
+                        Some(bytes) => traffic.encrypt(bytes, room),
+                        None => traffic.queue_close_notify(room),
+                    };
                     return Ok(length + put.map_err(io::Error::other)?);
                 }
                 ConnectionState::EncodeTlsData(mut data) => {

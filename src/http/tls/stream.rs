@@ -64,9 +64,9 @@ impl TlsStream {
         self.plain.capacity() + self.unsent.capacity() + self.session.unfinished().len()
     }
 
-    /// Whether there are bytes to take without reading the socket.
+    /// Whether there are bytes to take, or the end, without reading the socket.
     pub(in crate::http) fn has_read(&self) -> bool {
-        !self.plain.is_empty()
+        !self.plain.is_empty() || self.session.is_closed()
     }
 
     /// Whether the socket has accepted everything that was encrypted.
@@ -227,11 +227,13 @@ impl TlsStream {
     /// `Ready` when the client has closed its side, or the connection is broken. What the client sends is read and ignored.
     pub(in crate::http) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
+            self.plain = BytesMut::new();
+            if self.session.is_closed() {
+                return Poll::Ready(());
+            }
             match ready!(self.poll_receive(cx)) {
-                Ok(length) if length > 0 && !self.session.is_closed() => {
-                    self.plain = BytesMut::new();
-                }
-                _ => return Poll::Ready(()),
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
             }
         }
     }
