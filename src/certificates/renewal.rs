@@ -1,4 +1,4 @@
-//! Carries out the decisions of the [machine](super::machine): reads and writes the shared record, talks to the authority, and
+//! Carries out the decisions of the [machine]: reads and writes the shared record, talks to the authority, and
 //! hands certificates to the listeners.
 
 mod attempt;
