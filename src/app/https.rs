@@ -1,6 +1,6 @@
 //! HTTPS: where its certificate comes from, what its handshakes may cost, and the plain listener beside it.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -17,6 +17,7 @@ use crate::settings::{AcmeSettings, PublicUrl, Settings, TlsMode};
 use crate::store::SecretStore;
 
 use super::certificate_files::CertificateFiles;
+use super::listeners::Listeners;
 use super::serving::server_settings;
 
 /// HTTPS on the listener.
@@ -87,20 +88,22 @@ impl Https {
         }
     }
 
-    /// Serves redirects on the plain listener, if there is one.
-    pub(super) fn serve_redirects(
+    /// The server of redirects and its address; `None` without a plain listener.
+    pub(super) fn redirects(
         &self,
-        listener: Option<TcpListener>,
+        listeners: &mut Listeners,
         state: &AppState,
         https_port: u16,
         admission: &Arc<Admission>,
-    ) -> anyhow::Result<Option<HttpServer>> {
+    ) -> anyhow::Result<Option<(HttpServer, SocketAddr)>> {
+        let listener = listeners.take_redirect(&state.settings);
         if let Some(renewal) = &self.renewal {
             renewal.set_has_port_80(listener.is_some());
         }
         let Some(listener) = listener else {
             return Ok(None);
         };
+        let address = listener.local_addr()?;
         let settings = &state.settings;
         let public = settings.server.public_url.as_ref();
         let public = public.filter(|url| url.is_https());
@@ -117,9 +120,9 @@ impl Https {
             ..server_settings(settings)
         };
         let application = move || redirect::application(Arc::clone(&redirect));
-        http::serve(listener, server, Arc::clone(admission), None, application)
-            .context("can't serve redirects to HTTPS")
-            .map(Some)
+        let server = http::serve(listener, server, Arc::clone(admission), None, application)
+            .context("can't serve redirects to HTTPS")?;
+        Ok(Some((server, address)))
     }
 }
 

@@ -8,16 +8,15 @@ mod https;
 mod listeners;
 mod serving;
 mod stores;
+mod tasks;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
 use anyhow::Context as _;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::task::{JoinError, JoinHandle};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,19 +34,12 @@ use certificate_files::CertificateFiles;
 use https::Https;
 use serving::{admission, serve};
 use stores::Stores;
+use tasks::{deliver_open_orders, end_of, follow, recheck_streams, renew, stop, stop_if_any};
 
 pub use https::wanted;
 pub use listeners::Listeners;
 pub use stores::{accounts, secrets};
 
-/// How often the credentials of open streams are re-checked.
-const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
-/// How often to check for room for open orders that were left out.
-const OPEN_ORDERS_INTERVAL: Duration = Duration::from_secs(5);
-/// How often they are requested again if nothing has changed: the store may have failed to deliver.
-const OPEN_ORDERS_AGAIN: Duration = Duration::from_secs(900);
-/// Minimum time between warnings about open orders left out.
-const HIDDEN_ORDERS_WARNING: Duration = Duration::from_secs(600);
 /// Pause before creating the first admin is tried again.
 const ADMIN_RETRY: Duration = Duration::from_secs(5);
 /// Time limit for requests and streams to end after the shutdown signal; later ones are cut off.
@@ -99,12 +91,7 @@ impl App {
             open_streams(&settings),
             clock.clone(),
         ));
-        let first_admin = if is_local {
-            first_admin(begun, &auth, &settings.auth).await?
-        } else {
-            make_admin_when_possible(Arc::clone(&auth), settings.auth.clone());
-            None
-        };
+        let first_admin = first_admin(is_local.then_some(begun), &auth, &settings.auth).await?;
 
         let listener = listeners.take_desk(&settings)?;
         let address = listener.local_addr()?;
@@ -139,20 +126,17 @@ impl App {
             lists: Arc::new(Semaphore::new(routes::LARGE_ANSWERS)),
             stream_tasks: stream_tasks.clone(),
         });
-        let (mut redirects, mut https_address) = (None, None);
-        if let Some(https) = &https {
-            https_address = Some(https_url(&state.settings, address));
-            let listener = listeners.take_redirect(&state.settings);
-            let plain = listener.as_ref().map(TcpListener::local_addr).transpose()?;
-            let server = https.serve_redirects(listener, &state, address.port(), &admission)?;
-            redirects = server.zip(plain);
-        }
+        let https_url = https.as_ref().map(|_| https_url(&state.settings, address));
+        let redirects = match &https {
+            Some(https) => https.redirects(&mut listeners, &state, address.port(), &admission)?,
+            None => None,
+        };
         let (tls, certificate_files, renewal) = match https {
             Some(https) => (Some(https.tls), https.files, https.renewal),
             None => (None, None, None),
         };
         Ok(Self {
-            https_url: https_address,
+            https_url,
             server: serve(listener, state, admission, tls)?,
             redirects,
             renewal,
@@ -257,12 +241,17 @@ fn begin_watch(store: &dyn OrderStore, hub: &Arc<Hub>) -> oneshot::Receiver<()> 
     begun
 }
 
-/// Waits until the local store has delivered its orders, and creates the first admin if the store has none.
+/// Waits until the local store, if `begun` is one's, has delivered its orders, and creates the first admin if it has none. In a
+/// remote store the admin is created when the store is reachable.
 async fn first_admin(
-    begun: oneshot::Receiver<()>,
-    auth: &Auth,
+    begun: Option<oneshot::Receiver<()>>,
+    auth: &Arc<Auth>,
     settings: &AuthSettings,
 ) -> anyhow::Result<Option<FirstAdmin>> {
+    let Some(begun) = begun else {
+        make_admin_when_possible(Arc::clone(auth), settings.clone());
+        return Ok(None);
+    };
     begun
         .await
         .context("the store's watch ended before it delivered the orders")?;
@@ -315,90 +304,5 @@ fn hub_settings(settings: &Settings) -> HubSettings {
         heartbeat: settings.stream.heartbeat,
         retry: settings.stream.retry,
         max_age: settings.stream.max_age,
-    }
-}
-
-/// Sends `bye` on streams, lets requests end, and cuts off the rest.
-async fn stop(server: impl Future<Output = ()>, hub: &Hub, streams: &TaskTracker) {
-    tracing::info!("shutting down");
-    hub.close();
-    streams.close();
-    let patience = Duration::from_secs(SHUTDOWN_PATIENCE_SECONDS);
-    if tokio::time::timeout(patience, streams.wait())
-        .await
-        .is_err()
-    {
-        tracing::info!(
-            streams = streams.len(),
-            "disconnecting streams whose clients don't read"
-        );
-    }
-    // Ends the workers and the tasks they run.
-    server.await;
-}
-
-/// Requests the open orders that were left out once there is room.
-async fn deliver_open_orders(store: &dyn OrderStore, hub: &Hub) -> std::convert::Infallible {
-    let mut next_warning = Instant::now();
-    let mut last = None;
-    let mut asked_at = Instant::now();
-    loop {
-        tokio::time::sleep(OPEN_ORDERS_INTERVAL).await;
-        let holding = hub.holding();
-        // If nothing has changed since the last delivery, another one brings nothing new.
-        let is_due = last != Some(holding) || asked_at.elapsed() > OPEN_ORDERS_AGAIN;
-        if hub.wants_open_orders() && is_due {
-            asked_at = Instant::now();
-            store.deliver_open_orders();
-        }
-        last = Some(holding);
-        if holding.hidden_open > 0 && Instant::now() >= next_warning {
-            next_warning = Instant::now() + HIDDEN_ORDERS_WARNING;
-            tracing::warn!(
-                open = holding.open,
-                hidden = holding.hidden_open,
-                "some open orders are not on the desk, since there are more than store.max_open: close old ones, or raise it"
-            );
-        }
-    }
-}
-
-/// Waits for the end of a task; for ever if there is none.
-async fn end_of<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
-    match task {
-        Some(task) => task.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn stop_if_any(stop: Option<impl Future<Output = ()>>) {
-    if let Some(stop) = stop {
-        stop.await;
-    }
-}
-
-async fn renew(renewal: Option<Renewal>) -> std::convert::Infallible {
-    match renewal {
-        Some(renewal) => renewal.run().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn follow(files: Option<CertificateFiles>) -> std::convert::Infallible {
-    match files {
-        Some(files) => files.follow().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn recheck_streams(auth: &Auth, hub: &Hub) -> std::convert::Infallible {
-    let mut interval = tokio::time::interval(RECHECK_INTERVAL);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        telemetry::report_malformed_requests();
-        if auth.recheck_streams().await {
-            hub.check_subscribers();
-        }
     }
 }

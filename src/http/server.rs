@@ -1,13 +1,13 @@
 //! The HTTP server: actix's parts, on connections whose sockets can be detached.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
-use actix_server::Server;
+use actix_server::{GracefulShutdownSignal, Server};
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ServiceFactory, ServiceRequest, ServiceResponse};
@@ -62,9 +62,7 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    let ServerSettings {
-        deadlines, sockets, ..
-    } = settings;
+    let deadlines = settings.deadlines;
     let server = Server::build()
         .workers(settings.workers)
         // At a limit of its own a worker would accept no connection at all; `Admission` chooses which one has to end.
@@ -72,8 +70,15 @@ where
         .disable_signals()
         .shutdown_timeout(settings.shutdown_seconds);
     let stopping = server.graceful_shutdown_signal();
+    let entrance = Entrance {
+        admission,
+        tls,
+        deadlines,
+        sockets: settings.sockets,
+        stopping: stopping.clone(),
+    };
     let server = server.listen("orderbell", listener, move || {
-        let (stopping, stopping_too) = (stopping.clone(), stopping.clone());
+        let stopping = stopping.clone();
         let app = app().wrap(from_fn(track_exchange)).into_factory();
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -91,35 +96,49 @@ where
                 }
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        let (admission, tls) = (Arc::clone(&admission), tls.clone());
-        fn_service(move |socket: TcpStream| {
-            let (admission, tls) = (Arc::clone(&admission), tls.clone());
-            let stopping = stopping_too.clone();
-            async move {
-                // A client that has gone already has no address any more.
-                let client = socket.peer_addr().map_err(DispatchError::Io)?;
-                let place = admission
-                    .admit(client.ip())
-                    .map_err(|_| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
-                sockets.apply(&socket);
-                let transport = match tls {
-                    None => Transport::Plain(socket),
-                    Some(tls) => tokio::select! {
-                        accepted = tls.accept(socket, &place) => {
-                            Transport::Tls(Box::new(accepted.map_err(DispatchError::Io)?))
-                        }
-                        () = stopping.notified() => {
-                            return Err(DispatchError::Io(io::ErrorKind::ConnectionAborted.into()));
-                        }
-                    },
-                };
-                let connection = Connection::new(transport, place, deadlines);
-                Ok((connection, Protocol::Http1, Some(client)))
-            }
-        })
-        .and_then(http)
+        let entrance = entrance.clone();
+        fn_service(move |socket| entrance.clone().accept(socket)).and_then(http)
     });
     Ok(HttpServer(server?.run()))
+}
+
+/// Turns accepted sockets into connections.
+#[derive(Clone)]
+struct Entrance {
+    admission: Arc<Admission>,
+    tls: Option<Tls>,
+    deadlines: Deadlines,
+    sockets: SocketLimits,
+    stopping: GracefulShutdownSignal,
+}
+
+impl Entrance {
+    /// Finds a place for the client, and makes the TLS handshake.
+    async fn accept(
+        self,
+        socket: TcpStream,
+    ) -> Result<(Connection, Protocol, Option<SocketAddr>), DispatchError> {
+        // A client that has gone already has no address any more.
+        let client = socket.peer_addr().map_err(DispatchError::Io)?;
+        let place = self
+            .admission
+            .admit(client.ip())
+            .map_err(|_| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
+        self.sockets.apply(&socket);
+        let transport = match &self.tls {
+            None => Transport::Plain(socket),
+            Some(tls) => tokio::select! {
+                accepted = tls.accept(socket, &place) => {
+                    Transport::Tls(Box::new(accepted.map_err(DispatchError::Io)?))
+                }
+                () = self.stopping.notified() => {
+                    return Err(DispatchError::Io(io::ErrorKind::ConnectionAborted.into()));
+                }
+            },
+        };
+        let connection = Connection::new(transport, place, self.deadlines);
+        Ok((connection, Protocol::Http1, Some(client)))
+    }
 }
 
 impl HttpServer {
