@@ -22,7 +22,7 @@ const MAX_EVENT: usize = 16 << 20;
 
 #[derive(Args)]
 pub(super) struct Tail {
-    /// Address of the server, such as https://desk.example.com. Default: server.host and server.port of the settings.
+    /// Address of the server, such as `https://desk.example.com`. Default: server.host and server.port of the settings.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Environment variable that holds the bearer token. Default: auth.admin_token of the settings.
