@@ -1,6 +1,7 @@
 //! TLS: its configuration, and the handshakes of new connections.
 
 mod session;
+mod strangers;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use tokio::time::{Instant, timeout};
 use super::admission::{Cut, Place};
 use super::certificates::{ACME_PROTOCOL, Certificates, Resolver};
 use session::Session;
+use strangers::Strangers;
 pub(super) use stream::TlsStream;
 
 /// The only protocol of requests.
@@ -37,13 +39,16 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// Answer to a request that came without TLS.
 const NEEDS_HTTPS: &str = "This port speaks HTTPS: the address has to begin with https://.\n";
 
+/// Reads of 4 KiB of a request that came without TLS, before it is answered.
+const REFUSED_READS: usize = 16;
+
 /// What a TLS listener does, and what its handshakes may cost.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ServerConfig>,
     limits: HandshakeLimits,
-    /// Handshakes that strangers may have under way.
-    strangers: Arc<Semaphore>,
+    /// Handshakes of clients of unknown addresses.
+    strangers: Arc<Strangers>,
     metrics: Metrics,
 }
 
@@ -52,7 +57,7 @@ pub struct Tls {
 pub struct HandshakeLimits {
     /// How long a client may let the server wait during its handshake, in all.
     pub patience: Duration,
-    /// Handshakes that clients of unknown addresses may have under way; further ones wait.
+    /// Handshakes that clients of unknown addresses may have under way; a further one ends the oldest.
     pub strangers: usize,
 }
 
@@ -110,7 +115,7 @@ impl Tls {
         Ok(Self {
             config: Arc::new(config),
             limits,
-            strangers: Arc::new(Semaphore::new(limits.strangers)),
+            strangers: Arc::new(Strangers::new(limits.strangers)),
             metrics: Metrics::default(),
         })
     }
@@ -132,7 +137,9 @@ impl Tls {
     /// Makes the handshake with a new connection's client. While it lasts, the connection counts as one that waits for a request.
     pub(super) async fn accept(&self, socket: TcpStream, place: &Place) -> io::Result<TlsStream> {
         let _open = Open::new(&self.metrics.open);
-        let result = unless_evicted(place, self.handshake(socket, place)).await;
+        // Boxed, or the task of every plain connection would have room for a handshake.
+        let handshake = Box::pin(self.handshake(socket, place));
+        let result = unless_evicted(place, handshake).await;
         let outcome = result
             .as_ref()
             .map_or_else(Failure::outcome, |stream| stream.session().outcome());
@@ -166,11 +173,23 @@ impl Tls {
         if first[0] != HANDSHAKE_RECORD {
             return Err(refuse(socket, first[0]).await);
         }
-        // Held from the client's first byte, so that clients that send nothing don't use the strangers' share.
-        let _permit = match place.is_known() {
-            true => None,
-            false => self.strangers.acquire().await.ok(),
-        };
+        if place.is_known() {
+            return self.exchange(socket, patience).await;
+        }
+        // Counted from the client's first byte on, so that clients that send nothing don't use the strangers' share.
+        let under_way = self.strangers.begin();
+        tokio::select! {
+            result = self.exchange(socket, patience) => result,
+            () = under_way.displaced() => Err(Failure::Evicted),
+        }
+    }
+
+    /// The handshake's messages.
+    async fn exchange(
+        &self,
+        socket: TcpStream,
+        mut patience: Patience,
+    ) -> Result<TlsStream, Failure> {
         let mut turn = take_turn().await;
         let mut stream = TlsStream::new(socket, Session::new(Arc::clone(&self.config))?);
         loop {
@@ -238,7 +257,11 @@ async fn refuse(socket: TcpStream, first: u8) -> Failure {
         return io::Error::new(io::ErrorKind::InvalidData, "the client doesn't speak TLS").into();
     }
     // With unread bytes, the kernel would reset the connection, and the client might not see the answer.
-    let _ = socket.try_read(&mut [0; 4_096]);
+    for _ in 0..REFUSED_READS {
+        if !matches!(socket.try_read(&mut [0; 4_096]), Ok(1..)) {
+            break;
+        }
+    }
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{NEEDS_HTTPS}",

@@ -18,10 +18,11 @@ use orderbell::app::{App, Listeners};
 use orderbell::certificates::{RECORD, Renewal};
 use orderbell::clock::Clock;
 use orderbell::embedded::EmbeddedStore;
-use orderbell::settings::Settings;
+use orderbell::settings::{Settings, StoreKind};
 use orderbell::store::SecretStore as _;
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Far more than anything here takes; only a failing test waits so long.
@@ -103,6 +104,7 @@ impl Desk {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let settings = Settings::load(None, &environment).expect("good settings");
+        until_unlocked(&settings).await;
         let app = App::build_on(listeners, settings, ahead.clock());
         let app = app.await.expect("the app builds");
         let shutdown = CancellationToken::new();
@@ -134,6 +136,18 @@ impl Desk {
         let request = client.get(format!("http://{plain}{path}"));
         let request = request.header("host", DOMAIN);
         request.send().await.expect("an answer")
+    }
+}
+
+/// Waits until the threads of an earlier desk, which end a moment after it, have let go of its embedded store.
+async fn until_unlocked(settings: &Settings) {
+    let StoreKind::Embedded(path) = &settings.store.kind else {
+        return;
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while path.exists() && EmbeddedStore::open(path, Clock::system()).is_err() {
+        assert!(Instant::now() < deadline, "{} stays locked", path.display());
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

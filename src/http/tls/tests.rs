@@ -102,28 +102,28 @@ async fn told(client: std::thread::JoinHandle<io::Result<String>>) -> io::Result
 }
 
 #[test]
-fn strangers_wait_while_too_many_handshakes_are_under_way() {
+fn a_stranger_ends_the_oldest_handshake_of_strangers_at_the_limit() {
     actix_web::rt::System::new().block_on(async {
         let listening = Listening::start(HandshakeLimits {
-            patience: Duration::from_millis(500),
             strangers: 1,
+            ..LIMITS
         })
         .await;
-        let mut silent = std::net::TcpStream::connect(listening.address).expect("a connection");
-        silent.write_all(&[HANDSHAKE_RECORD]).expect("sent");
+        let mut stalled = std::net::TcpStream::connect(listening.address).expect("a connection");
+        stalled.write_all(&[HANDSHAKE_RECORD]).expect("sent");
         let mut first = std::pin::pin!(listening.accept());
-        // The silent client has the only permit now.
-        while listening.tls.strangers.available_permits() > 0 {
+        while listening.tls.strangers.len() == 0 {
             let polled = poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx).is_ready())).await;
             assert!(!polled);
             yield_now().await;
         }
         let client = listening.client(&[HTTP]);
-        let (silent, second) = tokio::join!(first, listening.accept());
-        let error = silent.err().expect("it has let us wait for too long");
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let (stalled, second) = tokio::join!(first, listening.accept());
+        let error = stalled.err().expect("the other one took its place");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
         echo(second.expect("a handshake")).await;
         assert_eq!(told(client).await.expect("an answer"), "hello\n");
+        assert_eq!(listening.tls.strangers.len(), 0);
     });
 }
 
