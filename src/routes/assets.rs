@@ -10,6 +10,8 @@ use flate2::write::GzEncoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
 
+use crate::languages::{Language, Texts};
+
 /// The static files, built into the program; a debug build reads them from disk each time.
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -49,6 +51,13 @@ impl Assets {
                 }
             }
         }
+        for language in Language::all() {
+            let name = format!("languages/{}.json", language.code());
+            if let Some(texts) = Asset::of_texts(&name) {
+                digest.update(&texts.plain);
+                files.insert(name, texts);
+            }
+        }
         let version = hex::encode(&digest.finalize()[..6]);
         Self { version, files }
     }
@@ -65,13 +74,11 @@ impl Assets {
 
     /// The file with this path.
     pub(super) fn get(&self, name: &str) -> Option<Asset> {
-        match self.files.get(name) {
-            Some(asset) => Some(asset.clone()),
-            None if cfg!(debug_assertions) => {
-                Files::get(name).map(|file| Asset::prepare(name, &file))
-            }
-            None => None,
+        if cfg!(debug_assertions) {
+            let file = Files::get(name).map(|file| Asset::prepare(name, &file));
+            return file.or_else(|| Asset::of_texts(name));
         }
+        self.files.get(name).cloned()
     }
 }
 
@@ -89,6 +96,18 @@ impl Asset {
             _ => file.metadata.mimetype().to_owned(),
         };
         Self { kind, plain, gzip }
+    }
+
+    /// The texts that scripts fetch later: `languages/CODE.json`.
+    fn of_texts(name: &str) -> Option<Self> {
+        let code = name.strip_prefix("languages/")?.strip_suffix(".json")?;
+        let texts = Texts::load(&Language::named(code)?).ok()?;
+        let plain = Bytes::from(texts.of_later().ok()?);
+        Some(Self {
+            kind: "application/json".to_owned(),
+            gzip: gzip(&plain),
+            plain,
+        })
     }
 
     /// The file as a response, compressed if the client accepts that.

@@ -1,6 +1,6 @@
 /** @import { DevicePrefs } from '../prefs.js' */
 /** @import { Sound } from '../alarm/sound.js' */
-import { readPrefs } from '../prefs.js';
+import { chosenLanguage, chooseLanguage, readPrefs } from '../prefs.js';
 import { t } from '../text/index.js';
 import { byId } from './dom.js';
 
@@ -18,6 +18,7 @@ export function wireSettings({ device, sound, awakeProblem }) {
       if (input.type === 'checkbox') input.checked = Boolean(value);
       else input.value = String(value);
     }
+    byId('set-language', HTMLSelectElement).value = chosenLanguage();
     hints();
   }
 
@@ -45,9 +46,10 @@ export function wireSettings({ device, sound, awakeProblem }) {
 
   form.addEventListener('submit', (event) => event.preventDefault());
   form.addEventListener('change', async (event) => {
+    const target = /** @type {HTMLInputElement} */ (event.target);
+    if (target.id === 'set-language') return chooseLanguage(target.value);
     const next = read();
-    const changed = /** @type {HTMLInputElement} */ (event.target).name;
-    if (changed === 'notify' && next.notify && typeof Notification === 'function' && Notification.permission === 'default') {
+    if (target.name === 'notify' && next.notify && typeof Notification === 'function' && Notification.permission === 'default') {
       await Notification.requestPermission();
     }
     device.set(next);
