@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { statusName, stepName, t } from '../../static/js/text/index.js';
+import { isolate, quantity, refusal, statusName, stepName, t, useTexts } from '../../static/js/text/index.js';
 import './fixtures.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -20,7 +20,7 @@ const en = JSON.parse(readFileSync(join(root, 'languages/en.json'), 'utf8'));
 
 /** Keys that are put together when they are needed. */
 const BUILT = {
-  pages: ['lane.', 'problem.'],
+  pages: ['lane.', 'problem.', 'login.'],
   scripts: ['pill.', 'banner.', 'lane.empty.', 'card.age.', 'status.', 'do.', 'mark.', 'say.', 'flood.', 'old.', 'reason.', 'error.', 'csv.'],
 };
 
@@ -91,4 +91,28 @@ test('no page carries inline script, inline style, or an address of somebody els
   assert.doesNotMatch(pages, /<script(?! type="module" src=| type="application\/json" id=)|\son\w+=|\sstyle=|<style/i);
   assert.doesNotMatch(pages, /(?:src|href|action)="(?:https?:)?\/\//);
   assert.doesNotMatch(scripts, /\binnerHTML\b|\bouterHTML\b|insertAdjacentHTML|document\.write|\beval\(|new Function/);
+});
+
+test('values of the other direction are isolated, numbers and units follow the locale', () => {
+  const texts = { ...en.scripts, ...en.later };
+  const facts = { name: 'محمد', items: '5 items', total: '$5.00' };
+  assert.equal(t('toast.new.detail', facts), '\u2068محمد\u2069 · 5 items · $5.00');
+  assert.equal(t('filter.count', { n: 1234 }), '1,234 orders');
+  const ar = JSON.parse(readFileSync(join(root, 'languages/ar.json'), 'utf8'));
+  useTexts({ ...ar.scripts, ...ar.later }, 'ar-DZ', true);
+  try {
+    assert.equal(isolate('ORD12'), '\u2068ORD12\u2069');
+    assert.equal(isolate(''), '');
+    assert.equal(t('toast.new.detail', { name: 'Ana', items: 'x', total: 'y' }).match(/[\u2068\u2069]/g)?.length, 6);
+    assert.match(quantity(5, 'minute'), /^5\s.*د/);
+    const counts = [0, 1, 2, 3, 11, 100].map((n) => t('filter.count', { n }));
+    assert.equal(new Set(counts.map((text) => text.replace(/\d+/g, ''))).size, counts.length, counts.join(', '));
+  } finally {
+    useTexts(texts, 'en');
+  }
+});
+
+test('a refusal is told by its code, an unknown one by its status', () => {
+  assert.equal(refusal({ code: 'STORE_UNAVAILABLE', status: 503 }), en.later['error.STORE_UNAVAILABLE']);
+  assert.equal(refusal({ code: 'constructor', status: 418 }), 'the server refused it (error 418)');
 });

@@ -6,7 +6,7 @@ import { wireMenu } from './menu.js';
 import { wireOrders } from './orders.js';
 import { wireShift } from './shift.js';
 
-/** Modules that are not needed at first; preloaded, so that they work when the network fails. */
+/** Modules that are not needed at first; preloaded, so that they work when the network fails. @type {(() => Promise<unknown>)[]} */
 const LATER = [
   () => import('../view/account.js'),
   () => import('../alarm/attention.js'),
