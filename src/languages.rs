@@ -128,9 +128,9 @@ impl Texts {
         json_in_page(&self.scripts)
     }
 
-    /// The texts that scripts fetch later, as JSON.
-    pub fn of_later(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&self.later)
+    /// The texts that scripts fetch later.
+    pub fn of_later(&self) -> &impl Serialize {
+        &self.later
     }
 }
 

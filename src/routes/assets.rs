@@ -10,7 +10,8 @@ use flate2::write::GzEncoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
 
-use crate::languages::{Language, Texts};
+use super::templates::Templates;
+use crate::languages::Language;
 
 /// The static files, built into the program; a debug build reads them from disk each time.
 #[derive(RustEmbed)]
@@ -36,8 +37,8 @@ pub(super) struct Asset {
 }
 
 impl Assets {
-    /// Reads and compresses all files.
-    pub fn load() -> Self {
+    /// Reads and compresses all files, and what scripts fetch later in each language.
+    pub fn load(templates: &Templates) -> Self {
         let mut digest = Sha256::new();
         let mut names: Vec<_> = Files::iter().collect();
         names.sort();
@@ -53,7 +54,7 @@ impl Assets {
         }
         for language in Language::all() {
             let name = format!("languages/{}.json", language.code());
-            if let Some(texts) = Asset::of_texts(&name) {
+            if let Some(texts) = Asset::of_language(&name, templates) {
                 digest.update(&texts.plain);
                 files.insert(name, texts);
             }
@@ -73,10 +74,10 @@ impl Assets {
     }
 
     /// The file with this path.
-    pub(super) fn get(&self, name: &str) -> Option<Asset> {
+    pub(super) fn get(&self, name: &str, templates: &Templates) -> Option<Asset> {
         if cfg!(debug_assertions) {
             let file = Files::get(name).map(|file| Asset::prepare(name, &file));
-            return file.or_else(|| Asset::of_texts(name));
+            return file.or_else(|| Asset::of_language(name, templates));
         }
         self.files.get(name).cloned()
     }
@@ -98,11 +99,10 @@ impl Asset {
         Self { kind, plain, gzip }
     }
 
-    /// The texts that scripts fetch later: `languages/CODE.json`.
-    fn of_texts(name: &str) -> Option<Self> {
+    /// What scripts fetch later in one language: `languages/CODE.json`.
+    fn of_language(name: &str, templates: &Templates) -> Option<Self> {
         let code = name.strip_prefix("languages/")?.strip_suffix(".json")?;
-        let texts = Texts::load(&Language::named(code)?).ok()?;
-        let plain = Bytes::from(texts.of_later().ok()?);
+        let plain = Bytes::from(templates.later(&Language::named(code)?).ok()?);
         Some(Self {
             kind: "application/json".to_owned(),
             gzip: gzip(&plain),

@@ -7,6 +7,7 @@ use actix_web::http::header::{self, ContentType};
 use anyhow::Context as _;
 use rust_embed::RustEmbed;
 use serde::Serialize;
+use serde_json::json;
 use tera::Tera;
 
 use crate::languages::{Direction, Language, Texts};
@@ -80,6 +81,14 @@ impl Templates {
         context.insert("language", &LanguageFacts::of((language, texts)));
         context.insert("languages", &languages);
         Ok(self.tera.render(name, &context)?)
+    }
+
+    /// What scripts fetch when it is first needed, as JSON: further texts, and the markup of dialogs.
+    pub(super) fn later(&self, language: &Language) -> anyhow::Result<Vec<u8>> {
+        let windows = self.render(language, "windows.html", &json!({}))?;
+        let texts = Texts::load(language)?;
+        let later = json!({"texts": texts.of_later(), "windows": windows});
+        Ok(serde_json::to_vec(&later)?)
     }
 
     /// Renders a page with this status. If the template fails, logs the error and sends the status as text.

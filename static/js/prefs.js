@@ -96,19 +96,6 @@ export function remember(key, value) {
   }
 }
 
-/** The language that was chosen on this device; "" if none was. The server reads the cookie as well. */
-export function chosenLanguage() {
-  return /(?:^|; )lang=([\w-]+)/.exec(document.cookie)?.[1] ?? '';
-}
-
-/** Shows the desk in another language, from now on. @param {string} code "" for the shop's */
-export function chooseLanguage(code) {
-  const secure = location.protocol === 'https:' ? '; secure' : '';
-  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API needs HTTPS, which a shop's own network may lack.
-  document.cookie = `lang=${code}; path=/; max-age=${code ? 31_536_000 : 0}; samesite=lax${secure}`;
-  location.reload();
-}
-
 /** The preferences in use. */
 export class DevicePrefs {
   constructor() {

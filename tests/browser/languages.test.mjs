@@ -118,12 +118,12 @@ test('what the server refuses is told in the language of the desk', () =>
   }));
 
 /**
- * Text that is cut off or lies on other text. An ellipsis for a long name is no fault, and neither is what scrolls.
+ * Text that is cut off or lies on other text. What ends in an ellipsis or scrolls is no fault.
  * @returns {string[]}
  */
 function faults() {
   const found = [];
-  const isMeant = (/** @type {Element} */ element) => element.closest('.visually-hidden, .skip, .ticket, .card-number, .card-way, .item-price, .card-name, .item-name, .card-notes, .shop bdi, .card-where, [data-f=where-text], .raw');
+  const isMeant = (/** @type {Element} */ element) => element.closest('.visually-hidden, .skip, .ticket, .card-way, .raw');
   const walker = document.createTreeWalker(document.querySelector('dialog[open]') ?? document.body, NodeFilter.SHOW_TEXT);
   /** @type {{text: string, box: DOMRect, element: Element}[]} */
   const boxes = [];
@@ -133,20 +133,28 @@ function faults() {
     if (!element || !text || ['SCRIPT', 'STYLE', 'OPTION', 'TITLE'].includes(element.tagName) || isMeant(element) || !element.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true })) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
+    const lines = [...range.getClientRects()].filter(({ width, height }) => width > 0 && height > 0);
+    if (lines.length === 0) continue;
     const box = range.getBoundingClientRect();
-    if (box.width === 0 || box.height === 0) continue;
-    if (box.left < -1 || box.right > innerWidth + 1) found.push(`beyond the edge: ${text} ${Math.round(box.left)}–${Math.round(box.right)}`);
+    let isWhole = true;
+    let scrolls = false;
     for (let around = /** @type {Element | null} */ (element); around && around !== document.body; around = around.parentElement) {
       const style = getComputedStyle(around);
+      if (style.clipPath !== 'none') isWhole = false;
+      if (style.textOverflow === 'ellipsis' || style.webkitLineClamp !== 'none') isWhole = false;
+      if (!isWhole) break;
       const { left, right, top, bottom } = around.getBoundingClientRect();
       const hides = (/** @type {string} */ value) => value === 'hidden' || value === 'clip';
       if (hides(style.overflowX) && (box.left < left - 1 || box.right > right + 1)) found.push(`cut: ${text}`);
       if (hides(style.overflowY) && (box.top < top - 3 || box.bottom > bottom + 3)) found.push(`cut below: ${text}`);
       // A button's text that is wider than the button.
       if (around.matches('button, .button, .chip, .tag, .pill, .badge') && (box.left < left - 1 || box.right > right + 1)) found.push(`wider than its ${around.className || around.tagName}: ${text}`);
-      if (/auto|scroll/.test(style.overflowX + style.overflowY) || style.position === 'fixed' || style.position === 'sticky') break;
+      if (/auto|scroll/.test(style.overflowX + style.overflowY)) scrolls = true;
+      if (scrolls || style.position === 'fixed' || style.position === 'sticky') break;
     }
-    boxes.push({ text, box, element });
+    if (!isWhole) continue;
+    if (!scrolls && (box.left < -1 || box.right > innerWidth + 1)) found.push(`beyond the edge: ${text} ${Math.round(box.left)}–${Math.round(box.right)}`);
+    for (const line of lines) boxes.push({ text, box: line, element });
   }
   const layer = (/** @type {Element} */ element) => element.closest('.toasts, .bottom, .top, .banners, .alarm, .menu-list');
   for (const [at, one] of boxes.entries()) {

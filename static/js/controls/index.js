@@ -1,6 +1,6 @@
 /** @import { DeskContext } from './context.js' */
-import { withTexts } from '../text/index.js';
 import { byId } from '../view/dom.js';
+import { withRest } from '../view/later.js';
 import { wireKeys } from './keys.js';
 import { wireMenu } from './menu.js';
 import { wireOrders } from './orders.js';
@@ -26,7 +26,7 @@ export function wireControls(context) {
   wireKeys(context);
   byId('reload').addEventListener('click', () => location.reload());
   setTimeout(() => {
-    for (const load of LATER) withTexts(load).catch(() => {});
+    for (const load of LATER) withRest(load).catch(() => {});
     import('../view/windows.js').then(({ dress }) => dress(context.device.now)).catch(() => {});
   }, LATER_MS);
   measureTop();

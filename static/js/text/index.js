@@ -25,29 +25,9 @@ export function useTexts(given, ofLocale, fromRight = false) {
   units.clear();
 }
 
-/** @type {Promise<unknown> | null} */
-let later = null;
-
-/**
- * Loads a module that uses texts which the page doesn't carry, and those texts. After a failure the next call tries again.
- * @template T
- * @param {() => Promise<T>} load
- * @returns {Promise<T>}
- */
-export async function withTexts(load) {
-  later ??= fetchLater().catch((error) => {
-    later = null;
-    throw error;
-  });
-  const [module] = await Promise.all([load(), later]);
-  return module;
-}
-
-async function fetchLater() {
-  const { body, documentElement } = document;
-  const answer = await fetch(`${body.dataset.assets}/languages/${documentElement.lang}.json`);
-  if (!answer.ok) throw new Error(answer.statusText);
-  texts = { ...texts, ...(await answer.json()) };
+/** @param {Texts} more */
+export function addTexts(more) {
+  texts = { ...texts, ...more };
 }
 
 const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;

@@ -1,6 +1,6 @@
 /** @import { DevicePrefs } from '../prefs.js' */
 /** @import { Sound } from '../alarm/sound.js' */
-import { chosenLanguage, chooseLanguage, readPrefs } from '../prefs.js';
+import { readPrefs } from '../prefs.js';
 import { t } from '../text/index.js';
 import { byId } from './dom.js';
 
@@ -63,4 +63,17 @@ export function wireSettings({ device, sound, awakeProblem }) {
     result.textContent = t(heard ? 'settings.heard' : 'settings.silent');
   });
   return { fill };
+}
+
+/** The language that was chosen on this device; "" if none was. The server reads the cookie as well. */
+function chosenLanguage() {
+  return /(?:^|; )lang=([\w-]+)/.exec(document.cookie)?.[1] ?? '';
+}
+
+/** Shows the desk in another language, from now on. @param {string} code "" for the shop's */
+function chooseLanguage(code) {
+  const secure = location.protocol === 'https:' ? '; secure' : '';
+  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API needs HTTPS, which a shop's own network may lack.
+  document.cookie = `lang=${code}; path=/; max-age=${code ? 31_536_000 : 0}; samesite=lax${secure}`;
+  location.reload();
 }
