@@ -124,13 +124,15 @@ test('what the server refuses is told in the language of the desk', () =>
 function faults() {
   const found = [];
   const isMeant = (/** @type {Element} */ element) => element.closest('.visually-hidden, .skip, .ticket, .card-way, .raw');
+  /** Hidden from the eye, and there for screen readers. @param {Element | null} element @returns {boolean} */
+  const isUnseen = (element) => element !== null && (getComputedStyle(element).clipPath !== 'none' || isUnseen(element.parentElement));
   const walker = document.createTreeWalker(document.querySelector('dialog[open]') ?? document.body, NodeFilter.SHOW_TEXT);
   /** @type {{text: string, box: DOMRect, element: Element}[]} */
   const boxes = [];
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement;
     const text = node.textContent?.trim() ?? '';
-    if (!element || !text || ['SCRIPT', 'STYLE', 'OPTION', 'TITLE'].includes(element.tagName) || isMeant(element) || !element.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true })) continue;
+    if (!element || !text || ['SCRIPT', 'STYLE', 'OPTION', 'TITLE'].includes(element.tagName) || isMeant(element) || isUnseen(element) || !element.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true })) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
     const lines = [...range.getClientRects()].filter(({ width, height }) => width > 0 && height > 0);
@@ -140,7 +142,6 @@ function faults() {
     let scrolls = false;
     for (let around = /** @type {Element | null} */ (element); around && around !== document.body; around = around.parentElement) {
       const style = getComputedStyle(around);
-      if (style.clipPath !== 'none') isWhole = false;
       if (style.textOverflow === 'ellipsis' || style.webkitLineClamp !== 'none') isWhole = false;
       if (!isWhole) break;
       const { left, right, top, bottom } = around.getBoundingClientRect();
