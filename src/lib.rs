@@ -12,7 +12,7 @@
 //! * [`routes`]: the HTTP routes. [`app`]: assembles the service. [`cli`]: the commands.
 //! * [`http`]: client connections: their limits, and the sockets of streams.
 //! * [`limits`]: rate limits by address.
-//! * [`settings`], [`telemetry`], [`clock`], [`zone`]: used by all of them.
+//! * [`languages`]: the texts of pages. [`settings`], [`telemetry`], [`clock`], [`zone`]: used by all of them.
 
 pub mod app;
 pub mod auth;
@@ -23,6 +23,7 @@ pub mod embedded;
 pub mod firestore;
 pub mod http;
 pub mod hub;
+pub mod languages;
 pub mod limits;
 pub mod orders;
 pub mod routes;

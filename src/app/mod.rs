@@ -109,6 +109,7 @@ impl App {
             register(registry);
         });
         let stream_tasks = TaskTracker::new();
+        let templates = Templates::load()?;
         let state = web::Data::new(AppState {
             store: Arc::clone(&store),
             hub: Arc::clone(&hub),
@@ -116,8 +117,8 @@ impl App {
             customers: customers(&settings, &clock),
             submit_limits: SubmitLimits::new(&settings.submit),
             submit_source: SubmitSource::new(accounts, clock.clone()),
-            templates: Templates::load()?,
-            assets: Assets::load(),
+            assets: Assets::load(&templates),
+            templates,
             settings,
             clock,
             metrics,

@@ -10,6 +10,9 @@ use flate2::write::GzEncoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
 
+use super::templates::Templates;
+use crate::languages::Language;
+
 /// The static files, built into the program; a debug build reads them from disk each time.
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -34,8 +37,8 @@ pub(super) struct Asset {
 }
 
 impl Assets {
-    /// Reads and compresses all files.
-    pub fn load() -> Self {
+    /// Reads and compresses all files, and what scripts fetch later in each language.
+    pub fn load(templates: &Templates) -> Self {
         let mut digest = Sha256::new();
         let mut names: Vec<_> = Files::iter().collect();
         names.sort();
@@ -47,6 +50,13 @@ impl Assets {
                 if !cfg!(debug_assertions) {
                     files.insert(name.to_string(), Asset::prepare(&name, &file));
                 }
+            }
+        }
+        for language in Language::all() {
+            let name = format!("languages/{}.json", language.code());
+            if let Some(texts) = Asset::of_language(&name, templates) {
+                digest.update(&texts.plain);
+                files.insert(name, texts);
             }
         }
         let version = hex::encode(&digest.finalize()[..6]);
@@ -64,14 +74,12 @@ impl Assets {
     }
 
     /// The file with this path.
-    pub(super) fn get(&self, name: &str) -> Option<Asset> {
-        match self.files.get(name) {
-            Some(asset) => Some(asset.clone()),
-            None if cfg!(debug_assertions) => {
-                Files::get(name).map(|file| Asset::prepare(name, &file))
-            }
-            None => None,
+    pub(super) fn get(&self, name: &str, templates: &Templates) -> Option<Asset> {
+        if cfg!(debug_assertions) {
+            let file = Files::get(name).map(|file| Asset::prepare(name, &file));
+            return file.or_else(|| Asset::of_language(name, templates));
         }
+        self.files.get(name).cloned()
     }
 }
 
@@ -89,6 +97,17 @@ impl Asset {
             _ => file.metadata.mimetype().to_owned(),
         };
         Self { kind, plain, gzip }
+    }
+
+    /// What scripts fetch later in one language: `languages/CODE.json`.
+    fn of_language(name: &str, templates: &Templates) -> Option<Self> {
+        let code = name.strip_prefix("languages/")?.strip_suffix(".json")?;
+        let plain = Bytes::from(templates.later(&Language::named(code)?).ok()?);
+        Some(Self {
+            kind: "application/json".to_owned(),
+            gzip: gzip(&plain),
+            plain,
+        })
     }
 
     /// The file as a response, compressed if the client accepts that.

@@ -104,11 +104,6 @@ impl ApiError {
         )
         .with(|problem| problem.cause = Some(cause.into()))
     }
-
-    /// The message for the caller, for a page that shows it.
-    pub(super) fn message(&self) -> &str {
-        &self.0.message
-    }
 }
 
 impl ResponseError for ApiError {
@@ -229,7 +224,7 @@ mod tests {
         ] {
             let error = ApiError::from(error);
             assert_eq!((error.0.status.as_u16(), error.0.code), (status, code));
-            assert!(!error.message().contains("secret"), "{code}");
+            assert!(!error.to_string().contains("secret"), "{code}");
             let answer = error.error_response();
             let found = answer.headers().get(header::RETRY_AFTER);
             assert_eq!(

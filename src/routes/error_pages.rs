@@ -10,8 +10,10 @@ use serde::Serialize;
 
 use super::error::{ApiError, Reported};
 use super::headers::default_headers;
+use super::language;
 use super::route_metrics::Refusal;
 use super::state::AppState;
+use crate::languages::Language;
 
 /// Middleware that counts and logs each refusal once, and gives those without a message one: JSON under `/api`, a page
 /// elsewhere.
@@ -19,11 +21,18 @@ pub async fn translate_errors<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> actix_web::Result<ServiceResponse<EitherBody<B, BoxBody>>> {
+    let is_api = request.path().starts_with("/api");
+    let state = request.app_data::<web::Data<AppState>>().cloned();
+    let language = match &state {
+        Some(state) if !is_api => language::of_request(&request, state),
+        _ => Language::default(),
+    };
     let refused = Refused {
-        is_api: request.path().starts_with("/api"),
+        is_api,
+        language,
         method: request.method().clone(),
         uri: request.uri().clone(),
-        state: request.app_data::<web::Data<AppState>>().cloned(),
+        state,
     };
     let mut response = match next.call(request).await {
         Ok(response) => response,
@@ -62,6 +71,8 @@ fn reported<B>(response: &mut HttpResponse<B>) -> Option<Reported> {
 /// A request that may be refused.
 struct Refused {
     is_api: bool,
+    /// The language of the page that says what went wrong.
+    language: Language,
     method: Method,
     uri: Uri,
     state: Option<web::Data<AppState>>,
@@ -90,7 +101,7 @@ impl Refused {
         let reported = reported(&mut original);
         self.report(status, reported.as_ref());
         let mut worded = if !self.is_api {
-            self.page(status, reported.as_ref())
+            self.page(status)
         } else if status == StatusCode::NOT_FOUND {
             ApiError::not_found("address").error_response()
         } else if status == StatusCode::INTERNAL_SERVER_ERROR {
@@ -106,32 +117,28 @@ impl Refused {
             // Scripts of other origins need these to read the response.
             header::ACCESS_CONTROL_ALLOW_ORIGIN,
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            header::VARY,
         ] {
             if let Some(value) = original.headers().get(&name) {
                 worded.headers_mut().insert(name, value.clone());
             }
         }
+        if let Some(value) = original.headers().get(header::VARY) {
+            worded.headers_mut().append(header::VARY, value.clone());
+        }
         worded
     }
 
-    fn page(&self, status: StatusCode, reported: Option<&Reported>) -> HttpResponse {
-        let message = match (status, reported.map(|reported| reported.code)) {
-            (StatusCode::NOT_FOUND, _) => "There is no page at this address.",
-            (StatusCode::TOO_MANY_REQUESTS, _) => {
-                "Too many requests. Wait a little, then try again."
-            }
-            (StatusCode::FORBIDDEN, _) => "This is not allowed.",
-            (StatusCode::SERVICE_UNAVAILABLE, _) => {
-                "The shop's data can't be reached right now. Try again in a moment."
-            }
-            (status, _) if status.is_server_error() => {
-                "The server failed to handle the request. Try again; if it fails again, tell the person who runs the server."
-            }
-            _ => "The server could not understand the request.",
+    fn page(&self, status: StatusCode) -> HttpResponse {
+        let problem = match status {
+            StatusCode::NOT_FOUND => "missing",
+            StatusCode::TOO_MANY_REQUESTS => "limit",
+            StatusCode::FORBIDDEN => "forbidden",
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            status if status.is_server_error() => "server",
+            _ => "request",
         };
         match &self.state {
-            Some(state) => error_page(state, status, message),
+            Some(state) => error_page(state, status, &self.language, problem),
             None => HttpResponse::new(status),
         }
     }
@@ -170,20 +177,24 @@ struct ErrorPage<'a> {
     shop_name: &'a str,
     assets: &'a str,
     status: u16,
-    title: &'a str,
-    message: &'a str,
+    /// The texts are `problem.…`, and with `.title` the heading.
+    problem: &'a str,
 }
 
 /// A page that says what went wrong.
-fn error_page(state: &AppState, status: StatusCode, message: &str) -> HttpResponse {
+fn error_page(
+    state: &AppState,
+    status: StatusCode,
+    language: &Language,
+    problem: &str,
+) -> HttpResponse {
     let page = ErrorPage {
         shop_name: &state.settings.shop.name,
         assets: &state.assets.prefix(),
         status: status.as_u16(),
-        title: status.canonical_reason().unwrap_or("Error"),
-        message,
+        problem,
     };
-    state.templates.page(status, "error.html", &page)
+    state.templates.page(status, language, "error.html", &page)
 }
 
 #[cfg(test)]
@@ -234,15 +245,26 @@ mod tests {
 
     #[test]
     fn the_page_of_an_error_keeps_text_as_text() -> anyhow::Result<()> {
-        let error = ErrorPage {
-            shop_name: "Corner <Shop>",
-            assets: "/static/x",
-            status: 404,
-            title: "Not Found",
-            message: "There is nothing here.",
-        };
-        let text = crate::routes::Templates::load()?.render("error.html", &error)?;
-        assert!(text.contains("There is nothing here.") && !text.contains("<Shop>"));
+        let templates = crate::routes::Templates::load()?;
+        for language in Language::all() {
+            for problem in [
+                "missing",
+                "limit",
+                "forbidden",
+                "unavailable",
+                "server",
+                "request",
+            ] {
+                let error = ErrorPage {
+                    shop_name: "Corner <Shop>",
+                    assets: "/static/x",
+                    status: 404,
+                    problem,
+                };
+                let text = templates.render(language, "error.html", &error)?;
+                assert!(text.contains("404") && !text.contains("<Shop>"));
+            }
+        }
         Ok(())
     }
 }

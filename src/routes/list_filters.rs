@@ -250,7 +250,10 @@ mod tests {
         ] {
             match read(name, value) {
                 Ok(_) => panic!("accepted {name}={value}"),
-                Err(error) => assert!(error.message().starts_with(&format!("{name}: ")), "{error}"),
+                Err(error) => assert!(
+                    error.to_string().starts_with(&format!("{name}: ")),
+                    "{error}"
+                ),
             }
         }
         assert!(read("q", &"%C3%A9".repeat(MAX_TEXT)).is_ok());

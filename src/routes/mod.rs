@@ -13,6 +13,7 @@ mod error_pages;
 mod head;
 mod headers;
 mod health;
+mod language;
 mod list_filters;
 mod metrics;
 mod openapi;
@@ -31,7 +32,6 @@ mod submit;
 mod submit_limits;
 mod submit_source;
 mod templates;
-mod texts;
 
 use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};

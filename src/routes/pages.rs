@@ -13,9 +13,10 @@ use super::access::CookieAdmin;
 use super::assets::{compressed, takes_gzip};
 use super::error::ApiError;
 use super::state::AppState;
-use super::texts::json_in_page;
+use super::{language, templates};
 use crate::auth::Principal;
 use crate::hub::{Item, Source};
+use crate::languages::{Language, json_in_page};
 use crate::orders::{Lane, STATUSES, StatusFacts, facts_of};
 use crate::settings::StoreKind;
 use crate::store::Usage;
@@ -28,11 +29,20 @@ const PAGE_CARDS: usize = 256 << 10;
 struct SignInPage<'a> {
     shop_name: &'a str,
     assets: &'a str,
-    /// Why the last attempt failed, or empty.
-    error: &'a str,
-    email: &'a str,
+    #[serde(flatten)]
+    attempt: Attempt<'a>,
+}
+
+/// The last attempt to sign in, which the page goes on from.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Attempt<'a> {
+    /// Key of the text that says why it failed, or empty.
+    pub(super) error: &'a str,
+    /// Seconds to wait before the next one.
+    pub(super) seconds: String,
+    pub(super) email: &'a str,
     /// Path to go to after signing in.
-    next: &'a str,
+    pub(super) next: &'a str,
 }
 
 /// Context of `dashboard.html`.
@@ -137,6 +147,9 @@ impl<'a> LaneCards<'a> {
 pub(super) struct SignInQuery {
     #[serde(default)]
     next: String,
+    /// Code of the language that was chosen on the page.
+    #[serde(default)]
+    lang: String,
 }
 
 /// The desk, with the current orders and the cursor to continue from; or a redirect to the sign-in page.
@@ -155,9 +168,11 @@ pub(super) async fn desk(
     };
     let permit = state.large_answer(&state.pages).await?;
     let takes_gzip = takes_gzip(&request);
+    let language = language::of_request(&request, &state);
+    let code = language.code().to_owned();
     let page = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let page = render_desk(&admin, &state)?;
+        let page = render_desk(&admin, &language, &state)?;
         // The middleware would compress it less: a first visit over a slow network waits for this.
         let gzip = takes_gzip.then(|| compressed(page.as_bytes(), Compression::default()));
         anyhow::Ok((page, gzip.flatten()))
@@ -167,7 +182,9 @@ pub(super) async fn desk(
     let mut response = HttpResponse::Ok();
     response
         .content_type(ContentType::html())
-        .insert_header((header::VARY, HeaderValue::from_static("accept-encoding")));
+        .insert_header((header::CONTENT_LANGUAGE, code))
+        .insert_header((header::VARY, templates::VARY))
+        .append_header((header::VARY, "accept-encoding"));
     Ok(Either::Left(match gzip {
         None => response.body(page),
         Some(gzip) => response
@@ -176,11 +193,11 @@ pub(super) async fn desk(
     }))
 }
 
-fn render_desk(admin: &Principal, state: &AppState) -> anyhow::Result<String> {
+fn render_desk(admin: &Principal, language: &Language, state: &AppState) -> anyhow::Result<String> {
     let desk = desk_of(admin, state);
     let assets = state.assets.prefix();
     let page = DeskPage::of(&desk, &assets)?;
-    state.templates.render("dashboard.html", &page)
+    state.templates.render(language, "dashboard.html", &page)
 }
 
 fn desk_of(admin: &Principal, state: &AppState) -> Desk {
@@ -272,32 +289,43 @@ fn to_sign_in(request: &HttpRequest) -> Redirect {
 pub(super) async fn sign_in_page(
     admin: Option<CookieAdmin>,
     query: web::Query<SignInQuery>,
+    request: HttpRequest,
     state: web::Data<AppState>,
-) -> HttpResponse {
-    if admin.is_some() {
-        return HttpResponse::SeeOther()
+) -> Result<HttpResponse, ApiError> {
+    let chosen = Language::named(&query.lang);
+    let mut response = if admin.is_some() {
+        HttpResponse::SeeOther()
             .insert_header((header::LOCATION, "/"))
-            .finish();
+            .finish()
+    } else {
+        let language = chosen.clone();
+        let language = language.unwrap_or_else(|| language::of_request(&request, &state));
+        let attempt = Attempt {
+            next: &query.next,
+            ..Attempt::default()
+        };
+        sign_in_again(&state, StatusCode::OK, &language, attempt)
+    };
+    if let Some(chosen) = chosen {
+        let cookie = language::cookie(&chosen, state.settings.secure_cookies());
+        response.add_cookie(&cookie).map_err(ApiError::internal)?;
     }
-    sign_in_again(&state, StatusCode::OK, "", "", &query.next)
+    Ok(response)
 }
 
 /// The sign-in page after a failed attempt.
 pub(super) fn sign_in_again(
     state: &AppState,
     status: StatusCode,
-    error: &str,
-    email: &str,
-    next: &str,
+    language: &Language,
+    attempt: Attempt<'_>,
 ) -> HttpResponse {
     let page = SignInPage {
         shop_name: &state.settings.shop.name,
         assets: &state.assets.prefix(),
-        error,
-        email,
-        next,
+        attempt,
     };
-    state.templates.page(status, "login.html", &page)
+    state.templates.page(status, language, "login.html", &page)
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use serde_json::json;
 use super::access::{CookieAdmin, client, client_name, is_cross_site, is_same_origin};
 use super::cookies::{device_cookie, devices, no_session_cookie};
 use super::error::ApiError;
+use super::pages::{Attempt, sign_in_again};
 use super::state::AppState;
-use super::{body, pages, session};
+use super::{body, language, session};
 use crate::auth::{AuthError, PasswordChecked};
 use crate::store::SessionKind;
 
@@ -83,6 +84,7 @@ pub(super) async fn form(
         .check_password(&form.email, password, address, &devices(&request, &state))
         .await
         .inspect_err(|error| log_refusal(error, address));
+    let again = |status, error, wait| refused((&request, &state), &form, (status, error, wait));
     match checked {
         Ok(PasswordChecked { admin, device }) => {
             session::begin(&session, admin, client_name(&request), address)?;
@@ -92,45 +94,49 @@ pub(super) async fn form(
                 .finish())
         }
         Err(error @ (AuthError::WrongPassword | AuthError::Disabled)) => {
-            let error = ApiError::from(error);
-            Ok(pages::sign_in_again(
-                &state,
-                StatusCode::UNAUTHORIZED,
-                error.message(),
-                &form.email,
-                &form.next,
-            ))
+            let why = match error {
+                AuthError::Disabled => "login.disabled",
+                _ => "login.wrong",
+            };
+            Ok(again(StatusCode::UNAUTHORIZED, why, None))
         }
-        Err(AuthError::Throttled(wait)) => Ok(try_later(
-            &state,
+        Err(AuthError::Throttled(wait)) => Ok(again(
             StatusCode::TOO_MANY_REQUESTS,
-            "Too many failed attempts.",
-            wait,
-            &form,
+            "login.failures",
+            Some(wait),
         )),
-        Err(AuthError::Busy(wait)) => Ok(try_later(
-            &state,
+        Err(AuthError::Busy(wait)) => Ok(again(
             StatusCode::SERVICE_UNAVAILABLE,
-            "The server is busy with other sign-ins.",
-            wait,
-            &form,
+            "login.busy",
+            Some(wait),
         )),
         Err(error) => Err(error.into()),
     }
 }
 
-fn try_later(
-    state: &AppState,
-    status: StatusCode,
-    reason: &str,
-    wait: Duration,
+/// The sign-in page after a refusal; `error` is the key of the text that says why.
+fn refused(
+    (request, state): (&HttpRequest, &AppState),
     form: &Form,
+    (status, error, wait): (StatusCode, &str, Option<Duration>),
 ) -> HttpResponse {
-    let seconds = wait.as_secs() + 1;
-    let message = format!("{reason} Try again in {seconds} s.");
-    let mut page = pages::sign_in_again(state, status, &message, &form.email, &form.next);
-    page.headers_mut()
-        .insert(header::RETRY_AFTER, seconds.into());
+    let seconds = wait.map(|wait| wait.as_secs() + 1);
+    let attempt = Attempt {
+        error,
+        seconds: seconds.unwrap_or_default().to_string(),
+        email: &form.email,
+        next: &form.next,
+    };
+    let mut page = sign_in_again(
+        state,
+        status,
+        &language::of_request(request, state),
+        attempt,
+    );
+    if let Some(seconds) = seconds {
+        page.headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
     page
 }
 

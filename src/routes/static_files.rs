@@ -18,7 +18,7 @@ pub(super) async fn asset(
     let (version, name) = path.into_inner();
     let asset = state
         .assets
-        .get(&name)
+        .get(&name, &state.templates)
         .ok_or_else(|| ApiError::not_found("file"))?;
     let caching = if state.assets.is_current(&version) {
         vec![
@@ -39,7 +39,7 @@ pub(super) async fn favicon(
 ) -> Result<HttpResponse, ApiError> {
     let icon = state
         .assets
-        .get("icons/icon.svg")
+        .get("icons/icon.svg", &state.templates)
         .ok_or_else(|| ApiError::not_found("file"))?;
     let caching = vec![CacheDirective::Public, CacheDirective::MaxAge(DAY)];
     Ok(icon.answer(&request, CacheControl(caching)))

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::fields::{Fields, SettingsError};
+use crate::languages::Language;
 use crate::zone::Zone;
 
 /// `shop.*`
@@ -12,6 +13,8 @@ pub struct ShopSettings {
     pub name: String,
     /// ISO 4217 code.
     pub currency: String,
+    /// Language of pages, unless the device has chosen one; `None`: the browser's.
+    pub language: Option<Language>,
     /// Time zone in which the shop's days begin at midnight.
     pub time_zone: Zone,
 }
@@ -21,6 +24,7 @@ pub struct ShopSettings {
 pub(super) struct RawShop {
     name: String,
     currency: String,
+    language: String,
     time_zone: String,
 }
 
@@ -41,9 +45,27 @@ impl RawShop {
         Ok(ShopSettings {
             name: self.name,
             currency: self.currency,
+            language: language(fields, &self.language)?,
             time_zone: time_zone(fields, &self.time_zone)?,
         })
     }
+}
+
+fn language(fields: &Fields, code: &str) -> Result<Option<Language>, SettingsError> {
+    if matches!(code, "" | "auto") {
+        return Ok(None);
+    }
+    let known = || {
+        let codes: Vec<_> = Language::all().iter().map(Language::code).collect();
+        codes.join(", ")
+    };
+    let found = Language::named(code).ok_or_else(|| {
+        fields.bad(
+            "shop.language",
+            format_args!("must be \"auto\" or one of {}, not {code:?}", known()),
+        )
+    });
+    found.map(Some)
 }
 
 fn time_zone(fields: &Fields, name: &str) -> Result<Zone, SettingsError> {

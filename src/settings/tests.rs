@@ -103,7 +103,7 @@ fn a_misspelt_key_is_named_with_its_source() {
 }
 
 /// Variable, bad value, and the key that it sets.
-const BAD_VALUES: [(&str, &str, &str); 28] = [
+const BAD_VALUES: [(&str, &str, &str); 29] = [
     ("ORDERBELL_SERVER__PORT", "eighty", "server.port"),
     ("ORDERBELL_SERVER__PORT", "70000", "server.port"),
     ("ORDERBELL_SERVER__HOST", "shop.example", "server.host"),
@@ -154,6 +154,7 @@ const BAD_VALUES: [(&str, &str, &str); 28] = [
     ("ORDERBELL_STORE__WINDOW_MIB", "0", "store.window_mib"),
     ("ORDERBELL_SUBMIT__AUTH", "nobody", "submit.auth"),
     ("ORDERBELL_SHOP__CURRENCY", "dollars", "shop.currency"),
+    ("ORDERBELL_SHOP__LANGUAGE", "tlh", "shop.language"),
     (
         "ORDERBELL_SHOP__TIME_ZONE",
         "Africa/Algeria",

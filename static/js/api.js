@@ -3,7 +3,7 @@
  * @typedef {object} Answer
  * @property {number} status        0 when the server could not be reached
  * @property {any} body
- * @property {string} message       the server's error message, or ""
+ * @property {string} code          the server's code of an error, or ""
  */
 
 const LIMIT_MS = 15_000;
@@ -29,9 +29,9 @@ export async function call(method, path, body, limitMs = LIMIT_MS) {
     });
     const text = await answer.text();
     const json = parse(text);
-    return { status: answer.status, body: json, message: typeof json?.message === 'string' ? json.message : '' };
+    return { status: answer.status, body: json, code: typeof json?.code === 'string' ? json.code : '' };
   } catch {
-    return { status: 0, body: null, message: '' };
+    return { status: 0, body: null, code: '' };
   }
 }
 

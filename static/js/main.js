@@ -16,6 +16,7 @@ import { readPage } from './page.js';
 import { DevicePrefs, recall, remember } from './prefs.js';
 import { link } from './tabs/link.js';
 import { formats as formatsFor } from './text/format.js';
+import { locale } from './text/index.js';
 import { applyLook } from './view/look.js';
 import { Screen } from './view/screen.js';
 import { Toasts } from './view/toasts.js';
@@ -28,7 +29,7 @@ const device = new DevicePrefs();
 const prefs = () => device.now;
 applyLook(prefs());
 
-const formats = formatsFor(navigator.language, state.shop.currency);
+const formats = formatsFor(locale, state.shop.currency);
 const desk = new Desk(state, { clock: monotonic, marks: recall('marks', {}), seen: recall('seen', '') });
 const sound = new Sound();
 const wakeLock = new WakeLock();

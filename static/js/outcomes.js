@@ -5,7 +5,7 @@
 /** @import { Toasts } from './view/toasts.js' */
 import { numberOf, plain } from './order/card.js';
 import { UNDO_MS } from './order/edits.js';
-import { statusName, t } from './text/index.js';
+import { refusal, statusName, t } from './text/index.js';
 
 /** Tells the outcome of actions on orders: the voice of `Actions`. */
 export class Outcomes {
@@ -35,11 +35,12 @@ export class Outcomes {
   }
 
   /** @param {Card} card @param {Answer} answer @param {() => void} again */
-  failed(card, { status, message }, again) {
+  failed(card, answer, again) {
     this.toasts.close(`move ${card.id}`);
     const number = numberOf(card);
+    const { status } = answer;
     if (status === 404) return this.announcer.problem(t('failed.gone', { number }));
-    const text = status === 0 ? t('failed.offline', { number }) : t('failed', { number, message: plain(message, 200) || String(status) });
+    const text = status === 0 ? t('failed.offline', { number }) : t('failed', { number, message: refusal(answer) });
     this.announcer.problem(text, { label: t('retry'), run: again });
   }
 }

@@ -34,6 +34,88 @@ async fn nothing_falls_between_the_page_and_its_stream() {
     app.stop().await;
 }
 
+/// The start of a page, and its header `vary`.
+async fn page(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> (String, String) {
+    let mut request = app.bare(Method::GET, path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.expect("an answer");
+    let vary = answer.headers().get_all("vary").iter();
+    let vary: Vec<_> = vary.filter_map(|value| value.to_str().ok()).collect();
+    let vary = vary.join(", ");
+    let text = answer.text().await.expect("text");
+    let start = text.split_once("<head>").expect("a head").0;
+    (start.trim().to_owned(), vary)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_has_the_language_of_device_shop_browser_or_english() {
+    const AR: &str = "<!doctype html>\n<html lang=\"ar\" dir=\"rtl\">";
+    const ES: &str = "<!doctype html>\n<html lang=\"es\" dir=\"ltr\">";
+    const FR: &str = "<!doctype html>\n<html lang=\"fr\" dir=\"ltr\">";
+    const EN: &str = "<!doctype html>\n<html lang=\"en\" dir=\"ltr\">";
+    let browser = ("accept-language", "fr-DZ,fr;q=0.9,en;q=0.5");
+    for (setting, with_browser, without) in [("auto", FR, EN), ("es", ES, ES)] {
+        let app = TestApp::start_with(&[("ORDERBELL_SHOP__LANGUAGE", setting)]).await;
+        let session = app.sign_in().await;
+        let chosen = format!("{session}; lang=ar");
+        let unknown = format!("{session}; other=1; lang=tlh");
+        for (path, session) in [("/", true), ("/login", false), ("/nothing", false)] {
+            let cookie = |text: &str| {
+                if session {
+                    text.to_owned()
+                } else {
+                    text.split_once("; ")
+                        .map_or("", |(_, rest)| rest)
+                        .to_owned()
+                }
+            };
+            let (start, vary) = page(&app, path, &[browser, ("cookie", &cookie(&chosen))]).await;
+            assert_eq!(start, AR, "{path}");
+            assert!(vary.contains("accept-language, cookie"), "{path}: {vary}");
+            let (start, _) = page(&app, path, &[browser, ("cookie", &cookie(&unknown))]).await;
+            assert_eq!(start, with_browser, "{path}");
+            let only_session = if session {
+                cookie(&unknown)
+            } else {
+                String::new()
+            };
+            let (start, _) = page(&app, path, &[("cookie", &only_session)]).await;
+            assert_eq!(start, without, "{path}");
+        }
+        app.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sign_in_page_keeps_a_choice_of_language_and_no_other_text() {
+    let app = TestApp::start().await;
+    for (query, wanted) in [
+        ("ar", Some("lang=ar")),
+        ("tlh", None),
+        ("ar%3B%20x", None),
+        ("", None),
+    ] {
+        let path = format!("/login?lang={query}&next=%2F%3Fview%3Dhistory");
+        let answer = app
+            .bare(Method::GET, &path)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+        let cookie = answer
+            .headers()
+            .get("set-cookie")
+            .map(|value| value.to_str().expect("text"));
+        assert_eq!(
+            cookie.map(|text| text.split(';').next().expect("a value")),
+            wanted
+        );
+    }
+    app.stop().await;
+}
+
 /// The desk's state, which the page hands to its scripts.
 fn desk_state(page: &str) -> Value {
     let mark = "id=\"page-data\">";

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { get } from 'node:http';
 import { test } from 'node:test';
 import { accessible, cardOf, openDialog, press, ready, Stage, withAxe } from './harness.mjs';
 
@@ -64,34 +63,6 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     await stage.clear();
   });
 }
-
-/** What comes over the wire for a browser that reads gzip. @param {string} url @param {string} cookie @returns {Promise<number>} */
-function weigh(url, cookie) {
-  return new Promise((resolve, reject) => {
-    get(url, { headers: { cookie, 'accept-encoding': 'gzip' } }, (answer) => {
-      let bytes = 0;
-      answer.on('data', (chunk) => (bytes += chunk.length));
-      answer.on('end', () => (answer.statusCode === 200 ? resolve(bytes) : reject(new Error(`${url}: ${answer.statusCode}`))));
-    }).on('error', reject);
-  });
-}
-
-test('the page weighs less than 60 kB', () =>
-  stage.onDevice({}, async ({ page, context }) => {
-    await page.reload();
-    await ready(page);
-    /** @type {string[]} */
-    const loaded = await page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name));
-    const script = loaded.find((url) => url.endsWith('/js/main.js')) ?? '';
-    // What the shared worker loads, which no page sees.
-    const unseen = ['tabs/shared-worker', 'tabs/hub', 'feed/drive', 'feed/machine', 'feed/backoff'].map((name) => script.replace('main', name));
-    const urls = [...new Set([`${stage.server.address}/`, ...loaded.filter((url) => url.includes('/static/')), ...unseen])];
-    const cookie = (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
-    const bytes = await Promise.all(urls.map((url) => weigh(url, cookie)));
-    const total = bytes.reduce((sum, size) => sum + size, 0);
-    console.log(`${urls.length} files, ${total} bytes, of which the page itself ${bytes[0]}`);
-    assert.ok(urls.length > 40 && total < 60_000, `${urls.length} files, ${total} bytes`);
-  }));
 
 test('five hundred orders are filtered and scrolled without jank', () =>
   stage.onDevice({}, async ({ page }) => {

@@ -28,7 +28,7 @@ function room(orders) {
         writes.push({
           id, body,
           answer: async (status, answer = null) => {
-            resolve({ status, body: answer, message: answer?.message ?? '' });
+            resolve({ status, body: answer, code: answer?.code ?? '' });
             await new Promise((done) => setImmediate(done));
           },
         });

@@ -8,7 +8,8 @@ const json = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), '
 
 // What the page brings in a browser; a test of the server holds the table against its own.
 useStatuses(json('statuses.json'));
-useTexts(json('../../languages/en.json').scripts, 'en');
+const { scripts, later } = json('../../languages/en.json');
+useTexts({ ...scripts, ...later }, 'en');
 
 export const T0 = Date.UTC(2026, 10, 23, 18, 0, 0);
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { statusName, stepName, t } from '../../static/js/text/index.js';
+import { isolate, quantity, refusal, statusName, stepName, t, useTexts } from '../../static/js/text/index.js';
 import './fixtures.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -15,13 +15,13 @@ function filesIn(folder, end) {
 
 const pages = filesIn('templates', '.html').map((file) => readFileSync(file, 'utf8')).join('\n');
 const scripts = filesIn('static/js', '.js').map((file) => readFileSync(file, 'utf8')).join('\n');
-/** @type {{pages: Record<string, string>, scripts: Record<string, string | object>}} */
+/** @type {{pages: Record<string, string>, scripts: Record<string, string | object>, later: Record<string, string | object>}} */
 const en = JSON.parse(readFileSync(join(root, 'languages/en.json'), 'utf8'));
 
 /** Keys that are put together when they are needed. */
 const BUILT = {
-  pages: ['lane.'],
-  scripts: ['pill.', 'banner.', 'lane.empty.', 'card.age.', 'status.', 'do.', 'mark.', 'say.', 'flood.', 'old.', 'reason.'],
+  pages: ['lane.', 'problem.', 'login.'],
+  scripts: ['pill.', 'banner.', 'lane.empty.', 'card.age.', 'status.', 'do.', 'mark.', 'say.', 'flood.', 'old.', 'reason.', 'error.', 'csv.'],
 };
 
 /** @param {string} key @param {string} said @param {string[]} built */
@@ -33,15 +33,17 @@ function isSaid(key, said, built) {
 
 test('every text that pages and scripts ask for exists', () => {
   for (const [, key] of pages.matchAll(/\bt\['([\w.]+)'\]/g)) assert.equal(typeof (en.pages[key] ?? en.scripts[key]), 'string', key);
-  for (const [, key] of scripts.matchAll(/\bt\('([\w.]+)'/g)) assert.ok(Object.hasOwn(en.scripts, key), key);
+  for (const [, key] of scripts.matchAll(/\bt\('([\w.]+)'/g)) assert.ok(Object.hasOwn(en.scripts, key) || Object.hasOwn(en.later, key), key);
 });
 
 test('no text is left that nobody says, and scripts get only their own', () => {
+  const ofScripts = { ...en.scripts, ...en.later };
+  assert.equal(Object.keys(ofScripts).length, Object.keys(en.scripts).length + Object.keys(en.later).length, 'a text is there once');
   for (const key of Object.keys(en.pages)) {
     assert.ok(isSaid(key, pages, BUILT.pages), key);
-    assert.ok(!Object.hasOwn(en.scripts, key), `${key} is there twice`);
+    assert.ok(!Object.hasOwn(ofScripts, key), `${key} is there twice`);
   }
-  for (const key of Object.keys(en.scripts)) assert.ok(isSaid(key, scripts, BUILT.scripts), key);
+  for (const key of Object.keys(ofScripts)) assert.ok(isSaid(key, scripts, BUILT.scripts), key);
 });
 
 /** What a text fills in. @param {string} text */
@@ -50,8 +52,9 @@ const values = (text) => [...new Set(text.match(/\{\w+\}/g))].sort();
 for (const name of readdirSync(join(root, 'languages'))) {
   test(`${name} has every text, in every plural form of its language`, () => {
     const texts = JSON.parse(readFileSync(join(root, 'languages', name), 'utf8'));
+    assert.ok(texts.name.length > 1 && ['ltr', 'rtl'].includes(texts.direction));
     const forms = new Intl.PluralRules(name.replace('.json', '')).resolvedOptions().pluralCategories.sort();
-    for (const part of /** @type {const} */ (['pages', 'scripts'])) {
+    for (const part of /** @type {const} */ (['pages', 'scripts', 'later'])) {
       assert.deepEqual(Object.keys(texts[part]).sort(), Object.keys(en[part]).sort());
       for (const [key, text] of Object.entries(en[part])) {
         const other = texts[part][key];
@@ -88,4 +91,28 @@ test('no page carries inline script, inline style, or an address of somebody els
   assert.doesNotMatch(pages, /<script(?! type="module" src=| type="application\/json" id=)|\son\w+=|\sstyle=|<style/i);
   assert.doesNotMatch(pages, /(?:src|href|action)="(?:https?:)?\/\//);
   assert.doesNotMatch(scripts, /\binnerHTML\b|\bouterHTML\b|insertAdjacentHTML|document\.write|\beval\(|new Function/);
+});
+
+test('values of the other direction are isolated, numbers and units follow the locale', () => {
+  const texts = { ...en.scripts, ...en.later };
+  const facts = { name: 'محمد', items: '5 items', total: '$5.00' };
+  assert.equal(t('toast.new.detail', facts), '\u2068محمد\u2069 · 5 items · $5.00');
+  assert.equal(t('filter.count', { n: 1234 }), '1,234 orders');
+  const ar = JSON.parse(readFileSync(join(root, 'languages/ar.json'), 'utf8'));
+  useTexts({ ...ar.scripts, ...ar.later }, 'ar-DZ', true);
+  try {
+    assert.equal(isolate('ORD12'), '\u2068ORD12\u2069');
+    assert.equal(isolate(''), '');
+    assert.equal(t('toast.new.detail', { name: 'Ana', items: 'x', total: 'y' }).match(/[\u2068\u2069]/g)?.length, 6);
+    assert.match(quantity(5, 'minute'), /^5\s.*د/);
+    const counts = [0, 1, 2, 3, 11, 100].map((n) => t('filter.count', { n }));
+    assert.equal(new Set(counts.map((text) => text.replace(/\d+/g, ''))).size, counts.length, counts.join(', '));
+  } finally {
+    useTexts(texts, 'en');
+  }
+});
+
+test('a refusal is told by its code, an unknown one by its status', () => {
+  assert.equal(refusal({ code: 'STORE_UNAVAILABLE', status: 503 }), en.later['error.STORE_UNAVAILABLE']);
+  assert.equal(refusal({ code: 'constructor', status: 418 }), 'the server refused it (error 418)');
 });

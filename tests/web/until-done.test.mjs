@@ -14,7 +14,7 @@ function requests(statuses) {
   const fetch = async () => {
     asked += 1;
     const status = statuses.shift() ?? 200;
-    return { status, body: status === 200 ? { number: asked } : null, message: '' };
+    return { status, body: status === 200 ? { number: asked } : null, code: '' };
   };
   const start = untilDone(fetch, (body) => taken.push(body), (run) => waiting.push(run));
   return { start, waiting, taken, asked: () => asked };

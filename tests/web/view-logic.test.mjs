@@ -6,7 +6,7 @@ import { dayOf, hoursToShow, summarizeDay } from '../../static/js/order/day.js';
 import { isNarrow, matcher, NO_FILTER, readFilter, writeFilter } from '../../static/js/order/filter.js';
 import { fieldsOf, itemsOf, staffTexts, timelineOf } from '../../static/js/order/whole.js';
 import { DEFAULTS, readPrefs } from '../../static/js/prefs.js';
-import { formats, shortAge } from '../../static/js/text/format.js';
+import { formats, localeFor, shortAge } from '../../static/js/text/format.js';
 import { commandFor } from '../../static/js/controls/keys.js';
 import { card, T0 } from './fixtures.mjs';
 import { byLine } from '../../static/js/view/card.js';
@@ -161,7 +161,27 @@ test('money follows currency and place, and survives an unknown currency', () =>
   assert.equal(formats('en-US', 'points').money(3), '3.00 points');
   assert.equal(formats('en-US', 'USD').money(null), '');
   assert.equal(formats('en-US', 'USD').full(Number.NaN), '');
-  assert.deepEqual([0, 12_000, 240_000, 2 * HOUR].map(shortAge), ['now', '12 s', '4 min', '2h 00m']);
+  assert.deepEqual([0, 12_000, 240_000, 2 * HOUR].map(shortAge), ['now', '12 sec', '4 min', '2h 00m']);
+});
+
+test('the locale is the language with the region of the browser, of the currency, or none', () => {
+  for (const [language, accepted, currency, wanted] of /** @type {[string, string[], string, string][]} */ ([
+    ['en', ['en-GB', 'fr-FR'], 'USD', 'en-GB'],
+    ['ar', ['en-US', 'en'], 'DZD', 'ar-DZ-u-hc-h23'],
+    ['fr', ['fr', 'fr-DZ'], 'DZD', 'fr-DZ-u-hc-h23'],
+    ['fr', ['de-AT'], 'EUR', 'fr-AT'],
+    ['fr', ['fr'], 'EUR', 'fr'],
+    ['es', ['es-419'], 'XAF', 'es-419'],
+    ['fr', [], 'XAF', 'fr'],
+    ['ar', ['ar-Arab-EG-u-nu-latn'], 'USD', 'ar-EG'],
+    ['en', ['en-US@posix', 'c', ''], 'EUR', 'en'],
+    ['en', [], 'points', 'en'],
+  ])) {
+    const locale = localeFor(language, accepted, currency);
+    assert.equal(locale, wanted);
+    assert.equal(new Intl.Locale(locale).language, language);
+  }
+  assert.match(formats('fr-DZ-u-hc-h23', 'DZD').clock(new Date(2026, 0, 1, 17, 5).getTime()), /^17:05$/);
 });
 
 test('keys act where nobody types, once per press, and can be switched off', () => {

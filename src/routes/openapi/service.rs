@@ -60,6 +60,8 @@ pub(super) struct SignInForm {
 pub(super) struct SignInQuery {
     /// Path on this server that the browser opens after the sign-in.
     next: Option<String>,
+    /// Code of the language that this browser keeps from now on, such as `ar`. Others than those of the server are ignored.
+    lang: Option<String>,
 }
 
 /// Check whether the server answers
@@ -160,7 +162,13 @@ pub(super) fn desk() {}
     tag = "pages",
     params(SignInQuery),
     responses(
-        (status = 200, description = "The page.", body = String, content_type = "text/html"),
+        (
+            status = 200,
+            description = "The page.",
+            body = String,
+            content_type = "text/html",
+            headers(("Set-Cookie" = String, description = "The language in `lang`, if the server has it."))
+        ),
         (
             status = 303,
             description = "The browser is already signed in.",

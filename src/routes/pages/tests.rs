@@ -54,10 +54,11 @@ fn hostile() -> Value {
 #[test]
 fn every_page_renders_and_keeps_text_as_text() -> anyhow::Result<()> {
     let templates = Templates::load()?;
+    let language = Language::default();
     for orders in [Vec::new(), vec![hostile()]] {
         let desk = desk(orders);
         let page = DeskPage::of(&desk, "/static/x")?;
-        let text = templates.render("dashboard.html", &page)?;
+        let text = templates.render(&language, "dashboard.html", &page)?;
         assert!(
             !text.contains("<Shop>") && !text.contains("</script><b>") && !text.contains("\"><i>")
         );
@@ -66,16 +67,42 @@ fn every_page_renders_and_keeps_text_as_text() -> anyhow::Result<()> {
     let sign_in = SignInPage {
         shop_name: "Corner <Shop>",
         assets: "/static/x",
-        error: "the e-mail address or the password is wrong",
-        email: "\"><script>",
-        next: "/?q=<b>",
+        attempt: Attempt {
+            error: "login.failures",
+            seconds: "17".to_owned(),
+            email: "\"><script>",
+            next: "/?q=<b>",
+        },
     };
-    let text = templates.render("login.html", &sign_in)?;
-    assert!(
-        text.contains("the e-mail address or the password is wrong")
-            && !text.contains("\"><script>")
-            && !text.contains("<b>")
-    );
+    let text = templates.render(&language, "login.html", &sign_in)?;
+    assert!(text.contains("Too many failed attempts. Try again in 17 s."));
+    assert!(!text.contains("\"><script>") && !text.contains("<b>"));
+    Ok(())
+}
+
+#[test]
+fn every_language_has_every_page() -> anyhow::Result<()> {
+    let templates = Templates::load()?;
+    let desk = desk(vec![hostile()]);
+    for language in Language::all() {
+        let start = format!("<html lang=\"{}\" dir=\"", language.code());
+        let page = DeskPage::of(&desk, "/static/x")?;
+        let text = templates.render(language, "dashboard.html", &page)?;
+        assert!(text.contains(&start), "{language:?}");
+        for error in ["wrong", "disabled", "failures", "busy"].map(|why| format!("login.{why}")) {
+            let attempt = Attempt {
+                error: &error,
+                seconds: "17".to_owned(),
+                ..Attempt::default()
+            };
+            let sign_in = SignInPage {
+                attempt,
+                ..SignInPage::default()
+            };
+            let text = templates.render(language, "login.html", &sign_in)?;
+            assert!(text.contains(&start) && !text.contains('{'), "{error}");
+        }
+    }
     Ok(())
 }
 

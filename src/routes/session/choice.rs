@@ -4,6 +4,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
 use crate::auth::Auth;
 use crate::routes::cookies::{device_cookie_name, segments, split, values};
+use crate::routes::language;
 
 /// Maximum number of cookies of one request that are examined.
 const MAX_COOKIES_TRIED: usize = 64;
@@ -18,7 +19,7 @@ pub(super) struct SessionCookie {
 }
 
 impl SessionCookie {
-    /// Removes all cookies of a request except one session cookie and the device cookie.
+    /// Removes all cookies of a request except one session cookie, the device cookie and the language.
     ///
     /// actix takes the first cookie of a name, also decodes names, and reads no cookies if one isn't text. Other hosts of the
     /// same site can set any cookie, which must not hide the valid one.
@@ -27,12 +28,14 @@ impl SessionCookie {
             return;
         }
         let session = self.pick(&request.headers, auth).await;
-        let device = device_cookie_name(self.secure);
-        let devices = values(&request.headers, device).take(MAX_COOKIES_TRIED);
+        let others = self.others().into_iter().flat_map(|name| {
+            let values = values(&request.headers, name).take(MAX_COOKIES_TRIED);
+            values.map(move |value| format!("{name}={value}"))
+        });
         let kept: Vec<String> = session
             .map(|value| format!("{}={value}", self.name))
             .into_iter()
-            .chain(devices.map(|value| format!("{device}={value}")))
+            .chain(others)
             .collect();
         request.headers.remove(header::COOKIE);
         // Parts of a valid header value form a valid one.
@@ -41,18 +44,23 @@ impl SessionCookie {
         }
     }
 
-    /// Whether there is at most one session cookie, and no others except the device cookie.
+    /// Whether there is at most one session cookie, and none of other programs.
     fn is_plain(&self, headers: &HeaderMap) -> bool {
-        let device = device_cookie_name(self.secure);
+        let others = self.others();
         let mut sessions = 0;
         segments(headers).all(|segment| match split(segment) {
             Some((name, _)) if name == self.name => {
                 sessions += 1;
                 sessions == 1
             }
-            Some((name, _)) => name == device,
+            Some((name, _)) => others.contains(&name),
             None => false,
         })
+    }
+
+    /// The names of this server's other cookies.
+    fn others(&self) -> [&'static str; 2] {
+        [device_cookie_name(self.secure), language::COOKIE]
     }
 
     /// The value of the cookie with a valid session, or of any if there is none.

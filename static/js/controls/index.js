@@ -1,11 +1,12 @@
 /** @import { DeskContext } from './context.js' */
 import { byId } from '../view/dom.js';
+import { withRest } from '../view/later.js';
 import { wireKeys } from './keys.js';
 import { wireMenu } from './menu.js';
 import { wireOrders } from './orders.js';
 import { wireShift } from './shift.js';
 
-/** Modules that are not needed at first; preloaded, so that they work when the network fails. */
+/** Modules that are not needed at first; preloaded, so that they work when the network fails. @type {(() => Promise<unknown>)[]} */
 const LATER = [
   () => import('../view/account.js'),
   () => import('../alarm/attention.js'),
@@ -25,7 +26,7 @@ export function wireControls(context) {
   wireKeys(context);
   byId('reload').addEventListener('click', () => location.reload());
   setTimeout(() => {
-    for (const load of LATER) load().catch(() => {});
+    for (const load of LATER) withRest(load).catch(() => {});
     import('../view/windows.js').then(({ dress }) => dress(context.device.now)).catch(() => {});
   }, LATER_MS);
   measureTop();

@@ -1,6 +1,7 @@
 /** @import { DeskContext } from './context.js' */
 import { t } from '../text/index.js';
 import { byId } from '../view/dom.js';
+import { withRest } from '../view/later.js';
 
 /** @param {DeskContext} context */
 export function wireMenu(context) {
@@ -25,7 +26,7 @@ export function wireMenu(context) {
   byId('csv').addEventListener('click', async () => {
     menu.open = false;
     if (!context.desk.complete) return context.toasts.show({ text: t('loading.rest') });
-    (await import('../view/download.js')).downloadDay(context.desk);
+    (await withRest(() => import('../view/download.js'))).downloadDay(context.desk);
   });
   wireInstall(menu);
 }
@@ -53,7 +54,7 @@ function wireInstall(menu) {
 /** @param {string} name @param {DeskContext} context */
 export async function openWindow(name, context) {
   try {
-    await (await import('../view/windows.js')).openWindow(name, context);
+    await (await withRest(() => import('../view/windows.js'))).openWindow(name, context);
   } catch {
     context.toasts.show({ kind: 'bad', text: t('failed.window'), action: { label: t('retry'), run: () => void openWindow(name, context) } });
   }

@@ -1,3 +1,5 @@
+import { quantity } from '../text/index.js';
+
 /** @typedef {'fresh' | 'warn' | 'late'} Urgency */
 
 /**
@@ -17,8 +19,8 @@ export function urgencyOf(ageMs, { warnMinutes, lateMinutes }) {
 export function formatAge(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes}:${String(seconds % 60).padStart(2, '0')}`;
+  if (minutes < 60) return `${quantity(minutes, '')}:${quantity(seconds % 60, '', 'narrow', 2)}`;
   const hours = Math.floor(minutes / 60);
-  if (hours < 24) return `${hours}h ${String(minutes % 60).padStart(2, '0')}m`;
-  return `${Math.floor(hours / 24)}d ${hours % 24}h`;
+  if (hours < 24) return `${quantity(hours, 'hour')} ${quantity(minutes % 60, 'minute', 'narrow', 2)}`;
+  return `${quantity(Math.floor(hours / 24), 'day')} ${quantity(hours % 24, 'hour')}`;
 }

@@ -2,6 +2,7 @@
 import { isDelivery, numberOf, placeOf, plain } from './card.js';
 import { dayOf } from './day.js';
 import { oldestFirst } from './book.js';
+import { t } from '../text/index.js';
 
 const COLUMNS = [
   'order', 'placed', 'status', 'customer', 'phone', 'email', 'way', 'items', 'total', 'currency', 'notes', 'address',
@@ -28,7 +29,7 @@ export function field(value) {
 
 /** @param {Card} card */
 function itemsText(card) {
-  const more = card.moreItems ? [`… (${card.moreItems} more)`] : [];
+  const more = card.moreItems ? [`… (${t('csv.more', { n: card.moreItems })})`] : [];
   const items = card.items
     .map((item) => `${item.quantity === null ? '' : `${item.quantity} x `}${plain(item.name, 200)}${item.price ? ` @ ${plain(item.price, 40)}` : ''}`);
   return [...items, ...more].join('; ');
@@ -53,8 +54,8 @@ export function csvOfDay(cards, day, currency) {
     .sort(oldestFirst)
     .map((card) => [
       numberOf(card), localTime(card.timestamp), plain(card.status, 60), plain(card.customerName, 200), plain(card.phone, 60),
-      plain(card.email, 200), isDelivery(card) ? 'delivery' : 'pickup', itemsText(card), card.total, currency,
+      plain(card.email, 200), t(isDelivery(card) ? 'csv.delivery' : 'csv.pickup'), itemsText(card), card.total, currency,
       plain(card.notes), placeOf(card), plain(card.acknowledgedBy, 200), plain(card.changedBy, 200),
     ]);
-  return `\ufeff${[COLUMNS, ...rows].map((row) => row.map(field).join(',')).join('\r\n')}\r\n`;
+  return `\ufeff${[COLUMNS.map((name) => t(`csv.${name}`)), ...rows].map((row) => row.map(field).join(',')).join('\r\n')}\r\n`;
 }

@@ -2,7 +2,7 @@
 /** @import { Formats } from '../text/format.js' */
 import { call } from '../api.js';
 import { plain } from '../order/card.js';
-import { t } from '../text/index.js';
+import { isolate, refusal, t } from '../text/index.js';
 import { byId, make, setAttribute } from './dom.js';
 
 /**
@@ -33,7 +33,7 @@ export function wireAccount(desk, formats) {
     const rows = body.screens.map((/** @type {any} */ screen) => {
       const delivered = screen.lastDelivered ? formats.moment(screen.lastDelivered, desk.now()) : t('account.screen.never');
       const facts = t('account.screen', { admin: plain(screen.admin, 80), since: formats.moment(screen.since, desk.now()), delivered });
-      return entry(plain(screen.name, 80), screen.current ? t('account.screen.this') : '', `${facts}${screen.address ? ` · ${plain(screen.address, 60)}` : ''}`);
+      return entry(plain(screen.name, 80), screen.current ? t('account.screen.this') : '', `${facts}${screen.address ? ` · ${isolate(plain(screen.address, 60))}` : ''}`);
     });
     list.replaceChildren(...(rows.length > 0 ? rows : [make('li', { text: t('account.screens.none') })]));
   }
@@ -55,7 +55,7 @@ export function wireAccount(desk, formats) {
   async function revoke() {
     const answer = await call('POST', '/api/admin/sessions/revoke-others', {});
     const good = answer.status === 200;
-    show('revoke-result', good, good ? t('account.revoked', { n: answer.body?.ended ?? 0 }) : answer.message || t('account.failed'));
+    show('revoke-result', good, good ? t('account.revoked', { n: answer.body?.ended ?? 0 }) : answer.status ? refusal(answer) : t('account.failed'));
     await fill();
   }
 
@@ -84,7 +84,7 @@ async function changePassword(form) {
     setAttribute(input, 'aria-invalid', name === refused ? 'true' : null);
     if (name === refused) input.focus();
   }
-  const why = Object.hasOwn(REFUSED, refused) ? t(REFUSED[refused]) : answer.message || t('account.failed');
+  const why = Object.hasOwn(REFUSED, refused) ? t(REFUSED[refused]) : answer.status ? refusal(answer) : t('account.failed');
   show('password-result', good, good ? t('account.changed') : why);
 }
 

@@ -13,7 +13,7 @@ export function drawDay(desk, formats) {
   if (!desk.complete) return drawLoading();
   const now = desk.now();
   const day = summarizeDay(desk.cards(), now, desk.state.window);
-  setText(byId('day-orders'), String(day.orders));
+  setText(byId('day-orders'), formats.number(day.orders));
   setText(byId('day-revenue'), formats.money(day.revenue));
   setText(byId('day-average'), day.average === null ? '–' : formats.money(day.average));
   const oldest = byId('day-oldest');
@@ -23,7 +23,7 @@ export function drawDay(desk, formats) {
   if (day.cancelled > 0) notes.push(t('day.cancelled', { n: day.cancelled }));
   if (!day.complete) notes.push(t('day.partial', { n: desk.state.window }));
   setText(byId('day-note'), notes.join(' · '));
-  drawChart(day.perHour, new Date(now).getHours());
+  drawChart(day.perHour, new Date(now).getHours(), formats);
   drawUsage(desk, formats);
 }
 
@@ -44,8 +44,8 @@ function drawUsage({ state, status }, formats) {
 
 let drawn = '';
 
-/** @param {number[]} perHour @param {number} hour */
-function drawChart(perHour, hour) {
+/** @param {number[]} perHour @param {number} hour @param {Formats} formats */
+function drawChart(perHour, hour, formats) {
   const state = `${perHour} ${hour}`;
   if (state === drawn) return;
   drawn = state;
@@ -61,12 +61,12 @@ function drawChart(perHour, hour) {
     for (const [name, value] of Object.entries(size)) bar.setAttribute(name, String(value));
     bar.setAttribute('class', perHour[at] === 0 ? 'none' : at === hour ? 'now' : '');
     const title = document.createElementNS(SVG, 'title');
-    title.textContent = t('day.bar', { hour: `${at}:00`, n: perHour[at] });
+    title.textContent = t('day.bar', { hour: formats.hour(at), n: perHour[at] });
     bar.append(title);
     bars.push(bar);
   }
   chart.replaceChildren(...bars);
-  setText(byId('day-hours'), t('day.hours', { from: `${from}:00`, to: `${to + 1}:00` }));
+  setText(byId('day-hours'), t('day.hours', { from: formats.hour(from), to: formats.hour(to + 1) }));
   const peak = perHour.indexOf(most);
-  chart.setAttribute('aria-label', most > 0 ? t('day.chart', { hour: `${peak}:00`, n: most }) : t('day.chart.empty'));
+  chart.setAttribute('aria-label', most > 0 ? t('day.chart', { hour: formats.hour(peak), n: most }) : t('day.chart.empty'));
 }

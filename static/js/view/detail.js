@@ -141,10 +141,10 @@ export class Detail {
     const name = plain(card.customerName, 300) || t('card.guest');
     add('detail.customer', make('bdi', { text: name }));
     const phone = telephone(card.phone);
-    if (phone) list.lastElementChild?.append(' · ', make('a', { href: phone, text: plain(card.phone, 60) }));
+    if (phone) list.lastElementChild?.append(' · ', make('a', { href: phone }, [make('bdi', { dir: 'ltr', text: plain(card.phone, 60) })]));
     if (card.email) list.lastElementChild?.append(' · ', make('bdi', { text: plain(card.email, 200) }));
     const place = placeOf(card);
-    if (place) add('detail.where', make('a', { href: mapLink(card), target: '_blank', rel: 'noopener noreferrer', text: place }));
+    if (place) add('detail.where', make('a', { href: mapLink(card), target: '_blank', rel: 'noopener noreferrer' }, [make('bdi', { text: place })]));
     const { driver, staff, reason, note } = staffTexts(card, this.whole);
     if (driver) add('detail.driver', make('bdi', { text: driver }));
     if (card.readyAt) add('detail.ready', this.formats.full(card.readyAt));
@@ -162,7 +162,7 @@ export class Detail {
       make('tr', {}, [
         make('td', { text: item.quantity === null ? '' : t('card.quantity', { n: this.formats.number(item.quantity) }) }),
         make('td', {}, [make('bdi', { text: plain(item.name, 400) })]),
-        make('td', { text: plain(item.price, 40) }),
+        make('td', {}, [make('bdi', { text: plain(item.price, 40) })]),
       ]),
     );
     if (more > 0) rows.push(make('tr', {}, [make('td'), make('td', { colspan: '2', text: t('card.more', { n: more }) })]));
@@ -191,7 +191,7 @@ export class Detail {
     if (!this.whole) return make('p', { class: 'hint', text: t(this.failed ? 'detail.failed' : 'detail.loading') });
     const list = make('dl', { class: 'detail-grid raw' });
     // A scrollable box must be reachable by keyboard.
-    for (const [name, value] of fieldsOf(this.whole)) list.append(make('dt', {}, [make('bdi', { text: name })]), make('dd', { tabindex: '0', text: value }));
+    for (const [name, value] of fieldsOf(this.whole)) list.append(make('dt', {}, [make('bdi', { text: name })]), make('dd', { tabindex: '0', dir: 'auto', text: value }));
     const details = make('details', { class: 'raw-fields' }, [make('summary', { text: t('detail.everything') }), list]);
     details.toggleAttribute('open', open);
     return details;

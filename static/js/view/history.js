@@ -39,10 +39,10 @@ function makeRow(card, formats, now) {
   // Each isolated: names of both text directions on one line would change places.
   const items = card.items.slice(0, 8).flatMap((item, at) => {
     const quantity = item.quantity === null ? '' : `${t('card.quantity', { n: formats.number(item.quantity) })} `;
-    return [`${at > 0 ? ', ' : ''}${quantity}`, make('bdi', { text: plain(item.name, 60) })];
+    return [`${at > 0 ? t('history.comma') : ''}${quantity}`, make('bdi', { text: plain(item.name, 60) })];
   });
   const more = card.items.length - 8;
-  if (more > 0 || card.moreItems) items.push(`${items.length > 0 ? ', ' : ''}${t('card.more', { n: Math.max(more, 0) + (card.moreItems ?? 0) })}`);
+  if (more > 0 || card.moreItems) items.push(`${items.length > 0 ? t('history.comma') : ''}${t('card.more', { n: Math.max(more, 0) + (card.moreItems ?? 0) })}`);
   if (items.length === 0) items.push(t('card.items', { n: card.itemCount }));
   const tag = make('span', { class: 'tag', 'data-lane': laneOf(card.status), text: statusName(plain(card.status, 40)) });
   tag.toggleAttribute('data-void', isVoid(card.status));

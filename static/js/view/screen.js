@@ -16,6 +16,7 @@ import { Connection, drawHidden } from './connection.js';
 import { drawDay } from './day.js';
 import { byId } from './dom.js';
 import { Filters } from './filters.js';
+import { withRest } from './later.js';
 
 /** All that the desk shows of its orders. Parts that are not needed at first are loaded when they are. */
 export class Screen {
@@ -94,7 +95,7 @@ export class Screen {
   async open(id) {
     const { desk, actions, formats } = this;
     try {
-      const [{ Detail }, { dress }] = await Promise.all([import('./detail.js'), import('./windows.js')]);
+      const [{ Detail }, { dress }] = await Promise.all([withRest(() => import('./detail.js')), import('./windows.js')]);
       await dress(this.prefs());
       this.detail ??= new Detail(desk, actions, formats, (card) => void this.print(card));
       this.detail.open(id);
@@ -106,7 +107,7 @@ export class Screen {
   /** @param {Card} card */
   async print(card) {
     try {
-      const { printTicket } = await import('./ticket.js');
+      const { printTicket } = await withRest(() => import('./ticket.js'));
       printTicket(card, { formats: this.formats, shop: this.desk.state.shop.name, paper: this.prefs().paper });
     } catch {
       this.#failed(t('print.failed', { number: numberOf(card) }), () => void this.print(card));
@@ -128,7 +129,7 @@ export class Screen {
   async #drawPiles(old) {
     const { desk, actions, filters, toasts } = this;
     try {
-      const { Piles } = await import('./piles.js');
+      const { Piles } = await withRest(() => import('./piles.js'));
       this.piles ??= new Piles({ desk, actions, filters, toasts, clock: desk.clock, changed: () => this.draw() });
       this.piles.draw(desk.floods.list, old);
     } catch {
@@ -140,7 +141,7 @@ export class Screen {
   /** @param {Shown[]} list @param {Parameters<History['draw']>[1]} how */
   async #drawHistory(list, how) {
     try {
-      this.history ??= new (await import('./history.js')).History();
+      this.history ??= new (await withRest(() => import('./history.js'))).History();
       this.history.draw(list, how);
     } catch {
       this.#failed(t('history.failed'), () => this.draw());

@@ -18,6 +18,7 @@ export function wireSettings({ device, sound, awakeProblem }) {
       if (input.type === 'checkbox') input.checked = Boolean(value);
       else input.value = String(value);
     }
+    byId('set-language', HTMLSelectElement).value = chosenLanguage();
     hints();
   }
 
@@ -45,9 +46,10 @@ export function wireSettings({ device, sound, awakeProblem }) {
 
   form.addEventListener('submit', (event) => event.preventDefault());
   form.addEventListener('change', async (event) => {
+    const target = /** @type {HTMLInputElement} */ (event.target);
+    if (target.id === 'set-language') return chooseLanguage(target.value);
     const next = read();
-    const changed = /** @type {HTMLInputElement} */ (event.target).name;
-    if (changed === 'notify' && next.notify && typeof Notification === 'function' && Notification.permission === 'default') {
+    if (target.name === 'notify' && next.notify && typeof Notification === 'function' && Notification.permission === 'default') {
       await Notification.requestPermission();
     }
     device.set(next);
@@ -61,4 +63,17 @@ export function wireSettings({ device, sound, awakeProblem }) {
     result.textContent = t(heard ? 'settings.heard' : 'settings.silent');
   });
   return { fill };
+}
+
+/** The language that was chosen on this device; "" if none was. The server reads the cookie as well. */
+function chosenLanguage() {
+  return /(?:^|; )lang=([\w-]+)/.exec(document.cookie)?.[1] ?? '';
+}
+
+/** Shows the desk in another language, from now on. @param {string} code "" for the shop's */
+function chooseLanguage(code) {
+  const secure = location.protocol === 'https:' ? '; secure' : '';
+  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API needs HTTPS, which a shop's own network may lack.
+  document.cookie = `lang=${code}; path=/; max-age=${code ? 31_536_000 : 0}; samesite=lax${secure}`;
+  location.reload();
 }

@@ -22,13 +22,13 @@ function ticketParts(card, formats, shop) {
     make('tr', {}, [
       make('td', { text: item.quantity === null ? '' : t('card.quantity', { n: formats.number(item.quantity) }) }),
       make('td', {}, [make('bdi', { text: plain(item.name, 200) })]),
-      make('td', { text: plain(item.price, 24) }),
+      make('td', {}, [make('bdi', { text: plain(item.price, 24) })]),
     ]),
   );
   const more = Math.max(card.items.length - 200, 0) + (card.moreItems ?? 0);
   if (more > 0) items.push(make('tr', {}, [make('td'), make('td', { colspan: '2', text: t('ticket.more', { n: more }) })]));
   const parts = [
-    make('h1', { text: shop }),
+    make('h1', {}, [make('bdi', { text: shop })]),
     make('p', { class: 'ticket-number', text: numberOf(card) }),
     make('p', { class: 'ticket-meta', text: `${formats.full(card.timestamp)} · ${t(isDelivery(card) ? 'card.delivery' : 'card.pickup')}` }),
     make('hr'),
@@ -41,8 +41,9 @@ function ticketParts(card, formats, shop) {
   ];
   if (card.notes) parts.push(make('p', { class: 'ticket-notes', dir: 'auto', text: plain(card.notes, 1000) }));
   parts.push(make('hr'));
-  for (const line of [plain(card.customerName, 120), plain(card.phone, 40), placeOf(card)]) {
-    if (line) parts.push(make('p', {}, [make('bdi', { text: line })]));
+  // Numbers are read from left to right, whatever stands around them.
+  for (const [line, dir] of [[plain(card.customerName, 120)], [plain(card.phone, 40), 'ltr'], [placeOf(card)]]) {
+    if (line) parts.push(make('p', {}, [make('bdi', { dir, text: line })]));
   }
   return parts;
 }
