@@ -65,6 +65,27 @@ async fn a_desk_with_https_is_examined_through_its_public_address() {
     desk.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_sent_to_no_other_server() {
+    let (here, there) = (tempfile::tempdir(), tempfile::tempdir());
+    let (here, there) = (here.expect("a folder"), there.expect("a folder"));
+    let other = files_of(there.path(), &["localhost"]);
+    let other: Vec<(&str, &str)> = other.iter().map(|(k, v)| (*k, &**v)).collect();
+    let desk = Desk::start(crate::sockets_for_two(), &other, &Ahead::default()).await;
+    let own = files_of(here.path(), &["localhost"]);
+    let store = here.path().join("orders.db");
+    drop(crate::record(&store).await);
+    let mut settings: Vec<(&str, &str)> = own.iter().map(|(k, v)| (*k, &**v)).collect();
+    let url = format!("https://localhost:{}", desk.https.port());
+    settings.extend([
+        ("ORDERBELL_SERVER__PORT", "0"),
+        ("ORDERBELL_SERVER__PUBLIC_URL", &*url),
+    ]);
+    let told = doctor(&settings, &[]).await;
+    has(&told, "?  ", "streams can't be checked: a token must not");
+    desk.stop().await;
+}
+
 /// A proxy that keeps streams back.
 async fn buffering_proxy(listener: TcpListener) {
     while let Ok((socket, _)) = listener.accept().await {
@@ -116,7 +137,9 @@ async fn told_behind_a_proxy(store: &Path) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_keeps_streams_back_is_found() {
     let folder = tempfile::tempdir().expect("a folder");
-    let told = told_behind_a_proxy(&folder.path().join("orders.db")).await;
+    let store = folder.path().join("orders.db");
+    drop(crate::record(&store).await);
+    let told = told_behind_a_proxy(&store).await;
     has(&told, "WARN", "a proxy is in front (server: slow)");
     has(&told, "BAD ", "a proxy keeps it back");
     has(
