@@ -21,6 +21,13 @@ async fn doctor(environment: &[(&str, &str)], arguments: &[&str]) -> String {
     String::from_utf8_lossy(&told).into_owned()
 }
 
+/// A first start makes the store.
+async fn make_store(store: &Path) {
+    let environment = [("ORDERBELL_EMBEDDED__PATH", store.to_str().expect("UTF-8"))];
+    let desk = Desk::start(crate::sockets_for_two(), &environment, &Ahead::default()).await;
+    desk.stop().await;
+}
+
 fn has(told: &str, start: &str, part: &str) {
     let found = told
         .lines()
@@ -74,7 +81,7 @@ async fn a_token_is_sent_to_no_other_server() {
     let desk = Desk::start(crate::sockets_for_two(), &other, &Ahead::default()).await;
     let own = files_of(here.path(), &["localhost"]);
     let store = here.path().join("orders.db");
-    drop(crate::record(&store).await);
+    make_store(&store).await;
     let mut settings: Vec<(&str, &str)> = own.iter().map(|(k, v)| (*k, &**v)).collect();
     let url = format!("https://localhost:{}", desk.https.port());
     settings.extend([
@@ -138,7 +145,7 @@ async fn told_behind_a_proxy(store: &Path) -> String {
 async fn a_proxy_that_keeps_streams_back_is_found() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = folder.path().join("orders.db");
-    drop(crate::record(&store).await);
+    make_store(&store).await;
     let told = told_behind_a_proxy(&store).await;
     has(&told, "WARN", "a proxy is in front (server: slow)");
     has(&told, "BAD ", "a proxy keeps it back");
