@@ -65,22 +65,44 @@ impl Authority {
             directory_url: directory_url.to_owned(),
             credentials: credentials.into(),
             thumbprint: account.key_thumbprint().to_owned(),
+            is_gone: false,
         };
         Ok((Self { account, client }, record))
     }
 
     /// The order of an interrupted attempt, if the authority still has it and it can be completed.
-    pub(super) async fn resume(&self, record: &OrderRecord) -> Option<PendingOrder<'_>> {
-        let mut order = self.account.order(record.url.clone()).await.ok()?;
-        if order.state().status == OrderStatus::Invalid {
-            return None;
+    pub(super) async fn resume(
+        &self,
+        record: &OrderRecord,
+    ) -> Result<Option<PendingOrder<'_>>, CallError> {
+        let Ok(key) = KeyPair::from_pem(record.key.expose()) else {
+            return Ok(None);
+        };
+        let order = match self.account.order(record.url.clone()).await {
+            Ok(order) => order,
+            Err(error) => {
+                let error = self.client.explain(error);
+                let is_unknown =
+                    matches!(self.client.last_status(), 400 | 404 | 410) && !error.account_is_gone;
+                return if is_unknown { Ok(None) } else { Err(error) };
+            }
+        };
+        let begun_at = record.begun_at;
+        let mut order = self.pending(order, key, begun_at);
+        if order.order.state().status == OrderStatus::Invalid {
+            // It has failed while no instance looked: that counts, and waits, like any other failure.
+            return Err(order.why_refused(None).await);
         }
-        let key = KeyPair::from_pem(record.key.expose()).ok()?;
-        Some(PendingOrder {
+        Ok(Some(order))
+    }
+
+    fn pending(&self, order: Order, key: KeyPair, begun_at: u64) -> PendingOrder<'_> {
+        PendingOrder {
             authority: self,
             order,
             key,
-        })
+            begun_at,
+        }
     }
 
     /// A new order. `replaced` is the certificate to be renewed: authorities with ARI exempt such orders from limits.
@@ -88,6 +110,7 @@ impl Authority {
         &self,
         wanted: &Wanted,
         replaced: Option<&CertificateRecord>,
+        now: u64,
     ) -> Result<PendingOrder<'_>, CallError> {
         let key = KeyPair::generate().map_err(|error| Problem::new(ProblemKind::Other, error))?;
         let names = wanted.domains.iter().cloned().map(Identifier::Dns);
@@ -96,29 +119,28 @@ impl Authority {
         if let Some(replaced) = replaced {
             let order = NewOrder::new(&names).replaces(replaced);
             match self.account.new_order(&order).await {
-                Ok(order) => {
-                    return Ok(PendingOrder {
-                        authority: self,
-                        order,
-                        key,
-                    });
-                }
-                // The authority may have forgotten the certificate, or have replaced it already.
+                Ok(order) => return Ok(self.pending(order, key, now)),
+                // The certificate may be forgotten, replaced already, or another account's: the authority decides what it
+                // says then.
                 Err(error) => {
                     let error = self.client.explain(error);
-                    if error.problem.kind != ProblemKind::Other {
+                    let kind = error.problem.kind;
+                    let is_final =
+                        matches!(kind, ProblemKind::Unreachable | ProblemKind::RateLimited);
+                    if is_final || error.account_is_gone {
                         return Err(error);
                     }
                 }
             }
         }
         let order = self.account.new_order(&NewOrder::new(&names)).await;
-        let order = order.map_err(|error| self.client.explain(error))?;
-        Ok(PendingOrder {
-            authority: self,
-            order,
-            key,
-        })
+        let order = order.map_err(|error| {
+            let mut error = self.client.explain(error);
+            // Let's Encrypt says `unauthorized` of an account that was deactivated or revoked.
+            error.account_is_gone |= error.problem.kind == ProblemKind::Account;
+            error
+        })?;
+        Ok(self.pending(order, key, now))
     }
 
     /// When the authority wants the certificate to be renewed, in milliseconds, and when to ask again. `None` if it doesn't say
@@ -144,6 +166,7 @@ pub(super) struct PendingOrder<'a> {
     authority: &'a Authority,
     order: Order,
     key: KeyPair,
+    begun_at: u64,
 }
 
 impl PendingOrder<'_> {
@@ -151,6 +174,8 @@ impl PendingOrder<'_> {
     pub(super) fn record(&self, wanted: &Wanted) -> OrderRecord {
         OrderRecord {
             url: self.order.url().to_owned(),
+            directory_url: wanted.directory_url.clone(),
+            begun_at: self.begun_at,
             domains: wanted.domains.clone(),
             key: self.key.serialize_pem().into(),
             alpn: Vec::new(),
@@ -193,6 +218,19 @@ impl PendingOrder<'_> {
         wanted: &Wanted,
         now: u64,
     ) -> Result<CertificateRecord, CallError> {
+        let completed = self.complete_now(kind, wanted, now).await;
+        completed.map_err(|mut error| {
+            error.order_is_over |= self.order.state().status == OrderStatus::Invalid;
+            error
+        })
+    }
+
+    async fn complete_now(
+        &mut self,
+        kind: ChallengeKind,
+        wanted: &Wanted,
+        now: u64,
+    ) -> Result<CertificateRecord, CallError> {
         let client = self.authority.client.clone();
         let explain = |error| client.explain(error);
         if self.order.state().status == OrderStatus::Pending {
@@ -209,7 +247,8 @@ impl PendingOrder<'_> {
             .map_err(explain)?;
         let key = self.key.serialize_pem();
         let pair = CertifiedPair::from_pem(chain.as_bytes(), key.as_bytes())
-            .map_err(|error| Problem::new(ProblemKind::Authority, error))?;
+            // Not an error of the authority's own: fetching the same certificate again doesn't help.
+            .map_err(|error| Problem::new(ProblemKind::Other, error))?;
         let facts = pair.facts();
         Ok(CertificateRecord {
             directory_url: wanted.directory_url.clone(),
@@ -220,6 +259,7 @@ impl PendingOrder<'_> {
             not_after: super::record::millis(facts.not_after),
             stored_at: now,
             renew_at: None,
+            asked_at: now,
             ask_at: now,
         })
     }
@@ -237,14 +277,14 @@ impl PendingOrder<'_> {
                 offered(&authorization.challenges, kind).ok_or_else(|| no_challenge(&domain))?;
             if let Some(mut challenge) = authorization.challenge(kind) {
                 let ready = challenge.set_ready().await;
-                ready.map_err(|error| about(client.explain(error), &domain))?;
+                ready.map_err(|error| about(client.explain_challenge(error), &domain))?;
             }
         }
         match self.order.poll_ready(&POLLING).await {
             Ok(OrderStatus::Ready) => Ok(()),
             Ok(_) => Err(self.why_refused(None).await),
             Err(error) => {
-                let error = client.explain(error);
+                let error = client.explain_challenge(error);
                 Err(self.why_refused(Some(error)).await)
             }
         }
@@ -252,6 +292,12 @@ impl PendingOrder<'_> {
 
     /// The problem that the authority has found with one of the names, or `error`.
     async fn why_refused(&mut self, error: Option<CallError>) -> CallError {
+        let mut error = self.find_refusal(error).await;
+        error.order_is_over |= self.order.state().status == OrderStatus::Invalid;
+        error
+    }
+
+    async fn find_refusal(&mut self, error: Option<CallError>) -> CallError {
         let client = &self.authority.client;
         let mut authorizations = self.order.authorizations();
         while let Some(Ok(mut authorization)) = authorizations.next().await {
@@ -264,7 +310,7 @@ impl PendingOrder<'_> {
                 .iter()
                 .find_map(|challenge| challenge.error.clone());
             if let Some(found) = found {
-                return about(client.explain(found.into()), &domain);
+                return about(client.explain_challenge(found.into()), &domain);
             }
         }
         error.unwrap_or_else(|| {

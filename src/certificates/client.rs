@@ -93,7 +93,27 @@ impl AcmeClient {
             problem,
             retry_after: last.retry_after,
             account_is_gone,
+            order_is_over: false,
         }
+    }
+
+    /// The same for the error of a challenge, of which `unauthorized` says that the answer was wrong.
+    pub(super) fn explain_challenge(&self, error: Error) -> CallError {
+        let is_unauthorized = matches!(&error, Error::Api(problem)
+            if problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":unauthorized")));
+        let mut error = self.explain(error);
+        if is_unauthorized {
+            error.problem.kind = ProblemKind::WrongServer;
+        }
+        error
+    }
+
+    /// The status of the last answer; 0 if there was none.
+    pub(super) fn last_status(&self) -> u16 {
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .status
     }
 
     async fn send(

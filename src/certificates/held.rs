@@ -44,6 +44,12 @@ impl Held {
     }
 }
 
+/// The chain of the stored certificate, as PEM. `None` if there is none, or the record can't be read.
+pub async fn stored_chain(store: &dyn SecretStore) -> Option<String> {
+    let record = Held::read(store).await.ok()?.record;
+    Some(record.certificate?.chain)
+}
+
 fn parse(text: &str) -> Result<Record, Problem> {
     serde_json::from_str(text).map_err(|error| {
         Problem::new(

@@ -17,7 +17,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use held::RECORD;
+pub use held::{RECORD, stored_chain};
 pub use machine::Wanted;
 pub use problem::{Problem, ProblemKind};
 pub use renewal::{Renewal, RenewalSettings};

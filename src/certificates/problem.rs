@@ -44,7 +44,8 @@ pub enum ProblemKind {
     Unreachable,
     /// The store can't be read or written.
     Store,
-    /// Anything else.
+    /// Anything else, also what a later version has written.
+    #[serde(other)]
     Other,
 }
 
@@ -74,11 +75,13 @@ impl ProblemKind {
         {
             "dns" => Self::Dns,
             "connection" | "tls" => Self::Connection,
-            "unauthorized" | "incorrectResponse" => Self::WrongServer,
+            "incorrectResponse" => Self::WrongServer,
             "caa" => Self::Caa,
             "rejectedIdentifier" | "unsupportedIdentifier" | "badCSR" => Self::Refused,
             "rateLimited" => Self::RateLimited,
-            "accountDoesNotExist"
+            // Of a challenge it means another server: see `AcmeClient::explain_challenge`.
+            "unauthorized"
+            | "accountDoesNotExist"
             | "externalAccountRequired"
             | "userActionRequired"
             | "invalidContact"
@@ -189,6 +192,8 @@ pub(super) struct CallError {
     pub(super) retry_after: Option<Duration>,
     /// The authority doesn't know the account any more: the next attempt has to make a new one.
     pub(super) account_is_gone: bool,
+    /// The order can't be completed any more.
+    pub(super) order_is_over: bool,
 }
 
 impl From<Problem> for CallError {
@@ -197,6 +202,7 @@ impl From<Problem> for CallError {
             problem,
             retry_after: None,
             account_is_gone: false,
+            order_is_over: false,
         }
     }
 }

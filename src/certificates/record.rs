@@ -10,28 +10,35 @@ use super::problem::Problem;
 /// Maximum number of certificates in a week. Let's Encrypt issues five for the same names.
 pub const MAX_ISSUED: usize = 5;
 
+/// Maximum number of accounts that are kept.
+pub const MAX_ACCOUNTS: usize = 4;
+/// Maximum number of settings whose failures are kept.
+pub const MAX_FAILURES: usize = 8;
+/// Maximum length of [`Record::issued`].
+pub const MAX_ISSUED_TOTAL: usize = 4 * MAX_ISSUED;
+
 /// Everything known about the certificate and the attempts to get one. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Record {
-    /// The account at the authority.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<AccountRecord>,
+    /// One account at each authority, at most [`MAX_ACCOUNTS`], the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountRecord>,
     /// The newest certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateRecord>,
-    /// When certificates were stored, at most [`MAX_ISSUED`] of them, in order.
+    /// When certificates were stored, at most [`MAX_ISSUED`] of each authority, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub issued: Vec<u64>,
+    pub issued: Vec<Issued>,
     /// The instance that talks to the authority now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
     /// The order that was begun last, until its certificate is stored. A restart goes on with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderRecord>,
-    /// The attempts that have failed since the last success.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
+    /// Failed attempts since the last success, one entry for the same names and authority, at most [`MAX_FAILURES`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
 }
 
 /// An account at an authority.
@@ -44,6 +51,9 @@ pub struct AccountRecord {
     pub credentials: Secret,
     /// Thumbprint of the account's key: the second half of every answer to a challenge.
     pub thumbprint: String,
+    /// The authority doesn't know it any more. It is kept until another one takes its place.
+    #[serde(default)]
+    pub is_gone: bool,
 }
 
 /// A certificate and its private key.
@@ -67,7 +77,10 @@ pub struct CertificateRecord {
     /// When the authority wants it to be renewed (ARI), if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renew_at: Option<u64>,
-    /// When to ask the authority for that again.
+    /// When the authority was asked for that.
+    #[serde(default)]
+    pub asked_at: u64,
+    /// When to ask again.
     #[serde(default)]
     pub ask_at: u64,
 }
@@ -81,11 +94,26 @@ pub struct Lease {
     pub until: u64,
 }
 
+/// A certificate that was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Issued {
+    /// When.
+    pub at: u64,
+    /// The authority.
+    pub directory_url: String,
+}
+
 /// An order at the authority.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OrderRecord {
     /// Its address.
     pub url: String,
+    /// The authority.
+    pub directory_url: String,
+    /// When it was begun.
+    pub begun_at: u64,
     /// The names it is for.
     pub domains: Vec<String>,
     /// The private key of its certificate, as PEM.
@@ -104,7 +132,7 @@ pub struct AlpnAnswer {
     pub authorization: String,
 }
 
-/// Attempts that have failed.
+/// Attempts that have failed for the same names and authority.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
@@ -116,9 +144,9 @@ pub struct Failure {
     pub problem: Problem,
     /// When to try again.
     pub retry_at: u64,
-    /// The names that were requested, and the authority: with others, the next attempt needn't wait.
+    /// The names that were requested.
     pub domains: Vec<String>,
-    /// See `domains`.
+    /// The authority.
     pub directory_url: String,
 }
 

@@ -213,7 +213,8 @@ impl Parts {
     /// Makes the listeners do what the record says.
     fn adopt(&self, record: &Record) {
         let mut seen = self.lock();
-        let thumbprint = record.account.as_ref().map(|account| &account.thumbprint);
+        let thumbprint = machine::answering(record, &self.settings.wanted);
+        let thumbprint = thumbprint.map(|account| &account.thumbprint);
         self.thumbprint.send_if_modified(|known| {
             let is_new = known.as_ref() != thumbprint;
             *known = thumbprint.cloned();

@@ -21,7 +21,7 @@ pub struct Status {
 
 impl Status {
     pub(super) fn of(record: &Record, wanted: &Wanted, trouble: Option<Problem>, now: u64) -> Self {
-        let failure = record.failure.as_ref();
+        let failure = machine::failure(record, wanted);
         let failure = failure.map(|failure| (failure.problem.clone(), failure.count));
         Self {
             expires_at: machine::current(record, wanted).map(|certificate| certificate.not_after),

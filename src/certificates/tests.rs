@@ -30,6 +30,7 @@ fn certificate(not_before: u64, days: u64) -> CertificateRecord {
         stored_at: not_before,
         renew_at: None,
         // Not asked about here.
+        asked_at: 0,
         ask_at: u64::MAX,
     }
 }

@@ -119,9 +119,9 @@ impl RawTls {
                 format_args!("must be an e-mail address, not {email:?}"),
             ));
         }
-        let is_https = url::Url::parse(&self.directory_url)
-            .is_ok_and(|url| url.scheme() == "https" && url.has_host());
-        if !is_https {
+        let url = url::Url::parse(&self.directory_url);
+        let url = url.ok();
+        let Some(url) = url.filter(|url| url.scheme() == "https" && url.has_host()) else {
             return Err(fields.bad(
                 "tls.directory_url",
                 format_args!(
@@ -129,10 +129,11 @@ impl RawTls {
                     self.directory_url
                 ),
             ));
-        }
+        };
         Ok(AcmeSettings {
             email: email.map(str::to_owned),
-            directory_url: self.directory_url.clone(),
+            // As it was parsed: `Url::parse` accepts blanks around it, which nothing else does.
+            directory_url: url.to_string(),
             directory_ca_file: Some(&self.directory_ca_file)
                 .filter(|file| !file.is_empty())
                 .map(PathBuf::from),
@@ -236,6 +237,23 @@ mod tests {
         let settings = Settings::load(None, &environment(&[acme, domains])).expect("accepted");
         let public_url = settings.server.public_url.expect("the domain's");
         assert_eq!(public_url.origin(), "https://desk.example.com:8080");
+    }
+
+    #[test]
+    fn the_directory_is_stored_as_it_was_parsed() {
+        let settings = Settings::load(
+            None,
+            &environment(&[
+                ("ORDERBELL_TLS__MODE", "acme"),
+                ("ORDERBELL_TLS__DOMAINS", "desk.example.com"),
+                ("ORDERBELL_TLS__DIRECTORY_URL", " https://CA.example/a b "),
+            ]),
+        );
+        let mode = settings.expect("accepted").tls.mode;
+        assert!(
+            matches!(&mode, TlsMode::Acme(acme) if acme.directory_url == "https://ca.example/a%20b"),
+            "{mode:?}"
+        );
     }
 
     #[test]

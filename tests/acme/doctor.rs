@@ -21,6 +21,13 @@ async fn doctor(environment: &[(&str, &str)], arguments: &[&str]) -> String {
     String::from_utf8_lossy(&told).into_owned()
 }
 
+/// A first start makes the store.
+async fn make_store(store: &Path) {
+    let environment = [("ORDERBELL_EMBEDDED__PATH", store.to_str().expect("UTF-8"))];
+    let desk = Desk::start(crate::sockets_for_two(), &environment, &Ahead::default()).await;
+    desk.stop().await;
+}
+
 fn has(told: &str, start: &str, part: &str) {
     let found = told
         .lines()
@@ -62,6 +69,27 @@ async fn a_desk_with_https_is_examined_through_its_public_address() {
         "this machine's clock and that of the public address differ by",
     );
     has(&told, "ok ", "the first event of a stream arrives");
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_sent_to_no_other_server() {
+    let (here, there) = (tempfile::tempdir(), tempfile::tempdir());
+    let (here, there) = (here.expect("a folder"), there.expect("a folder"));
+    let other = files_of(there.path(), &["localhost"]);
+    let other: Vec<(&str, &str)> = other.iter().map(|(k, v)| (*k, &**v)).collect();
+    let desk = Desk::start(crate::sockets_for_two(), &other, &Ahead::default()).await;
+    let own = files_of(here.path(), &["localhost"]);
+    let store = here.path().join("orders.db");
+    make_store(&store).await;
+    let mut settings: Vec<(&str, &str)> = own.iter().map(|(k, v)| (*k, &**v)).collect();
+    let url = format!("https://localhost:{}", desk.https.port());
+    settings.extend([
+        ("ORDERBELL_SERVER__PORT", "0"),
+        ("ORDERBELL_SERVER__PUBLIC_URL", &*url),
+    ]);
+    let told = doctor(&settings, &[]).await;
+    has(&told, "?  ", "streams can't be checked: a token must not");
     desk.stop().await;
 }
 
@@ -116,7 +144,9 @@ async fn told_behind_a_proxy(store: &Path) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_keeps_streams_back_is_found() {
     let folder = tempfile::tempdir().expect("a folder");
-    let told = told_behind_a_proxy(&folder.path().join("orders.db")).await;
+    let store = folder.path().join("orders.db");
+    make_store(&store).await;
+    let told = told_behind_a_proxy(&store).await;
     has(&told, "WARN", "a proxy is in front (server: slow)");
     has(&told, "BAD ", "a proxy keeps it back");
     has(

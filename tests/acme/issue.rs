@@ -192,14 +192,14 @@ async fn an_authority_that_has_forgotten_the_account_gets_a_new_one() {
     let sockets = sockets_for_two();
     let pebble = authority_of(&sockets).await;
     let mut changed = record(&store).await;
-    changed["account"]["directoryUrl"] = pebble.directory.clone().into();
+    changed["accounts"][0]["directoryUrl"] = pebble.directory.clone().into();
     changed["certificate"] = serde_json::Value::Null;
-    let credentials = changed["account"]["credentials"]
+    let credentials = changed["accounts"][0]["credentials"]
         .as_str()
         .expect("credentials");
     let base = |pebble: &Pebble| pebble.directory.replace("/dir", "");
     let credentials = credentials.replace(&base(&other), &base(&pebble));
-    changed["account"]["credentials"] = credentials.into();
+    changed["accounts"][0]["credentials"] = credentials.into();
     crate::set_record(&store, &changed).await;
 
     let desk = start(&pebble, sockets, &store, &ahead).await;

@@ -228,7 +228,7 @@ async fn the_authority_says_when_to_renew() {
     let (now, day) = (Clock::system().millis(), 86_400_000);
     let store = folder.path().join("orders.db");
     let mut record = crate::record(&store).await;
-    record["failure"] = Value::Null;
+    record["failures"] = json!([]);
     record["certificate"] = json!({
         "directoryUrl": authority.directory(), "chain": chain.pem(), "key": key.serialize_pem(),
         "domains": [DOMAIN], "notBefore": now - 10 * day, "notAfter": now + 80 * day, "storedAt": now - 10 * day,

@@ -11,10 +11,12 @@ use crate::certificates::client::AcmeClient;
 use crate::certificates::held::Held;
 use crate::certificates::machine;
 use crate::certificates::problem::{CallError, Problem, ProblemKind};
-use crate::certificates::record::{CertificateRecord, Record};
+use crate::certificates::record::{AccountRecord, CertificateRecord, Record, millis_of};
 
 /// Time for all other instances to see the answers of TLS-ALPN-01: a little more than they look.
 const SETTLE: Duration = Duration::from_secs(40);
+/// Age at which an order isn't resumed any more: authorities keep them for about a week.
+const ORDER_LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Attempts to store a certificate. If all fail, the next attempt fetches it again from its order.
 const STORE_ATTEMPTS: u32 = 5;
 
@@ -60,11 +62,16 @@ impl Parts {
         let wanted = &self.settings.wanted;
         let authority = self.authority(held).await?;
         let has_port_80 = self.has_port_80.load(Ordering::Relaxed);
-        let kind = machine::challenge_kind(&held.record, has_port_80);
+        let kind = machine::challenge_kind(&held.record, wanted, has_port_80);
         let begun = held.record.order.as_ref();
-        let begun = begun.filter(|order| order.domains == wanted.domains);
+        let now = self.clock.millis();
+        let begun = begun.filter(|order| {
+            order.domains == wanted.domains
+                && order.directory_url == wanted.directory_url
+                && now.abs_diff(order.begun_at) < millis_of(ORDER_LIFE)
+        });
         let resumed = match begun {
-            Some(order) => authority.resume(order).await,
+            Some(order) => authority.resume(order).await?,
             None => None,
         };
         let mut order = match resumed {
@@ -72,7 +79,7 @@ impl Parts {
             None => {
                 let replaced = machine::current(&held.record, wanted);
                 let replaced = replaced.filter(|certificate| certificate.renew_at.is_some());
-                authority.begin(wanted, replaced).await?
+                authority.begin(wanted, replaced, now).await?
             }
         };
         let mut record = held.record.clone();
@@ -93,26 +100,42 @@ impl Parts {
         let url = &settings.wanted.directory_url;
         let client = AcmeClient::new(settings.directory_ca.as_deref(), self.clock.clone());
         let client = client.map_err(CallError::from)?;
-        let account = held.record.account.as_ref();
-        if let Some(account) = account.filter(|account| account.directory_url == *url) {
+        if let Some(account) = machine::account(&held.record, url) {
             return Ok(Authority::sign_in(client, account).await?);
         }
         let (authority, account) =
             Authority::sign_up(client, url, settings.email.as_deref()).await?;
         let mut record = held.record.clone();
-        record.account = Some(account);
+        let had_other = |other: &AccountRecord| other.directory_url == *url;
+        let replaces = record.accounts.iter().any(had_other);
+        record.add_account(account);
         record.order = None;
         self.save_or_stop(held, record).await?;
+        if replaces && settings.is_shared {
+            // Other instances may still answer with the account before.
+            tokio::time::sleep(SETTLE).await;
+        }
         Ok(authority)
     }
 
     fn record_failure(&self, record: &mut Record, error: CallError) {
         let now = self.clock.millis();
         if error.account_is_gone {
-            record.account = None;
+            let url = &self.settings.wanted.directory_url;
+            let mut accounts = record.accounts.iter_mut();
+            if let Some(account) = accounts.find(|account| account.directory_url == *url) {
+                account.is_gone = true;
+            }
         }
-        // Whatever the authority makes of the order, the next attempt begins a new one unless it never heard the last answer.
-        if error.problem.kind != ProblemKind::Unreachable {
+        // The authority may have issued the certificate already, unless it has said that it doesn't.
+        let may_complete = matches!(
+            error.problem.kind,
+            ProblemKind::Unreachable
+                | ProblemKind::Authority
+                | ProblemKind::RateLimited
+                | ProblemKind::Store
+        );
+        if error.order_is_over || error.account_is_gone || !may_complete {
             record.order = None;
         }
         let spread = rand::rng().random_range(0.0..1.0);
@@ -124,7 +147,7 @@ impl Parts {
             now,
             spread,
         );
-        let failure = record.failure.as_ref();
+        let failure = machine::failure(record, &self.settings.wanted);
         let wait = failure.map_or(0, |failure| failure.retry_at.saturating_sub(now) / 1_000);
         tracing::warn!(
             %problem,

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod listeners;
+mod pinned;
 mod public;
 mod store;
 mod stream;
