@@ -17,6 +17,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 from werkzeug.security import generate_password_hash
 
+from certificates import Files
 from nginx import NGINX
 from shop import ADMIN, EMAIL, PASSWORD, Shop
 
@@ -113,6 +114,23 @@ def quiet_shop(old):
         orderbell_stream__heartbeat_seconds="300",
         orderbell_server__public_url="https://desk.example.com",
         orderbell_server__trusted_proxies="127.0.0.1",
+    )
+    yield shop
+    shop.stop()
+
+
+@pytest.fixture(scope="session")
+def tls_shop(old, tmp_path_factory):
+    """A second server on the same database, which does HTTPS itself. No heartbeat comes while a test waits."""
+    files = Files(tmp_path_factory.mktemp("tls"), ["localhost"])
+    shop = Shop(
+        old,
+        verify=str(files.root),
+        orderbell_stream__heartbeat_seconds="300",
+        orderbell_tls__mode="files",
+        orderbell_tls__cert_file=str(files.chain),
+        orderbell_tls__key_file=str(files.key),
+        orderbell_tls__redirect_port="0",
     )
     yield shop
     shop.stop()

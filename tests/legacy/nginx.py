@@ -1,18 +1,13 @@
 """Debian's nginx with the server block of docs/from-flask.md: what a reader of that page gets."""
 
 import contextlib
-import datetime
-import ipaddress
 import re
 import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
+from certificates import Files
 from shop import PATIENCE, Address, eventually
 
 NGINX = "/usr/sbin/nginx"
@@ -51,29 +46,6 @@ def replaced(block, places):
     return block
 
 
-def write_certificate(folder):
-    """A key, and a certificate of both names and of the loopback address."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, DESK)])
-    now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName(DESK), x509.DNSName(API), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "privkey.pem").write_bytes(plain)
-    (folder / "fullchain.pem").write_bytes(certificate.public_bytes(pem))
-
-
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -92,14 +64,14 @@ def nginx(shop):
         folder, port = Path(path), free_port()
         # nginx's workers aren't root where its master is.
         folder.chmod(0o755)
-        write_certificate(folder)
+        files = Files(folder, [DESK, API])
         block = replaced(
             page_block(),
             {
                 "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
                 "http://127.0.0.1:8080": shop.base,
-                "/etc/letsencrypt/live/example.com/fullchain.pem": f"{folder}/fullchain.pem",
-                "/etc/letsencrypt/live/example.com/privkey.pem": f"{folder}/privkey.pem",
+                "/etc/letsencrypt/live/example.com/fullchain.pem": str(files.chain),
+                "/etc/letsencrypt/live/example.com/privkey.pem": str(files.key),
             },
         )
         settings = folder / "nginx.conf"
@@ -108,7 +80,7 @@ def nginx(shop):
         try:
             eventually("nginx", lambda: process.poll() is not None or listens(port))
             assert process.poll() is None, "nginx does not start"
-            base, verify = f"https://127.0.0.1:{port}", str(folder / "fullchain.pem")
+            base, verify = f"https://127.0.0.1:{port}", str(files.root)
             yield lambda host: Address(shop.old, base, {"Host": host}, verify)
         finally:
             process.terminate()

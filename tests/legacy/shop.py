@@ -118,8 +118,8 @@ class Address:
 class Shop(Address):
     """One server on one database of the emulator."""
 
-    def __init__(self, old, **settings):
-        super().__init__(old)
+    def __init__(self, old, verify=True, **settings):
+        super().__init__(old, verify=verify)
         self.log = tempfile.TemporaryFile("w+")
         environment = {
             "PATH": os.environ["PATH"],
