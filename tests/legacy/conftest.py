@@ -18,7 +18,7 @@ from google.cloud import firestore
 from werkzeug.security import generate_password_hash
 
 from certificates import Files
-from nginx import NGINX
+from proxies import CADDY, NGINX
 from shop import ADMIN, EMAIL, PASSWORD, Shop
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -34,8 +34,9 @@ def pytest_configure():
         pytest.exit("the legacy suite needs the program: ORDERBELL_BIN must name it", 2)
     if shutil.which("curl") is None:
         pytest.exit("the legacy suite needs curl", 2)
-    if not os.access(NGINX, os.X_OK):
-        pytest.exit(f"the legacy suite needs nginx at {NGINX}: apt-get install nginx-light", 2)
+    for program, package in [(NGINX, "nginx-light"), (CADDY, "caddy")]:
+        if not os.access(program, os.X_OK):
+            pytest.exit(f"the legacy suite needs {program}: apt-get install --no-install-recommends {package}", 2)
 
 
 def fixture(name):
@@ -108,7 +109,7 @@ def shop(old):
 
 @pytest.fixture(scope="session")
 def quiet_shop(old):
-    """A second server on the same database, as docs/from-flask.md sets it up behind nginx. No heartbeat comes while a test waits."""
+    """A second server on the same database, as the documentation sets it up behind a proxy. No heartbeat comes while a test waits."""
     shop = Shop(
         old,
         orderbell_stream__heartbeat_seconds="300",
