@@ -16,6 +16,8 @@ install_packages() {
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   command -v chromium >/dev/null || missing+=(chromium)
   [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
+  [ -x /usr/bin/caddy ] || missing+=(caddy)
+  command -v sslscan >/dev/null || missing+=(sslscan)
   command -v pebble >/dev/null || missing+=(pebble)
   if [ "${#missing[@]}" -gt 0 ]; then
     step "installing ${missing[*]}"

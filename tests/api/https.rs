@@ -394,3 +394,68 @@ async fn a_stream_goes_on_after_a_key_update() {
     }
     https.server.kill().await;
 }
+
+/// `sslscan` tries what old and broken servers accept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scanner_finds_nothing_weak() {
+    let https = Https::start().await;
+    let output = run("sslscan", &["--xml=-", https.address()], b"").await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found = |start: &str| -> Vec<&str> {
+        let lines = text.lines().map(str::trim);
+        lines.filter(|line| line.starts_with(start)).collect()
+    };
+    let protocols = found("<protocol ");
+    assert_eq!(protocols.len(), 6, "{text}");
+    for protocol in protocols {
+        let modern = [
+            "type=\"tls\" version=\"1.2\"",
+            "type=\"tls\" version=\"1.3\"",
+        ];
+        let is_modern = modern.iter().any(|version| protocol.contains(version));
+        assert_eq!(protocol.contains("enabled=\"1\""), is_modern, "{protocol}");
+    }
+    let ciphers = found("<cipher ");
+    assert!(ciphers.len() >= 4, "{text}");
+    for cipher in ciphers {
+        // The scanner's two best words of six.
+        let strengths = ["strength=\"strong\"", "strength=\"acceptable\""];
+        let is_good = strengths.iter().any(|strength| cipher.contains(strength));
+        // Keys of a session can't be found out later from the certificate's key.
+        assert!(is_good && cipher.contains("ecdhebits="), "{cipher}");
+    }
+    assert_eq!(found("<heartbleed ").len(), 2, "{text}");
+    assert_eq!(found("<renegotiation ").len(), 1, "{text}");
+    // Without compression, the scanner leaves its line out where its own library has none.
+    for trouble in ["vulnerable=\"1\"", "supported=\"1\"", "<error>"] {
+        assert!(!text.contains(trouble), "{trouble}: {text}");
+    }
+    https.server.kill().await;
+}
+
+/// Node.js reads a stream to its first events with its own TLS, and stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn node_reads_a_stream() {
+    let https = Https::start().await;
+    let (port, root) = (https.port(), https.root());
+    let script = format!(
+        "const {{get, request}} = require('https'), ca = require('fs').readFileSync({root:?});\n\
+         const at = {{host: 'localhost', port: {port}, ca}};\n\
+         get({{...at, path: '/api/admin/stream/orders', headers: {{authorization: 'Bearer {TOKEN}'}}}}, (stream) => {{\n\
+           let text = '', sent = false;\n\
+           stream.setEncoding('utf8').on('data', (chunk) => {{\n\
+             text += chunk;\n\
+             if (!sent && (sent = text.includes('\"connected\"'))) {{\n\
+               request({{...at, path: '/api/order/submit', method: 'POST', headers: {{'content-type': 'application/json'}}}},\n\
+                 (answer) => answer.resume()).end({order:?});\n\
+             }}\n\
+             if (text.includes('event: new_order')) {{ console.log('an order'); process.exit(); }}\n\
+           }});\n\
+         }});",
+        order = crate::app::small_order().to_string(),
+    );
+    let output = run("node", &["-e", &script], b"").await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text.trim(), "an order", "{output:?}");
+    https.server.kill().await;
+}

@@ -17,7 +17,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 from werkzeug.security import generate_password_hash
 
-from nginx import NGINX
+from certificates import Files
+from proxies import CADDY, NGINX
 from shop import ADMIN, EMAIL, PASSWORD, Shop
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -33,8 +34,9 @@ def pytest_configure():
         pytest.exit("the legacy suite needs the program: ORDERBELL_BIN must name it", 2)
     if shutil.which("curl") is None:
         pytest.exit("the legacy suite needs curl", 2)
-    if not os.access(NGINX, os.X_OK):
-        pytest.exit(f"the legacy suite needs nginx at {NGINX}: apt-get install nginx-light", 2)
+    for program, package in [(NGINX, "nginx-light"), (CADDY, "caddy")]:
+        if not os.access(program, os.X_OK):
+            pytest.exit(f"the legacy suite needs {program}: apt-get install --no-install-recommends {package}", 2)
 
 
 def fixture(name):
@@ -107,12 +109,29 @@ def shop(old):
 
 @pytest.fixture(scope="session")
 def quiet_shop(old):
-    """A second server on the same database, as docs/from-flask.md sets it up behind nginx. No heartbeat comes while a test waits."""
+    """A second server on the same database, as the documentation sets it up behind a proxy. No heartbeat comes while a test waits."""
     shop = Shop(
         old,
         orderbell_stream__heartbeat_seconds="300",
         orderbell_server__public_url="https://desk.example.com",
         orderbell_server__trusted_proxies="127.0.0.1",
+    )
+    yield shop
+    shop.stop()
+
+
+@pytest.fixture(scope="session")
+def tls_shop(old, tmp_path_factory):
+    """A second server on the same database, which does HTTPS itself. No heartbeat comes while a test waits."""
+    files = Files(tmp_path_factory.mktemp("tls"), ["localhost"])
+    shop = Shop(
+        old,
+        verify=str(files.root),
+        orderbell_stream__heartbeat_seconds="300",
+        orderbell_tls__mode="files",
+        orderbell_tls__cert_file=str(files.chain),
+        orderbell_tls__key_file=str(files.key),
+        orderbell_tls__redirect_port="0",
     )
     yield shop
     shop.stop()

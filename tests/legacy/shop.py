@@ -46,18 +46,23 @@ def same(left, right):
 class Address:
     """An address of a server, and the requests that clients send to it."""
 
-    def __init__(self, old, base=None, headers=None, verify=True):
+    def __init__(self, old, base=None, headers=None, verify=True, adapter=None):
         self.old = old
         self.base = base
         self.headers = headers or {}
         self.verify = verify
+        # How connections are made, if not as `requests` makes them.
+        self.adapter = adapter
 
     def call(self, method, path, bearer=ADMIN, **options):
         """Sends a request as the old dashboard does, which presents an admin's id unless it has a token."""
         headers = {**self.headers, **options.pop("headers", {})}
         if bearer is not None:
             headers = {"Authorization": f"Bearer {bearer}", **headers}
-        return requests.request(method, self.base + path, headers=headers, timeout=30, verify=self.verify, **options)
+        with requests.Session() as session:
+            if self.adapter is not None:
+                session.mount("https://", self.adapter)
+            return session.request(method, self.base + path, headers=headers, timeout=30, verify=self.verify, **options)
 
     def get(self, path, **options):
         return self.call("GET", path, **options)
@@ -118,8 +123,8 @@ class Address:
 class Shop(Address):
     """One server on one database of the emulator."""
 
-    def __init__(self, old, **settings):
-        super().__init__(old)
+    def __init__(self, old, verify=True, **settings):
+        super().__init__(old, verify=verify)
         self.log = tempfile.TemporaryFile("w+")
         environment = {
             "PATH": os.environ["PATH"],
