@@ -107,7 +107,8 @@ impl Https {
         let settings = &state.settings;
         let public = settings.server.public_url.as_ref();
         let public = public.filter(|url| url.is_https());
-        let names = public.map(|url| url.host().to_owned()).into_iter();
+        let host = public.map(|url| url.host().trim_matches(['[', ']']).to_owned());
+        let names = host.into_iter();
         let redirect = Arc::new(Redirect {
             names: names.chain(settings.tls.domains.iter().cloned()).collect(),
             https_port: public.map_or(https_port, PublicUrl::port),

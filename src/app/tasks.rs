@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::auth::Auth;
 use crate::certificates::Renewal;
@@ -16,6 +16,8 @@ use crate::telemetry;
 use super::SHUTDOWN_PATIENCE_SECONDS;
 use super::certificate_files::CertificateFiles;
 
+/// Pause before certificates are requested again after a panic.
+const RENEWAL_RETRY: Duration = Duration::from_secs(600);
 /// How often the credentials of open streams are re-checked.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// How often to check for room for open orders that were left out.
@@ -85,9 +87,16 @@ pub(super) async fn stop_if_any(stop: Option<impl Future<Output = ()>>) {
 }
 
 pub(super) async fn renew(renewal: Option<Renewal>) -> Infallible {
-    match renewal {
-        Some(renewal) => renewal.run().await,
-        None => std::future::pending().await,
+    let Some(renewal) = renewal else {
+        return std::future::pending().await;
+    };
+    loop {
+        let renewal = renewal.clone();
+        let task = tokio::spawn(async move { renewal.run().await });
+        // The desk goes on with the certificate that it has.
+        let Err(error) = AbortOnDropHandle::new(task).await;
+        tracing::error!(%error, "requesting the certificate ended unexpectedly; it starts again in 10 minutes");
+        tokio::time::sleep(RENEWAL_RETRY).await;
     }
 }
 

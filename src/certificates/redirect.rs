@@ -124,9 +124,15 @@ fn matches(name: &str, host: &str) -> bool {
     match name.strip_prefix("*.") {
         Some(parent) => host
             .split_once('.')
-            .is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(parent)),
+            .is_some_and(|(label, rest)| is_label(label) && rest.eq_ignore_ascii_case(parent)),
         None => name.eq_ignore_ascii_case(host),
     }
+}
+
+/// Other characters could end the host's name in an address.
+fn is_label(label: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !label.is_empty() && label.bytes().all(is_part)
 }
 
 fn location(name: &str, port: u16, path: &str) -> String {

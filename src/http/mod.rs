@@ -25,5 +25,5 @@ pub use exchange::Deadlines;
 pub use inherited::{InheritedSocket, inherited_sockets};
 pub use server::{HttpServer, ServerSettings, serve};
 pub use sockets::{SocketLimits, listen, raise_file_limit};
-pub use stream::{DetachedSocket, StreamConnection, StreamSource, detached};
+pub use stream::{DetachedSocket, Running, StreamConnection, StreamSource, detached};
 pub use tls::{HandshakeLimits, Tls};

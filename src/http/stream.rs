@@ -2,7 +2,6 @@
 
 use std::cell::{RefCell, RefMut};
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -40,6 +39,17 @@ pub struct DetachedSocket {
 /// its streams, it calls [`notify`](Self::notify) on each, which writes without waking its task.
 pub struct StreamConnection<S> {
     state: RefCell<State<S>>,
+}
+
+/// The task of a stream. A type of its own keeps each task at 128 bytes: the future of an `async fn` would double that.
+pub struct Running<S>(Rc<StreamConnection<S>>);
+
+impl<S: StreamSource + 'static> Future for Running<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(cx)
+    }
 }
 
 struct State<S> {
@@ -100,8 +110,8 @@ impl<S: StreamSource + 'static> StreamConnection<S> {
     }
 
     /// Ends with the stream: when the source has ended, or the client has closed its side.
-    pub async fn run(self: Rc<Self>) {
-        poll_fn(|cx| self.poll(cx)).await;
+    pub fn run(self: Rc<Self>) -> Running<S> {
+        Running(self)
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {

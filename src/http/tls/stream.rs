@@ -13,6 +13,10 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use super::session::{MAX_PLAINTEXT, MAX_RECORD, Session};
 use crate::http::chunked::{Unsent, send};
 
+/// Bytes that a client may send without content: key updates, empty records.
+const MAX_WITHOUT_CONTENT: usize = 32 << 10;
+/// Bytes that a client may send to a stream in its life, all of which are ignored.
+const MAX_IGNORED: usize = 64 << 10;
 /// Room for what is read at once, behind a record that was read in part.
 const READ_ROOM: usize = 2 * MAX_RECORD;
 
@@ -37,6 +41,10 @@ pub(in crate::http) struct TlsStream {
     unsent: BytesMut,
     /// Length of the bytes of [`poll_write`](Self::poll_write) that are in `unsent`, or were.
     encrypted: usize,
+    /// Bytes received since content last came.
+    without_content: usize,
+    /// Bytes received and ignored by [`poll_closed`](Self::poll_closed).
+    ignored: usize,
 }
 
 impl TlsStream {
@@ -47,6 +55,8 @@ impl TlsStream {
             plain: BytesMut::new(),
             unsent: BytesMut::new(),
             encrypted: 0,
+            without_content: 0,
+            ignored: 0,
         }
     }
 
@@ -134,6 +144,13 @@ impl TlsStream {
                 self.try_flush()?;
             }
             result?;
+            self.without_content += length;
+            if !self.plain.is_empty() || self.session.is_handshaking() {
+                self.without_content = 0;
+            } else if self.without_content > MAX_WITHOUT_CONTENT {
+                // Key updates and empty records cost the server more than the client.
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
             Poll::Ready(Ok(length))
         })
     }
@@ -233,7 +250,10 @@ impl TlsStream {
             }
             match ready!(self.poll_receive(cx)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
-                Ok(_) => {}
+                Ok(length) => self.ignored += length,
+            }
+            if self.ignored > MAX_IGNORED {
+                return Poll::Ready(());
             }
         }
     }

@@ -52,8 +52,17 @@ impl Listening {
         self.tls.accept(socket, &place).await
     }
 
-    /// A client that sends and reads a line, on a thread of its own.
+    /// A client that sends a line and reads the answer, on a thread of its own.
     fn client(&self, protocols: &[&[u8]]) -> std::thread::JoinHandle<io::Result<String>> {
+        self.sender(protocols, b"hello\n".to_vec())
+    }
+
+    /// A client that sends this and reads the answer.
+    fn sender(
+        &self,
+        protocols: &[&[u8]],
+        sent: Vec<u8>,
+    ) -> std::thread::JoinHandle<io::Result<String>> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -68,7 +77,7 @@ impl Listening {
             let socket = std::net::TcpStream::connect(address)?;
             socket.set_read_timeout(Some(Duration::from_secs(20)))?;
             let mut stream = StreamOwned::new(session, socket);
-            stream.write_all(b"hello\n")?;
+            stream.write_all(&sent)?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;
             Ok(answer)
@@ -203,5 +212,20 @@ fn an_idle_connection_holds_no_buffer() {
             .await
             .expect("an end");
         assert_eq!(told(client).await.expect("an answer").len(), long.len());
+    });
+}
+
+#[test]
+fn a_stream_ends_when_its_client_sends_too_much() {
+    actix_web::rt::System::new().block_on(async {
+        let listening = Listening::start(LIMITS).await;
+        let client = listening.sender(&[HTTP], vec![b'x'; 100 << 10]);
+        let mut stream = listening.accept().await.expect("a handshake");
+        // The client has sent all, and waits for 20 seconds.
+        let closed = poll_fn(|cx| stream.poll_closed(cx));
+        let ended = timeout(Duration::from_secs(10), closed).await;
+        ended.expect("an end");
+        drop(stream);
+        let _ = told(client).await;
     });
 }
