@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use listenfd::ListenFd;
 
-/// Names of the sockets, separated by colons; set by whoever passes them.
+/// Names of the sockets, separated by colons; set by the program that passes them (systemd).
 const NAMES: &str = "LISTEN_FDNAMES";
 
 /// A listening socket, and the name that it was passed with; empty if it has none.

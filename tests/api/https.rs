@@ -303,7 +303,7 @@ async fn a_bad_certificate_is_named_at_the_start() {
     refused(&[&name(&files.chain), "tls.cert_file"]).await;
 }
 
-/// Connections that begin a handshake and say nothing more are cut, and harm nobody.
+/// Connections that begin a handshake and then stall are closed. Other clients are served meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn handshakes_that_never_end_are_cut() {
     let app = TestApp::start_over(

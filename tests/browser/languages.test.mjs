@@ -102,7 +102,7 @@ test('the desk in Arabic: read from the right, worked by keyboard, without offen
     assert.equal(await page.getAttribute('#tab-new', 'aria-selected'), 'true');
   }));
 
-test('what the server refuses is told in the language of the desk', () =>
+test('errors of the server are shown in the language of the desk', () =>
   stage.onDevice(DZ, async ({ page, context }) => {
     const { texts } = languages.find(({ code }) => code === 'fr') ?? assert.fail('no French');
     await choose(context, 'fr');

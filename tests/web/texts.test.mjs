@@ -36,7 +36,7 @@ test('every text that pages and scripts ask for exists', () => {
   for (const [, key] of scripts.matchAll(/\bt\('([\w.]+)'/g)) assert.ok(Object.hasOwn(en.scripts, key) || Object.hasOwn(en.later, key), key);
 });
 
-test('no text is left that nobody says, and scripts get only their own', () => {
+test('every text is used, and scripts get only their own', () => {
   const ofScripts = { ...en.scripts, ...en.later };
   assert.equal(Object.keys(ofScripts).length, Object.keys(en.scripts).length + Object.keys(en.later).length, 'a text is there once');
   for (const key of Object.keys(en.pages)) {
@@ -112,7 +112,7 @@ test('values of the other direction are isolated, numbers and units follow the l
   }
 });
 
-test('a refusal is told by its code, an unknown one by its status', () => {
+test('an error shows the text of its code, or of its status if the code is unknown', () => {
   assert.equal(refusal({ code: 'STORE_UNAVAILABLE', status: 503 }), en.later['error.STORE_UNAVAILABLE']);
   assert.equal(refusal({ code: 'constructor', status: 418 }), 'the server refused it (error 418)');
 });

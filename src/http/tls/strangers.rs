@@ -9,8 +9,8 @@ use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The handshakes under way. At the limit, a new one ends the oldest.
 ///
-/// An honest handshake takes two round trips. A queue would let a few clients that begin handshakes and never go on keep everybody
-/// waiting; here they have to begin `limit` new ones in that time.
+/// With a queue, a few clients that begin handshakes and then stall would make all others wait. An honest handshake takes two round
+/// trips, so here an attacker has to begin `limit` new ones in that time.
 pub(super) struct Strangers {
     limit: usize,
     state: Mutex<State>,

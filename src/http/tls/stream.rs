@@ -30,7 +30,7 @@ thread_local! {
 /// A TLS connection on its socket.
 ///
 /// rustls' unbuffered interface leaves all buffers to this type. It keeps only what is unfinished: a record that was read in part,
-/// decrypted bytes that nobody has taken yet, and the rest of records that the socket did not accept. All three are empty, and
+/// decrypted bytes that were not read yet, and the rest of records that the socket did not accept. All three are empty, and
 /// hold no memory, while the client is idle.
 pub(in crate::http) struct TlsStream {
     socket: TcpStream,
