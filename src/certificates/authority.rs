@@ -134,12 +134,7 @@ impl Authority {
             }
         }
         let order = self.account.new_order(&NewOrder::new(&names)).await;
-        let order = order.map_err(|error| {
-            let mut error = self.client.explain(error);
-            // Let's Encrypt says `unauthorized` of an account that was deactivated or revoked.
-            error.account_is_gone |= error.problem.kind == ProblemKind::Account;
-            error
-        })?;
+        let order = order.map_err(|error| self.client.explain_order(error))?;
         Ok(self.pending(order, key, now))
     }
 

@@ -99,12 +99,21 @@ impl AcmeClient {
 
     /// The same for the error of a challenge, of which `unauthorized` says that the answer was wrong.
     pub(super) fn explain_challenge(&self, error: Error) -> CallError {
-        let is_unauthorized = matches!(&error, Error::Api(problem)
-            if problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":unauthorized")));
+        let is_unauthorized = is_unauthorized(&error);
         let mut error = self.explain(error);
         if is_unauthorized {
             error.problem.kind = ProblemKind::WrongServer;
         }
+        error
+    }
+
+    /// The same for the error of a new order. Let's Encrypt says `unauthorized` of an account that was deactivated or revoked. Of
+    /// a name it says so in a subproblem.
+    pub(super) fn explain_order(&self, error: Error) -> CallError {
+        let is_gone = is_unauthorized(&error)
+            && matches!(&error, Error::Api(problem) if problem.subproblems.is_empty());
+        let mut error = self.explain(error);
+        error.account_is_gone |= is_gone;
         error
     }
 
@@ -209,6 +218,11 @@ fn wait(text: &str, clock: &Clock) -> Option<Duration> {
         }
     };
     Some(wait.min(LONGEST_RETRY))
+}
+
+fn is_unauthorized(error: &Error) -> bool {
+    matches!(error, Error::Api(problem)
+        if problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":unauthorized")))
 }
 
 #[cfg(test)]

@@ -204,7 +204,7 @@ fn is_about(failure: &Failure, wanted: &Wanted) -> bool {
 }
 
 /// Whether a lease is in force. One that ends later than any lease can was made by a clock that was wrong.
-fn holds(lease: &Lease, now: u64) -> bool {
+pub(super) fn holds(lease: &Lease, now: u64) -> bool {
     lease.until > now && lease.until <= now + 2 * millis_of(LEASE)
 }
 

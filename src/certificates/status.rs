@@ -26,7 +26,10 @@ impl Status {
         Self {
             expires_at: machine::current(record, wanted).map(|certificate| certificate.not_after),
             next_attempt_at: machine::due_at(record, wanted, now),
-            is_working: record.lease.as_ref().is_some_and(|lease| lease.until > now),
+            is_working: record
+                .lease
+                .as_ref()
+                .is_some_and(|lease| machine::holds(lease, now)),
             failure: trouble.map(|problem| (problem, 1)).or(failure),
         }
     }

@@ -57,7 +57,7 @@ pub struct Tls {
 pub struct HandshakeLimits {
     /// How long a client may let the server wait during its handshake, in all.
     pub patience: Duration,
-    /// Handshakes that clients of unknown addresses may have under way; a further one ends the oldest.
+    /// Handshakes that clients of unknown addresses may have under way; a further one ends another.
     pub strangers: usize,
 }
 
@@ -177,8 +177,9 @@ impl Tls {
             return self.exchange(socket, patience).await;
         }
         // Counted from the client's first byte on, so that clients that send nothing don't use the strangers' share.
-        let under_way = self.strangers.begin();
+        let under_way = self.strangers.begin(place.network());
         tokio::select! {
+            biased;
             result = self.exchange(socket, patience) => result,
             () = under_way.displaced() => Err(Failure::Evicted),
         }

@@ -15,8 +15,9 @@ use crate::certificates::record::{AccountRecord, CertificateRecord, Record, mill
 
 /// Time for all other instances to see the answers of TLS-ALPN-01: a little more than they look.
 const SETTLE: Duration = Duration::from_secs(40);
-/// Age at which an order isn't resumed any more: authorities keep them for about a week.
-const ORDER_LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Age at which an order isn't resumed any more. Authorities keep orders for about a week, but one that isn't finished after a day
+/// never will be.
+const ORDER_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// Attempts to store a certificate. If all fail, the next attempt fetches it again from its order.
 const STORE_ATTEMPTS: u32 = 5;
 

@@ -131,6 +131,11 @@ impl Place {
         slot.is_evicted()
     }
 
+    /// The client's address, or its IPv6 network.
+    pub(in crate::http) fn network(&self) -> IpAddr {
+        self.0.slot.network
+    }
+
     /// Whether the address has sent a valid credential, or stands for many clients.
     pub(in crate::http) fn is_known(&self) -> bool {
         let slot = &self.0.slot;
